@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// Vault is a named collection of archives with one policy.
+type Vault struct {
+	ID       string
+	Name     string
+	Copies   int
+	MaxWait  time.Duration // 0: no limit
+	Created  time.Time
+	Archives int64
+	Bytes    int64
+}
+
+const selectVault = `
+select v.id, v.name, v.copies, v.max_wait, v.created, a.archives, a.bytes
+  from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
+
+// CreateVault makes a vault, or returns the one of that name when its policy is the same.
+func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWait time.Duration) (Vault, error) {
+	_, err := s.pool.Exec(ctx, `insert into vault (name, copies, max_wait) values ($1, $2, $3) on conflict (name) do nothing`, name, copies, maxWait)
+	if violates(err, "vault_name_check") {
+		return Vault{}, library.Errorf(library.Invalid, "vault name %q: want 1 to 255 characters of letters, digits, '_', '-' and '.'", name)
+	}
+	if violates(err, "vault_copies_check") {
+		return Vault{}, library.Errorf(library.Invalid, "vault %q: %d copies: want 1 to 100", name, copies)
+	}
+	if violates(err, "vault_max_wait_check") {
+		return Vault{}, library.Errorf(library.Invalid, "vault %q: a maximum wait of %v is negative", name, maxWait)
+	}
+	if err != nil {
+		return Vault{}, err
+	}
+	v, err := s.Vault(ctx, name)
+	if err == nil && (v.Copies != copies || v.MaxWait != maxWait) {
+		return Vault{}, library.Errorf(library.Exists, "vault %q exists with %d copies and a maximum wait of %v", name, v.Copies, v.MaxWait)
+	}
+	return v, err
+}
+
+// Vault returns the vault called name.
+func (s *Store) Vault(ctx context.Context, name string) (Vault, error) {
+	rows, err := s.pool.Query(ctx, selectVault+` where v.name = $1`, name)
+	if err != nil {
+		return Vault{}, err
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Vault])
+	return v, notFound(err, "there is no vault %q: make it with `odarchive vault create %s`", name, name)
+}
+
+// Vaults returns all vaults by name.
+func (s *Store) Vaults(ctx context.Context) ([]Vault, error) {
+	rows, err := s.pool.Query(ctx, selectVault+` order by v.name`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Vault])
+}
