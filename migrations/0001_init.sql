@@ -72,7 +72,7 @@ create table entry (
   content_id        bigint references content,
   target            bytea,
   hard_link         bytea,
-  xattrs            jsonb,
+  xattrs            jsonb, -- [[name, value], …] in base64, by name
   primary key (archive_id, path),
   check ((kind = 'f') = (content_id is not null)),
   check ((kind = 'l') = (target is not null)),
@@ -139,6 +139,15 @@ create table extent (
   check (part between 0 and parts and (part = 0) = (parts = 0))
 );
 create index extent_content on extent (content_id);
+
+-- How much of an archive lies on which image, once that is planned: what must be safe for the archive to be.
+create table placement (
+  archive_id uuid not null references archive,
+  image_id   uuid not null references image,
+  bytes      bigint not null check (bytes >= 0),
+  primary key (archive_id, image_id)
+);
+create index placement_image on placement (image_id);
 
 create type disc_state as enum ('blank', 'burning', 'verifying', 'good', 'suspect', 'retired', 'spoiled');
 
@@ -247,7 +256,6 @@ create table task (
   kind        task_kind not null,
   state       task_state not null default 'queued',
   priority    int not null default 0,
-  job_id      uuid references job,
   image_id    uuid references image,
   disc_id     bigint references disc,
   unit        int,
@@ -271,7 +279,7 @@ create table task (
   check ((state = 'leased') = (lease_until is not null)),
   check (state <> 'leased' or epoch > 0),
   check ((state in ('done', 'failed', 'cancelled')) = (finished is not null)),
-  check (kind <> 'move' or (disc_id is not null and unit is not null and drive is not null
+  check (kind <> 'move' or (unit is not null and drive is not null
          and from_kind is not null and from_number is not null and to_kind is not null and to_number is not null)),
   check (kind not in ('build', 'burn', 'release') or image_id is not null),
   check (kind not in ('verify', 'read') or disc_id is not null),
@@ -281,7 +289,6 @@ create table task (
 create index task_open on task (library_id, kind) where state in ('queued', 'leased');
 create index task_disc on task (disc_id) where disc_id is not null;
 create index task_image on task (image_id) where image_id is not null;
-create index task_job on task (job_id) where job_id is not null;
 -- A drive does one thing at a time, being loaded and unloaded included; a picker carries one disc.
 create unique index task_one_per_drive on task (library_id, drive) where state = 'leased' and drive is not null;
 create unique index task_one_move_per_unit on task (library_id, unit) where state = 'leased' and kind = 'move';
@@ -290,6 +297,14 @@ create unique index task_one_burn_per_disc on task (disc_id) where kind = 'burn'
 create unique index task_one_build on task (image_id) where kind = 'build' and state in ('queued', 'leased');
 create unique index task_one_read on task (disc_id) where kind = 'read' and state = 'queued';
 create unique index task_one_verify on task (disc_id) where kind = 'verify' and state in ('queued', 'leased');
+
+-- The jobs that a task serves.
+create table task_job (
+  task_id bigint not null references task,
+  job_id  uuid not null references job,
+  primary key (task_id, job_id)
+);
+create index task_job_job on task_job (job_id);
 
 -- Invariants over several rows -----------------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ type Drive struct {
 	Unit   int
 	Up     bool
 	Busy   bool  // a task, a move included, is leased for it
-	Known  bool  // whether it holds a disc, and which, is certain
-	Disc   int64 // 0 when empty
+	Known  bool  // whether it holds a disc is certain
+	Full   bool  // it holds one
+	Disc   int64 // 0 when it is empty or holds nobody knows what
 	Home   int   // slot to which its disc goes back
 }
 
@@ -187,7 +188,7 @@ func (p *plan) shuns(t Task, d Drive, disc *Disc) bool {
 // moves sends home what no task wants where it is, then loads what the most urgent tasks want.
 func (p *plan) moves() {
 	for _, d := range p.Drives {
-		if p.used[d.Number] || d.Disc == 0 || d.Home == 0 || !d.Known || p.moving[d.Unit] {
+		if p.used[d.Number] || !d.Full || d.Home == 0 || !d.Known || p.moving[d.Unit] {
 			continue
 		}
 		p.actions = append(p.actions, Action{Unload: true, Drive: d.Number, Disc: d.Disc, Slot: d.Home})
@@ -240,7 +241,7 @@ func (p *plan) candidate(t Task) (*Disc, *Drive) {
 }
 
 func (p *plan) idle(d *Drive, unit int) bool {
-	return d.Unit == unit && d.Up && d.Known && d.Disc == 0 && !p.used[d.Number]
+	return d.Unit == unit && d.Up && d.Known && !d.Full && !p.used[d.Number]
 }
 
 func (p *plan) freeDrives(unit int) (n int) {

@@ -746,7 +746,7 @@ func (x *TaskRef) GetEpoch() int64 {
 	return 0
 }
 
-// Task is a unit of device work that one agent does.
+// Task is a unit of device work that one agent does. The work is left out of those that the request says are running.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ref   *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`

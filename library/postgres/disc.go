@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// Disc is one physical medium.
+type Disc struct {
+	Label    string
+	State    library.DiscState
+	Library  string
+	Place    Place
+	Medium   string
+	Capacity int64 // sectors
+	Recorded int64 // sectors
+	ImageID  string
+	Vault    string
+	Burned   *time.Time
+	Verified *time.Time
+	Reason   string
+}
+
+// DiscFilter says which discs are wanted; zero fields don't restrict.
+type DiscFilter struct {
+	Library string
+	State   library.DiscState
+	Labels  []string
+	After   string // label
+	Limit   int
+}
+
+// Discs returns discs by label.
+func (s *Store) Discs(ctx context.Context, f DiscFilter) ([]Disc, error) {
+	if f.Limit == 0 {
+		f.Limit = 1000
+	}
+	rows, err := s.pool.Query(ctx, `
+select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 0), d.medium, d.capacity, d.recorded,
+       coalesce(d.image_id::text, ''), coalesce(v.name, ''), d.burned, d.verified, d.reason
+  from disc d join library l on l.id = d.library_id
+  left join element e on e.disc_id = d.id
+  left join image i on i.id = d.image_id
+  left join vault v on v.id = i.vault_id
+ where ($1 = '' or l.name = $1) and ($2 = '' or d.state::text = $2) and ($3::text[] is null or d.label = any ($3))
+   and (length(d.label), d.label) > (length($4), $4)
+ order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Disc, err error) {
+		err = row.Scan(&d.Label, &d.State, &d.Library, &d.Place.Kind, &d.Place.Number, &d.Medium, &d.Capacity, &d.Recorded,
+			&d.ImageID, &d.Vault, &d.Burned, &d.Verified, &d.Reason)
+		return d, err
+	})
+}
+
+// SlotRange is the slots from First to Last, both included.
+type SlotRange struct{ First, Last int }
+
+// StockBlanks makes a blank disc of every slot in ranges that is not known to hold one. It changes nothing when a slot
+// doesn't exist or holds a disc that is not blank.
+func (s *Store) StockBlanks(ctx context.Context, name string, ranges []SlotRange, medium string, capacity int64) (added, known int, err error) {
+	if medium == "" || capacity <= 0 {
+		return 0, 0, library.Errorf(library.Invalid, "stock library %s: want a medium and a capacity of at least one sector", name)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		added, known = 0, 0
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if err := lockLibrary(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, r := range ranges {
+			a, k, err := stockRange(ctx, tx, id, name, r, medium, capacity)
+			if err != nil {
+				return err
+			}
+			added, known = added+a, known+k
+		}
+		if err := announce(ctx, tx, PlanKey); err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+id)
+	})
+	return added, known, err
+}
+
+func stockRange(ctx context.Context, tx pgx.Tx, id, name string, r SlotRange, medium string, capacity int64) (added, known int, err error) {
+	var slots, other int
+	var example *string
+	err = tx.QueryRow(ctx, `
+select count(*), count(*) filter (where d.state = 'blank'), count(*) filter (where d.state <> 'blank'), min(d.label) filter (where d.state <> 'blank')
+  from element e left join disc d on d.id = e.disc_id
+ where e.library_id = $1 and e.kind = 'slot' and e.number between $2 and $3`, id, r.First, r.Last).Scan(&slots, &known, &other, &example)
+	if err != nil {
+		return 0, 0, err
+	}
+	if r.First < 1 || r.Last < r.First || slots != r.Last-r.First+1 {
+		return 0, 0, library.Errorf(library.Invalid, "library %s has %d of the slots %d to %d", name, slots, r.First, r.Last)
+	}
+	if other > 0 {
+		return 0, 0, library.Errorf(library.Precondition, "%d of the slots %d to %d hold discs that are not blank (disc %s)", other, r.First, r.Last, *example)
+	}
+	tag, err := tx.Exec(ctx, `
+with made as (
+  insert into disc (label, library_id, medium, capacity)
+  select 'new-' || $1::text || '-' || number, $1, $4, $5 from element
+   where library_id = $1 and kind = 'slot' and number between $2 and $3 and disc_id is null order by number
+  returning id, label)
+update element e set fill = 'full', disc_id = made.id, flag = ''
+  from made where e.library_id = $1 and e.kind = 'slot' and made.label = 'new-' || $1::text || '-' || e.number`, id, r.First, r.Last, medium, capacity)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = tx.Exec(ctx, `update disc set label = lpad(id::text, greatest(4, length(id::text)), '0') where library_id = $1 and label like 'new-%'`, id)
+	return int(tag.RowsAffected()), known, err
+}

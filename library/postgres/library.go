@@ -1,0 +1,201 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// ElementKind is a kind of element as the database calls it.
+type ElementKind string
+
+// The kinds of elements.
+const (
+	Slot     ElementKind = "slot"
+	DriveBay ElementKind = "drive"
+	MailSlot ElementKind = "mailslot"
+	Picker   ElementKind = "picker"
+)
+
+// Place is an element's address within a library. The zero value is no place.
+type Place struct {
+	Kind   ElementKind
+	Number int
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s %d", p.Kind, p.Number) }
+
+// Fill is what is known of an element.
+type Fill string
+
+// The states of an element.
+const (
+	Unknown Fill = "unknown"
+	Empty   Fill = "empty"
+	Full    Fill = "full"
+)
+
+// Element is a place where a disc can be.
+type Element struct {
+	Place Place
+	Unit  int
+	Fill  Fill
+	Disc  string // label; empty when there is none or it is not known which
+	Flag  string
+}
+
+// Library is one robot with what it holds.
+type Library struct {
+	Name     string
+	Model    string
+	Agent    string
+	Trouble  string
+	LastSeen *time.Time
+	Online   bool
+	Slots    int
+	Drives   int
+	Blank    int
+	Good     int
+	Other    int
+	Flagged  int
+	Moves    int64
+}
+
+// Libraries returns all libraries by name.
+func (s *Store) Libraries(ctx context.Context) ([]Library, error) {
+	rows, err := s.pool.Query(ctx, `
+select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > now() - interval '1 minute', false),
+       e.slots, e.drives, d.blank, d.good, d.other, e.flagged, (select count(*) from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'done')
+  from library l,
+       lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
+                       count(*) filter (where flag <> '') as flagged from element where library_id = l.id) e,
+       lateral (select count(*) filter (where state = 'blank') as blank, count(*) filter (where state = 'good') as good,
+                       count(*) filter (where state not in ('blank', 'good', 'retired')) as other from disc where library_id = l.id) d
+ order by l.name`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Library])
+}
+
+func libraryID(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, name string,
+) (id string, err error) {
+	err = q.QueryRow(ctx, `select id from library where name = $1`, name).Scan(&id)
+	return id, notFound(err, "there is no library %q: it appears when its agent has called", name)
+}
+
+// Elements returns the elements of a library by kind and number.
+func (s *Store) Elements(ctx context.Context, name string, kind ElementKind, flagged bool) ([]Element, error) {
+	id, err := libraryID(ctx, s.pool, name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `
+select e.kind, e.number, e.unit, e.fill, coalesce(d.label, ''), e.flag
+  from element e left join disc d on d.id = e.disc_id
+ where e.library_id = $1 and ($2 = '' or e.kind::text = $2) and (not $3 or e.flag <> '') order by e.kind, e.number`, id, string(kind), flagged)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Element, err error) {
+		err = row.Scan(&e.Place.Kind, &e.Place.Number, &e.Unit, &e.Fill, &e.Disc, &e.Flag)
+		return e, err
+	})
+}
+
+// SetElement settles what a place holds, after somebody has looked: it is empty, or full with the labelled disc or with
+// one that nobody knows. It clears the place's flag.
+func (s *Store) SetElement(ctx context.Context, name string, place Place, fill Fill, label string) (Element, error) {
+	if fill == Empty && label != "" {
+		return Element{}, library.Errorf(library.Invalid, "%v can't be empty and hold disc %s", place, label)
+	}
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if err := lockLibrary(ctx, tx, id); err != nil {
+			return err
+		}
+		var disc *int64
+		if label != "" {
+			if err := tx.QueryRow(ctx, `select id from disc where label = $1 and library_id = $2`, label, id).Scan(&disc); err != nil {
+				return notFound(err, "library %s has no disc %s", name, label)
+			}
+			if _, err := tx.Exec(ctx, `update element set disc_id = null, fill = case when fill = 'full' then 'unknown' else fill end where disc_id = $1`, disc); err != nil {
+				return err
+			}
+		}
+		tag, err := tx.Exec(ctx, `update element set fill = $4, disc_id = $5, flag = '' where library_id = $1 and kind = $2 and number = $3`,
+			id, place.Kind, place.Number, fill, disc)
+		if err == nil && tag.RowsAffected() == 0 {
+			return library.Errorf(library.NotFound, "library %s has no %v", name, place)
+		}
+		if err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+id)
+	})
+	if err != nil {
+		return Element{}, err
+	}
+	elements, err := s.Elements(ctx, name, place.Kind, false)
+	for _, e := range elements {
+		if e.Place == place {
+			return e, nil
+		}
+	}
+	return Element{}, err
+}
+
+// Drive is a drive and what it does.
+type Drive struct {
+	Library   string
+	Number    int
+	Name      string
+	Up        bool
+	Reason    string
+	Disc      string
+	Doing     string
+	BytesDone int64
+	Bytes     int64
+}
+
+// Drives returns the drives of a library, or of all when the name is empty.
+func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
+	rows, err := s.pool.Query(ctx, `
+select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0)
+  from drive d join library l on l.id = d.library_id
+  left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
+  left join disc on disc.id = e.disc_id
+  left join task t on t.library_id = d.library_id and t.drive = d.number and t.state = 'leased'
+ where $1 = '' or l.name = $1 order by l.name, d.number`, name)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Drive])
+}
+
+// SetDrive takes a drive out of service, or back into it.
+func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, reason string) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end where library_id = $1 and number = $2`, id, number, up, reason)
+		if err == nil && tag.RowsAffected() == 0 {
+			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
+		}
+		if err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+id)
+	})
+}

@@ -1,0 +1,329 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// Failure says what a failed task means for what happens next.
+type Failure int
+
+// The failures.
+const (
+	NoFailure       Failure = iota
+	RetryFailure            // nothing was done
+	DiscFailure             // the disc is at fault
+	DriveFailure            // the drive is at fault
+	RobotFailure            // the robot is at fault or in doubt
+	InternalFailure         // the request made no sense to the agent
+	Interrupted             // the agent was stopped in the middle
+)
+
+// Outcome says where a moved disc is.
+type Outcome int
+
+// The outcomes of a move.
+const (
+	NoOutcome Outcome = iota
+	Moved
+	NotMoved
+	SourceEmpty
+	DestinationFull
+	OutcomeUnknown
+)
+
+// IdentityState is what a loaded disc looks like.
+type IdentityState int
+
+// The states of an identity.
+const (
+	NotIdentified IdentityState = iota
+	NoDisc
+	BlankDisc
+	Ours
+	Foreign
+	Spent
+	Unreadable
+)
+
+// Identity is what a disc said of itself when it was loaded.
+type Identity struct {
+	State    IdentityState
+	ImageID  string
+	Medium   string
+	Capacity int64 // sectors, 0 when not known
+	Recorded int64 // sectors
+}
+
+func (i Identity) String() string {
+	switch i.State {
+	case NoDisc:
+		return "no disc"
+	case BlankDisc:
+		return "a blank disc"
+	case Ours:
+		return "a disc with image " + i.ImageID
+	case Foreign:
+		return "a disc that odarchive did not write"
+	case Spent:
+		return "a disc whose burn was broken off"
+	case Unreadable:
+		return "a disc that can't be read"
+	default:
+		return "a disc that was not identified"
+	}
+}
+
+// Result is how a task ended.
+type Result struct {
+	Ref      Ref
+	Error    string
+	Failure  Failure
+	Outcome  Outcome
+	Identity Identity
+	SHA256   []byte
+	Bytes    int64
+	Seconds  float64
+	Lost     [][]byte // hashes of contents that a read could not bring back
+	Damaged  int64    // sectors that could not be read
+}
+
+// leased is the row of the task that a result is about.
+type leased struct {
+	ID       int64
+	Kind     library.TaskKind
+	Image    *string
+	Disc     *int64
+	Drive    *int
+	Avoid    *int
+	Priority int
+	From, To Place
+}
+
+// recorder applies one result.
+type recorder struct {
+	ctx context.Context
+	tx  pgx.Tx
+	lib string
+	t   leased
+	r   Result
+}
+
+// record applies a result to the catalogue. One that isn't of the present lease changes nothing.
+func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
+	rec := recorder{ctx: ctx, tx: tx, lib: lib, r: r}
+	t := &rec.t
+	err := tx.QueryRow(ctx, `
+update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
+       bytes_done = $5, bytes = greatest(bytes, $5), seconds = $6
+ where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
+returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
+          coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`,
+		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds).
+		Scan(&t.ID, &t.Kind, &t.Image, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	switch t.Kind {
+	case library.MoveTask:
+		err = rec.move()
+	case library.BuildTask:
+		err = rec.build()
+	case library.BurnTask:
+		err = rec.burn()
+	case library.VerifyTask:
+		if err = rec.verify(); err == nil {
+			err = finishScrubs(ctx, tx)
+		}
+	case library.ReadTask:
+		err = rec.read()
+	}
+	if err == nil && r.Failure == RobotFailure {
+		err = rec.exec(`update library set want_report = true where id = $1`, lib)
+	}
+	if err == nil && r.Failure == DriveFailure && t.Drive != nil {
+		err = rec.driveDown(r.Error)
+	}
+	if err != nil {
+		return fmt.Errorf("record the result of %s task %d: %w", t.Kind, t.ID, err)
+	}
+	return nil
+}
+
+func (rec *recorder) exec(sql string, args ...any) error {
+	_, err := rec.tx.Exec(rec.ctx, sql, args...)
+	return err
+}
+
+func (rec *recorder) driveDown(reason string) error {
+	return rec.exec(`update drive set up = false, reason = $3 where library_id = $1 and number = $2`, rec.lib, *rec.t.Drive, reason)
+}
+
+// retry queues the task's work again as a new task.
+func (rec *recorder) retry(kind library.TaskKind, disc *int64, avoid *int) error {
+	return rec.exec(`
+with again as (
+  insert into task (library_id, kind, priority, image_id, disc_id, avoid_drive) values ($1, $2, $3, $4, $5, $6)
+  on conflict do nothing returning id)
+insert into task_job (task_id, job_id) select again.id, j.job_id from again, task_job j where j.task_id = $7`,
+		rec.lib, kind, rec.t.Priority, rec.t.Image, disc, avoid, rec.t.ID)
+}
+
+func (rec *recorder) build() error {
+	if rec.r.Error != "" {
+		if rec.r.Failure == RetryFailure || rec.r.Failure == Interrupted {
+			return rec.retry(library.BuildTask, nil, nil)
+		}
+		return rec.hold(*rec.t.Image, "image can't be built: "+rec.r.Error)
+	}
+	tag, err := rec.tx.Exec(rec.ctx, `update image set sha256 = $2 where id = $1 and coalesce(sha256, $2) = $2`, *rec.t.Image, rec.r.SHA256)
+	if err == nil && tag.RowsAffected() == 0 {
+		return rec.hold(*rec.t.Image, fmt.Sprintf("image %s was built anew with other bytes", *rec.t.Image))
+	}
+	return err
+}
+
+// hold tells the archive jobs that wait for an image why they don't go on.
+func (rec *recorder) hold(image, why string) error {
+	return rec.exec(`
+update job set waiting_for = $2 where state = 'running' and kind = 'archive' and archive_id in (select archive_id from placement where image_id = $1)`, image, why)
+}
+
+// MaxBurns is how many discs are spent for one copy of an image before somebody is asked to look.
+const MaxBurns = 3
+
+func (rec *recorder) burn() error {
+	t, r := rec.t, rec.r
+	if r.Error == "" {
+		if err := rec.exec(`
+update disc set state = 'verifying', burned = now(), recorded = (select sectors from image where id = $2), reload = true where id = $1`, *t.Disc, *t.Image); err != nil {
+			return err
+		}
+		return rec.exec(`insert into task (library_id, kind, priority, disc_id) values ($1, 'verify', $2, $3)`, rec.lib, library.PriorityVerify, *t.Disc)
+	}
+	if r.Failure == RetryFailure {
+		// Nothing was recorded: the disc is still blank, and the image may have to be built again.
+		if err := rec.exec(`update disc set state = 'blank', image_id = null, burn_drive = null where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		if err := rec.exec(`update task set state = 'cancelled', disc_id = null where id = $1`, t.ID); err != nil {
+			return err
+		}
+		if err := rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'build', $2, $3) on conflict do nothing`, rec.lib, t.Priority, *t.Image); err != nil {
+			return err
+		}
+		return rec.retry(library.BurnTask, nil, nil)
+	}
+	if err := rec.exec(`update disc set state = 'spoiled', reason = $2 where id = $1`, *t.Disc, r.Error); err != nil {
+		return err
+	}
+	if r.Failure == DiscFailure {
+		if err := rec.blameDrive(); err != nil {
+			return err
+		}
+	}
+	return rec.burnAgain(*t.Image, r.Error)
+}
+
+// blameDrive takes the drive down when its last two burns failed on different discs.
+func (rec *recorder) blameDrive() error {
+	return rec.exec(`
+update drive set up = false, reason = 'two burns in a row failed: ' || $3
+ where library_id = $1 and number = $2 and 2 = (
+   select count(*) from (
+     select state from task where library_id = $1 and drive = $2 and kind = 'burn' and state in ('done', 'failed') order by finished desc, id desc limit 2) b
+    where state = 'failed')`, rec.lib, *rec.t.Drive, rec.r.Error)
+}
+
+// burnAgain queues another burn for an image that lacks copies, unless too many discs have been spent for it.
+func (rec *recorder) burnAgain(image, why string) error {
+	var spoiled, copies int
+	if err := rec.tx.QueryRow(rec.ctx, `
+select count(*) filter (where d.state = 'spoiled'), min(v.copies)
+  from image i join vault v on v.id = i.vault_id left join disc d on d.image_id = i.id where i.id = $1`, image).Scan(&spoiled, &copies); err != nil {
+		return err
+	}
+	if spoiled >= MaxBurns*copies {
+		return rec.hold(image, fmt.Sprintf("%d discs were spoiled for image %s, the last one because: %s", spoiled, image, why))
+	}
+	return rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'burn', $2, $3)`, rec.lib, library.PriorityBurn, image)
+}
+
+func (rec *recorder) verify() error {
+	t, r := rec.t, rec.r
+	var image string
+	var want []byte
+	var state library.DiscState
+	if err := rec.tx.QueryRow(rec.ctx, `select i.id::text, i.sha256, d.state from disc d join image i on i.id = d.image_id where d.id = $1`, *t.Disc).
+		Scan(&image, &want, &state); err != nil {
+		return err
+	}
+	why := r.Error
+	if why == "" && string(r.SHA256) != string(want) {
+		why = fmt.Sprintf("the disc reads as %x, its image is %x", r.SHA256, want)
+	}
+	switch {
+	case why == "":
+		if err := rec.exec(`update disc set state = 'good', verified = now(), reason = '' where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		return settle(rec.ctx, rec.tx, rec.lib, image)
+	case r.Failure == RetryFailure || r.Failure == RobotFailure || r.Failure == Interrupted:
+		return rec.retry(library.VerifyTask, t.Disc, t.Avoid)
+	case t.Avoid == nil:
+		// Disc or drive? Another drive shall say; the disc leaves this one first.
+		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		return rec.retry(library.VerifyTask, t.Disc, t.Drive)
+	}
+	return rec.condemn(*t.Disc, state, image, why)
+}
+
+// condemn ends a disc that two reads agree about.
+func (rec *recorder) condemn(disc int64, state library.DiscState, image, why string) error {
+	if state == library.Verifying {
+		if err := rec.exec(`update disc set state = 'spoiled', reason = $2 where id = $1`, disc, why); err != nil {
+			return err
+		}
+		return rec.burnAgain(image, why)
+	}
+	return rec.exec(`update disc set state = 'suspect', reason = $2 where id = $1 and state in ('good', 'suspect')`, disc, why)
+}
+
+func (rec *recorder) read() error {
+	t, r := rec.t, rec.r
+	if len(r.Lost) > 0 {
+		if err := rec.exec(`
+insert into read_failure (disc_id, content_id)
+select d.id, c.id from disc d join image i on i.id = d.image_id join content c on c.vault_id = i.vault_id and c.hash = any ($2)
+ where d.id = $1 on conflict do nothing`, *t.Disc, r.Lost); err != nil {
+			return err
+		}
+		if err := rec.exec(`update disc set state = 'suspect', reason = $2 where id = $1 and state = 'good'`, *t.Disc,
+			fmt.Sprintf("%d contents could not be read", len(r.Lost))); err != nil {
+			return err
+		}
+	} else if r.Failure == DiscFailure || r.Failure == DriveFailure {
+		if t.Avoid != nil {
+			if err := rec.exec(`
+insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+` on conflict do nothing`, *t.Disc); err != nil {
+				return err
+			}
+		}
+		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		if err := rec.retry(library.ReadTask, t.Disc, t.Drive); err != nil {
+			return err
+		}
+	}
+	return queueReads(rec.ctx, rec.tx)
+}

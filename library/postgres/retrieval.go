@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/library"
+)
+
+// Retrieval is an archive, or some paths of it, that is brought back from discs.
+type Retrieval struct {
+	ID            string
+	ArchiveID     string
+	Paths         [][]byte
+	Tier          library.Tier
+	Contents      int64
+	Bytes         int64
+	ContentsReady int64
+	BytesReady    int64
+	Discs         []string
+	Expires       *time.Time
+}
+
+// CacheTime is how long what a retrieval brought back stays in the cache.
+const CacheTime = 24 * time.Hour
+
+// StartRetrieval asks for the paths of an archive, or for all of it without any. The same id again changes nothing.
+func (s *Store) StartRetrieval(ctx context.Context, id, archiveID string, paths []string, tier library.Tier) (Retrieval, error) {
+	a, err := s.Archive(ctx, archiveID)
+	if err != nil {
+		return Retrieval{}, err
+	}
+	if err := s.CheckPaths(ctx, a.ID, paths); err != nil {
+		return Retrieval{}, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `insert into job (id, kind, archive_id) values ($1, 'retrieval', $2) on conflict (id) do nothing`, id, a.ID)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `insert into retrieval (id, archive_id, paths, tier) values ($1, $2, $3, $4)`, id, a.ID, pathBytes(paths), tier); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+insert into retrieval_content (retrieval_id, content_id)
+select distinct $1::uuid, e.content_id from entry e
+ where e.archive_id = $2 and e.content_id is not null
+   and (cardinality($3::bytea[]) = 0 or exists (select from unnest($3::bytea[]) p where p = '.' or e.path = p or (e.path > p || '/' and e.path < p || '0')))`,
+			id, a.ID, pathBytes(paths)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+update job set bytes = (select coalesce(sum(c.size), 0) from retrieval_content rc join content c on c.id = rc.content_id where rc.retrieval_id = $1) where id = $1`, id); err != nil {
+			return err
+		}
+		if err := finishRetrievals(ctx, tx); err != nil {
+			return err
+		}
+		if err := queueReads(ctx, tx); err != nil {
+			return err
+		}
+		if err := announce(ctx, tx, JobKey+id); err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey)
+	})
+	if err != nil {
+		return Retrieval{}, err
+	}
+	return s.Retrieval(ctx, id)
+}
+
+// Retrieval returns a retrieval by id.
+func (s *Store) Retrieval(ctx context.Context, id string) (Retrieval, error) {
+	rows, err := s.pool.Query(ctx, `
+select r.id, r.archive_id, r.paths, r.tier, c.n, c.bytes, c.ready, c.bytes_ready,
+       array(select distinct d.label from task_job k join task t on t.id = k.task_id join disc d on d.id = t.disc_id where k.job_id = r.id order by 1), r.expires
+  from retrieval r, lateral (
+    select count(*) as n, coalesce(sum(size), 0)::bigint as bytes, count(*) filter (where ready) as ready,
+           coalesce(sum(size) filter (where ready), 0)::bigint as bytes_ready
+      from (select c.size, c.staged or coalesce(c.cached_until >= now(), false) as ready
+              from retrieval_content rc join content c on c.id = rc.content_id where rc.retrieval_id = r.id) x) c
+ where r.id::text = $1`, id)
+	if err != nil {
+		return Retrieval{}, err
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Retrieval])
+	return r, notFound(err, "there is no retrieval %s", id)
+}
+
+// finishRetrievals ends the retrievals whose contents are all here, and keeps those in the cache from now on.
+func finishRetrievals(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+update job j set state = 'succeeded', waiting_for = '', finished = now()
+ where j.kind = 'retrieval' and j.state = 'running' and not exists (
+   select from retrieval_content rc join content c on c.id = rc.content_id
+    where rc.retrieval_id = j.id and not c.staged and (c.cached_until is null or c.cached_until < now()))
+returning j.id::text`)
+	if err != nil {
+		return err
+	}
+	done, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(done) == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `update retrieval set expires = now() + $2::interval where id = any ($1)`, done, CacheTime); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+update content set cached_until = now() + $2::interval where id in (select content_id from retrieval_content where retrieval_id = any ($1))`, done, CacheTime); err != nil {
+		return err
+	}
+	for _, id := range done {
+		if err := announce(ctx, tx, JobKey+id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Cached records contents that a task has brought back and that lie durably in segments.
+func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
+	image, err := s.CheckLease(ctx, ref)
+	if err != nil {
+		return err
+	}
+	n := len(cached)
+	hashes, segs, offs := make([][]byte, n), make([]int64, n), make([]int64, n)
+	for i, c := range cached {
+		hashes[i], segs[i], offs[i] = c.Content.Hash[:], c.Segment, c.Offset
+	}
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+update content c set segment_id = u.g, segment_offset = u.o, cached_until = now() + $5::interval
+  from unnest($2::bytea[], $3::bigint[], $4::bigint[]) u(h, g, o), image i
+ where i.id = $1 and c.vault_id = i.vault_id and c.hash = u.h and not c.staged`, image, hashes, segs, offs, CacheTime); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+delete from cache_part p using content c, image i where i.id = $1 and c.vault_id = i.vault_id and c.hash = any ($2) and p.content_id = c.id`, image, hashes); err != nil {
+			return err
+		}
+		return finishRetrievals(ctx, tx)
+	})
+}
+
+// CachedPart records that a part of a content has come back and is durable, and says whether the whole has.
+func (s *Store) CachedPart(ctx context.Context, ref Ref, c archive.Content, offset, length int64) (whole bool, err error) {
+	image, err := s.CheckLease(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		var id int64
+		if err := tx.QueryRow(ctx, `select c.id from content c join image i on i.vault_id = c.vault_id where i.id = $1 and c.hash = $2 for update of c`, image, c.Hash[:]).Scan(&id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `insert into cache_part values ($1, $2, $3) on conflict do nothing`, id, offset, length); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `select sum(length) >= $2 from cache_part where content_id = $1`, id, c.Size).Scan(&whole)
+	})
+	return whole, err
+}
+
+// ForgetParts drops the parts of a content that turned out wrong when they were joined.
+func (s *Store) ForgetParts(ctx context.Context, image string, hash archive.Hash) error {
+	_, err := s.pool.Exec(ctx, `
+delete from cache_part p using content c, image i where i.id = $1 and c.vault_id = i.vault_id and c.hash = $2 and p.content_id = c.id`, image, hash[:])
+	return err
+}
+
+// Locate returns where the bytes of a retrieval's contents lie, in the order of hashes.
+func (s *Store) Locate(ctx context.Context, retrieval string, hashes [][]byte) ([]Location, error) {
+	var state library.JobState
+	var expired bool
+	if err := s.pool.QueryRow(ctx, `
+select j.state, coalesce(r.expires < now(), false) from retrieval r join job j using (id) where r.id::text = $1`, retrieval).Scan(&state, &expired); err != nil {
+		return nil, notFound(err, "there is no retrieval %s", retrieval)
+	}
+	switch {
+	case state != library.Succeeded:
+		return nil, library.Errorf(library.Precondition, "retrieval %s is %s: there is nothing to download", retrieval, state)
+	case expired:
+		return nil, library.Errorf(library.Precondition, "retrieval %s has expired: start a new one", retrieval)
+	}
+	rows, err := s.pool.Query(ctx, `
+select u.h, c.size, c.segment_id, c.segment_offset
+  from unnest($2::bytea[]) with ordinality u(h, i)
+  left join (retrieval_content rc join content c on c.id = rc.content_id and rc.retrieval_id::text = $1) on c.hash = u.h order by u.i`, retrieval, hashes)
+	if err != nil {
+		return nil, err
+	}
+	return collectLocations(rows, "retrieval "+retrieval)
+}
+
+func collectLocations(rows pgx.Rows, of string) ([]Location, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Location, err error) {
+		var hash []byte
+		var size, segment, offset *int64
+		if err := row.Scan(&hash, &size, &segment, &offset); err != nil {
+			return l, err
+		}
+		if l.Content.Hash, err = hashOf(hash); err != nil {
+			return l, err
+		}
+		if size == nil || segment == nil {
+			return l, library.Errorf(library.NotFound, "%s has no content %x at hand", of, hash)
+		}
+		l.Content.Size, l.Segment, l.Offset = *size, *segment, *offset
+		return l, nil
+	})
+}

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// settle draws the conclusions of a disc of an image having been verified: with enough copies the image is safe, with all
+// its images an archive is, and only then its contents leave staging.
+func settle(ctx context.Context, tx pgx.Tx, lib, image string) error {
+	tag, err := tx.Exec(ctx, `
+update image i set safe = now() from vault v
+ where i.id = $1 and i.safe is null and v.id = i.vault_id
+   and v.copies <= (select count(*) from disc d where d.image_id = i.id and d.state = 'good')`, image)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `insert into task (library_id, kind, image_id) values ($1, 'release', $2)`, lib, image); err != nil {
+		return err
+	}
+	// A content that is split over several images stays until the last of them is safe.
+	if _, err := tx.Exec(ctx, `
+update content c set staged = false,
+       segment_id = case when cached_until is not null then segment_id end, segment_offset = case when cached_until is not null then segment_offset end
+ where c.staged and c.id in (select content_id from extent where image_id = $1)
+   and not exists (select from extent x join image i on i.id = x.image_id where x.content_id = c.id and i.safe is null)`, image); err != nil {
+		return err
+	}
+	return settleArchives(ctx, tx, image)
+}
+
+func settleArchives(ctx context.Context, tx pgx.Tx, image string) error {
+	rows, err := tx.Query(ctx, `
+update archive a set safe = now()
+ where a.safe is null and a.planned and a.id in (select archive_id from placement where image_id = $1)
+   and not exists (select from placement p join image i on i.id = p.image_id where p.archive_id = a.id and i.safe is null)
+returning a.id`, image)
+	if err != nil {
+		return err
+	}
+	safe, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+update job set state = 'succeeded', waiting_for = '', finished = now() where kind = 'archive' and state = 'running' and archive_id = any ($1)`, safe); err != nil {
+		return err
+	}
+	return announce(ctx, tx, PlanKey) // segments may be empty now
+}
+
+// queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one that
+// lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed.
+func queueReads(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `
+with pending as (
+  select distinct rc.content_id, r.tier from retrieval_content rc
+    join retrieval r on r.id = rc.retrieval_id join job j on j.id = r.id and j.state = 'running'
+    join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+   where not exists ( -- a read that runs and knows of it will bring it
+     select from extent x join disc d on d.image_id = x.image_id
+       join task t on t.disc_id = d.id and t.kind = 'read' and t.state = 'leased' and t.started >= j.created
+      where x.content_id = rc.content_id)),
+choice as (
+  select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier
+    from pending p join extent x on x.content_id = p.content_id
+    join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
+    left join element e on e.disc_id = d.id
+   where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
+     and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
+   order by p.content_id, x.content_offset, p.tier, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
+insert into task (library_id, kind, priority, disc_id)
+select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc from choice group by library_id, disc
+on conflict (disc_id) where kind = 'read' and state = 'queued' do update set priority = greatest(task.priority, excluded.priority)`,
+		library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk); err != nil {
+		return err
+	}
+	return failRetrievals(ctx, tx)
+}
+
+// failRetrievals ends the retrievals that wait for an extent no disc can give, and names a file of each.
+func failRetrievals(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+update job j set state = 'failed', finished = now(),
+       error = format('%s of its contents can''t be read from any disc, one of them is "%s"', lost.n, lost.path)
+  from (
+    select rc.retrieval_id, count(distinct rc.content_id) as n,
+           min((select encode(e.path, 'escape') from entry e where e.archive_id = r.archive_id and e.content_id = rc.content_id order by e.path limit 1)) as path
+      from retrieval_content rc
+      join retrieval r on r.id = rc.retrieval_id
+      join job on job.id = r.id and job.state = 'running'
+      join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+     where exists (
+       select from extent x where x.content_id = c.id
+          and not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
+          and not exists (
+            select from extent y join disc d on d.image_id = y.image_id and d.state in ('good', 'suspect')
+             where y.content_id = x.content_id and y.content_offset = x.content_offset
+               and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id)))
+     group by rc.retrieval_id) lost
+ where j.id = lost.retrieval_id and j.state = 'running'`)
+	return err
+}

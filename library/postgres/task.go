@@ -1,0 +1,199 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/schedule"
+)
+
+// Schedule decides what the library should start now, leases it, and returns how many tasks it leased.
+func (s *Store) Schedule(ctx context.Context, lib string, builds int) (leased int, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := lockLibrary(ctx, tx, lib); err != nil {
+			return err
+		}
+		snapshot, err := takeSnapshot(ctx, tx, lib, builds)
+		if err != nil {
+			return err
+		}
+		actions := schedule.Next(snapshot)
+		leased = len(actions)
+		for _, a := range actions {
+			if err := lease(ctx, tx, lib, a); err != nil {
+				return fmt.Errorf("lease %+v: %w", a, err)
+			}
+		}
+		return nil
+	})
+	return leased, err
+}
+
+func takeSnapshot(ctx context.Context, tx pgx.Tx, lib string, builds int) (snap schedule.Snapshot, err error) {
+	snap.BuildLimit = builds
+	if err := tx.QueryRow(ctx, `
+select l.want_report or l.trouble <> '' or l.last_seen is null,
+       (select count(*) from task t where t.library_id = l.id and t.kind = 'build' and t.state = 'leased'),
+       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased')
+  from library l where l.id = $1`, lib).Scan(&snap.Still, &snap.Building, &snap.MovingUnits); err != nil {
+		return snap, err
+	}
+	rows, err := tx.Query(ctx, `
+select d.number, e.unit, d.up, exists (select from task t where t.library_id = d.library_id and t.drive = d.number and t.state = 'leased'),
+       e.fill <> 'unknown', e.fill = 'full', coalesce(e.disc_id, 0), coalesce(e.home, 0)
+  from drive d join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
+ where d.library_id = $1 order by d.number`, lib)
+	if err != nil {
+		return snap, err
+	}
+	if snap.Drives, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Drive]); err != nil {
+		return snap, err
+	}
+	rows, err = tx.Query(ctx, `
+select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), coalesce(i.sectors, 0),
+       t.kind <> 'burn' or (i.sha256 is not null and not exists (
+         select from task b where b.image_id = t.image_id and b.kind = 'build' and b.state in ('queued', 'leased'))),
+       coalesce(t.avoid_drive, 0)
+  from task t left join image i on i.id = t.image_id
+ where t.library_id = $1 and t.state = 'queued'`, lib)
+	if err != nil {
+		return snap, err
+	}
+	if snap.Tasks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Task]); err != nil {
+		return snap, err
+	}
+	// Of the blanks, the first few of each unit are enough: a burn takes the lowest slot.
+	rows, err = tx.Query(ctx, `
+select d.id, e.unit, case when e.kind = 'slot' then e.number else 0 end, case when e.kind = 'drive' then e.number else 0 end,
+       d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end
+  from (
+    select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
+    union select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read')
+    union (select disc_id from (
+      select e.disc_id, row_number() over (partition by e.unit, d.capacity order by e.number) as n
+        from element e join disc d on d.id = e.disc_id and d.state = 'blank'
+       where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
+  ) w join disc d on d.id = w.disc_id join element e on e.disc_id = d.id
+ where e.library_id = $1`, lib)
+	if err != nil {
+		return snap, err
+	}
+	snap.Discs, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Disc])
+	return snap, err
+}
+
+func lease(ctx context.Context, tx pgx.Tx, lib string, a schedule.Action) error {
+	if a.Load || a.Unload {
+		return leaseMove(ctx, tx, lib, a)
+	}
+	var kind library.TaskKind
+	var image *string
+	if err := tx.QueryRow(ctx, `
+update task set state = 'leased', epoch = epoch + 1, attempts = attempts + 1, lease_until = now() + $2::interval, started = now(),
+       drive = nullif($3, 0), disc_id = coalesce(nullif($4::bigint, 0), disc_id), bytes_done = 0,
+       agent = (select agent from library where id = $5)
+ where id = $1 and state = 'queued' returning kind, image_id::text`, a.Task, Lease, a.Drive, a.Disc, lib).Scan(&kind, &image); err != nil {
+		return err
+	}
+	switch kind {
+	case library.BurnTask:
+		_, err := tx.Exec(ctx, `update disc set state = 'burning', image_id = $2, burn_drive = $3 where id = $1`, a.Disc, image, a.Drive)
+		return err
+	case library.ReadTask:
+		_, err := tx.Exec(ctx, `
+insert into task_job (task_id, job_id)
+select distinct $1::bigint, rc.retrieval_id from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running'
+  join extent x on x.content_id = rc.content_id where x.image_id = (select image_id from disc where id = $2)
+on conflict do nothing`, a.Task, a.Disc)
+		return err
+	}
+	return nil
+}
+
+func leaseMove(ctx context.Context, tx pgx.Tx, lib string, a schedule.Action) error {
+	from, to := Place{Slot, a.Slot}, Place{DriveBay, a.Drive}
+	if a.Unload {
+		from, to = to, from
+	}
+	_, err := tx.Exec(ctx, `
+insert into task (library_id, kind, state, disc_id, unit, drive, from_kind, from_number, to_kind, to_number, epoch, attempts, lease_until, started, agent)
+select $1, 'move', 'leased', nullif($2::bigint, 0), e.unit, $3, $4, $5, $6, $7, 1, 1, now() + $8::interval, now(), l.agent
+  from element e join library l on l.id = e.library_id where e.library_id = $1 and e.kind = 'drive' and e.number = $3`,
+		lib, a.Disc, a.Drive, from.Kind, from.Number, to.Kind, to.Number, Lease)
+	return err
+}
+
+// Task is a leased task as its agent needs it.
+type Task struct {
+	Ref      Ref
+	Kind     library.TaskKind
+	ImageID  string
+	Sectors  int64
+	SHA256   []byte
+	Drive    int
+	From, To Place
+	DiscID   int64
+	Extents  []ReadExtent // of a read, in ascending order of sectors
+}
+
+// ReadExtent is an extent that a retrieval waits for.
+type ReadExtent struct {
+	Hash                         []byte
+	Size, Offset, Length, Sector int64
+}
+
+// MaxExtents is how many extents one read task brings back at most; what remains makes another.
+const MaxExtents = 16384
+
+// Leased returns the tasks that the library's agent should be running. The work of those in running is left out.
+func (s *Store) Leased(ctx context.Context, lib string, running []Ref) ([]Task, error) {
+	rows, err := s.pool.Query(ctx, `
+select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), i.sha256, coalesce(t.drive, 0),
+       coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0)
+  from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
+ where t.library_id = $1 and t.state = 'leased' order by t.id`, lib)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
+		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.SHA256, &t.Drive,
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID)
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[Ref]bool, len(running))
+	for _, r := range running {
+		known[r] = true
+	}
+	for i := range tasks {
+		if t := &tasks[i]; t.Kind == library.ReadTask && !known[t.Ref] {
+			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return tasks, nil
+}
+
+// wantedContents are the contents on a disc ($1) that running retrievals wait for and that it may be able to give.
+const wantedContents = `
+  from disc d
+  join extent x on x.image_id = d.image_id
+  join content c on c.id = x.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+ where d.id = $1
+   and exists (select from retrieval_content rc join job j on j.id = rc.retrieval_id where rc.content_id = c.id and j.state = 'running')
+   and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id)
+   and not exists (select from cache_part p where p.content_id = c.id and p.content_offset = x.content_offset)`
+
+func (s *Store) wanted(ctx context.Context, disc int64) ([]ReadExtent, error) {
+	rows, err := s.pool.Query(ctx, `select c.hash, c.size, x.content_offset, x.length, x.sector`+wantedContents+` order by x.sector limit $2`, disc, MaxExtents)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[ReadExtent])
+}
