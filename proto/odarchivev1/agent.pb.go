@@ -1738,15 +1738,16 @@ func (*ImageDescription_Manifest) isImageDescription_Message() {}
 func (*ImageDescription_Files) isImageDescription_Message() {}
 
 type ImageHeader struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	Label   string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	Number  int64                  `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
-	Vault   string                 `protobuf:"bytes,4,opt,name=vault,proto3" json:"vault,omitempty"`
-	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
-	Medium  string                 `protobuf:"bytes,6,opt,name=medium,proto3" json:"medium,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ImageId   string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Number    int64                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Vault     string                 `protobuf:"bytes,3,opt,name=vault,proto3" json:"vault,omitempty"`
+	LibraryId string                 `protobuf:"bytes,4,opt,name=library_id,json=libraryId,proto3" json:"library_id,omitempty"`
+	Library   string                 `protobuf:"bytes,5,opt,name=library,proto3" json:"library,omitempty"`
+	Created   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created,proto3" json:"created,omitempty"`
+	Medium    string                 `protobuf:"bytes,7,opt,name=medium,proto3" json:"medium,omitempty"`
 	// Sectors that the whole image occupies: the agent's layout must come to the same.
-	Sectors       int64 `protobuf:"varint,7,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	Sectors       int64 `protobuf:"varint,8,opt,name=sectors,proto3" json:"sectors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1788,13 +1789,6 @@ func (x *ImageHeader) GetImageId() string {
 	return ""
 }
 
-func (x *ImageHeader) GetLabel() string {
-	if x != nil {
-		return x.Label
-	}
-	return ""
-}
-
 func (x *ImageHeader) GetNumber() int64 {
 	if x != nil {
 		return x.Number
@@ -1805,6 +1799,20 @@ func (x *ImageHeader) GetNumber() int64 {
 func (x *ImageHeader) GetVault() string {
 	if x != nil {
 		return x.Vault
+	}
+	return ""
+}
+
+func (x *ImageHeader) GetLibraryId() string {
+	if x != nil {
+		return x.LibraryId
+	}
+	return ""
+}
+
+func (x *ImageHeader) GetLibrary() string {
+	if x != nil {
+		return x.Library
 	}
 	return ""
 }
@@ -1831,13 +1839,15 @@ func (x *ImageHeader) GetSectors() int64 {
 }
 
 type ImageArchive struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	RootHash []byte                 `protobuf:"bytes,3,opt,name=root_hash,json=rootHash,proto3" json:"root_hash,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The directory below /Data that holds its files on this image.
+	Directory string `protobuf:"bytes,3,opt,name=directory,proto3" json:"directory,omitempty"`
+	RootHash  []byte `protobuf:"bytes,4,opt,name=root_hash,json=rootHash,proto3" json:"root_hash,omitempty"`
 	// Bytes of the manifest that follows.
-	ManifestSize  int64                  `protobuf:"varint,4,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
-	Sealed        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	ManifestSize  int64                  `protobuf:"varint,5,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
+	Sealed        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1882,6 +1892,13 @@ func (x *ImageArchive) GetId() string {
 func (x *ImageArchive) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *ImageArchive) GetDirectory() string {
+	if x != nil {
+		return x.Directory
 	}
 	return ""
 }
@@ -2330,21 +2347,24 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\aarchive\x18\x02 \x01(\v2\x1a.odarchive.v1.ImageArchiveH\x00R\aarchive\x12\x1c\n" +
 	"\bmanifest\x18\x03 \x01(\fH\x00R\bmanifest\x120\n" +
 	"\x05files\x18\x04 \x01(\v2\x18.odarchive.v1.ImageFilesH\x00R\x05filesB\t\n" +
-	"\amessage\"\xd4\x01\n" +
+	"\amessage\"\xf7\x01\n" +
 	"\vImageHeader\x12\x19\n" +
-	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x03R\x06number\x12\x14\n" +
-	"\x05vault\x18\x04 \x01(\tR\x05vault\x124\n" +
-	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
-	"\x06medium\x18\x06 \x01(\tR\x06medium\x12\x18\n" +
-	"\asectors\x18\a \x01(\x03R\asectors\"\xa8\x01\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
+	"\x05vault\x18\x03 \x01(\tR\x05vault\x12\x1d\n" +
+	"\n" +
+	"library_id\x18\x04 \x01(\tR\tlibraryId\x12\x18\n" +
+	"\alibrary\x18\x05 \x01(\tR\alibrary\x124\n" +
+	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
+	"\x06medium\x18\a \x01(\tR\x06medium\x12\x18\n" +
+	"\asectors\x18\b \x01(\x03R\asectors\"\xc6\x01\n" +
 	"\fImageArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
-	"\troot_hash\x18\x03 \x01(\fR\brootHash\x12#\n" +
-	"\rmanifest_size\x18\x04 \x01(\x03R\fmanifestSize\x122\n" +
-	"\x06sealed\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06sealed\";\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
+	"\tdirectory\x18\x03 \x01(\tR\tdirectory\x12\x1b\n" +
+	"\troot_hash\x18\x04 \x01(\fR\brootHash\x12#\n" +
+	"\rmanifest_size\x18\x05 \x01(\x03R\fmanifestSize\x122\n" +
+	"\x06sealed\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06sealed\";\n" +
 	"\n" +
 	"ImageFiles\x12-\n" +
 	"\x05files\x18\x01 \x03(\v2\x17.odarchive.v1.ImageFileR\x05files\"\xed\x01\n" +
