@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -91,14 +92,11 @@ func (i *Incoming) Close() error { return i.file.Close() }
 // Discard deletes it.
 func (i *Incoming) Discard() error {
 	i.file.Close()
-	if err := i.store.root.Remove(i.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("discard %s: %w", i.path, err)
-	}
-	return nil
+	return i.store.Drop(filepath.Base(i.path))
 }
 
-// Expire deletes what has been incoming since before t and was not written to since.
-func (s *Store) Expire(t time.Time) error {
+// Expire deletes what has been incoming under a name with the prefix and was not written to since t.
+func (s *Store) Expire(prefix string, t time.Time) error {
 	dir, err := s.root.Open(incoming)
 	if err != nil {
 		return fmt.Errorf("expire incoming: %w", err)
@@ -110,12 +108,20 @@ func (s *Store) Expire(t time.Time) error {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.ModTime().Before(t) {
+		if err != nil || !strings.HasPrefix(e.Name(), prefix) || !info.ModTime().Before(t) {
 			continue // it became a segment meanwhile, or is still wanted
 		}
-		if err := s.root.Remove(filepath.Join(incoming, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("expire incoming: %w", err)
+		if err := s.Drop(e.Name()); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// Drop deletes what has arrived of the content called name; nothing is no error.
+func (s *Store) Drop(name string) error {
+	if err := s.root.Remove(filepath.Join(incoming, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop incoming %s: %w", name, err)
 	}
 	return nil
 }

@@ -83,9 +83,21 @@ type Location struct {
 	Offset  int64
 }
 
-// Collect forgets unsealed contents older than unsealed, lets contents go from the cache whose time is over, and
-// returns the segments that nothing refers to any more: their files may be deleted.
-func (s *Store) Collect(ctx context.Context, unsealed time.Duration) (free []int64, err error) {
+// Collected is what nothing refers to any more: files that may be deleted.
+type Collected struct {
+	Segments []int64
+	Parts    []VaultContent // of contents that no retrieval waits for
+}
+
+// VaultContent is a content of a vault.
+type VaultContent struct {
+	Vault string
+	Hash  []byte
+}
+
+// Collect forgets contents that were uploaded longer than unsealed ago and belong to no archive, lets contents go from the
+// cache whose time is over, and returns what was freed by that and by discs having been verified.
+func (s *Store) Collect(ctx context.Context, unsealed time.Duration) (free Collected, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from content where not sealed and created < now() - $1::interval`, unsealed); err != nil {
 			return err
@@ -96,7 +108,18 @@ update content set cached_until = null,
  where cached_until < now()`); err != nil {
 			return err
 		}
-		free, err = emptySegments(ctx, tx)
+		rows, err := tx.Query(ctx, `
+delete from cache_part p using content c
+ where c.id = p.content_id and not exists (
+   select from retrieval_content rc join job j on j.id = rc.retrieval_id where rc.content_id = c.id and j.state = 'running')
+returning c.vault_id::text, c.hash`)
+		if err != nil {
+			return err
+		}
+		if free.Parts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[VaultContent]); err != nil {
+			return err
+		}
+		free.Segments, err = emptySegments(ctx, tx)
 		return err
 	})
 	return free, err

@@ -123,7 +123,7 @@ update content set cached_until = now() + $2::interval where id in (select conte
 
 // Cached records contents that a task has brought back and that lie durably in segments.
 func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
-	image, err := s.CheckLease(ctx, ref)
+	vault, err := s.CheckLease(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -135,12 +135,12 @@ func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 update content c set segment_id = u.g, segment_offset = u.o, cached_until = now() + $5::interval
-  from unnest($2::bytea[], $3::bigint[], $4::bigint[]) u(h, g, o), image i
- where i.id = $1 and c.vault_id = i.vault_id and c.hash = u.h and not c.staged`, image, hashes, segs, offs, CacheTime); err != nil {
+  from unnest($2::bytea[], $3::bigint[], $4::bigint[]) u(h, g, o)
+ where c.vault_id = $1 and c.hash = u.h and not c.staged`, vault, hashes, segs, offs, CacheTime); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-delete from cache_part p using content c, image i where i.id = $1 and c.vault_id = i.vault_id and c.hash = any ($2) and p.content_id = c.id`, image, hashes); err != nil {
+delete from cache_part p using content c where c.vault_id = $1 and c.hash = any ($2) and p.content_id = c.id`, vault, hashes); err != nil {
 			return err
 		}
 		return finishRetrievals(ctx, tx)
@@ -149,13 +149,13 @@ delete from cache_part p using content c, image i where i.id = $1 and c.vault_id
 
 // CachedPart records that a part of a content has come back and is durable, and says whether the whole has.
 func (s *Store) CachedPart(ctx context.Context, ref Ref, c archive.Content, offset, length int64) (whole bool, err error) {
-	image, err := s.CheckLease(ctx, ref)
+	vault, err := s.CheckLease(ctx, ref)
 	if err != nil {
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		var id int64
-		if err := tx.QueryRow(ctx, `select c.id from content c join image i on i.vault_id = c.vault_id where i.id = $1 and c.hash = $2 for update of c`, image, c.Hash[:]).Scan(&id); err != nil {
+		if err := tx.QueryRow(ctx, `select id from content where vault_id = $1 and hash = $2 for update`, vault, c.Hash[:]).Scan(&id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `insert into cache_part values ($1, $2, $3) on conflict do nothing`, id, offset, length); err != nil {
@@ -167,9 +167,9 @@ func (s *Store) CachedPart(ctx context.Context, ref Ref, c archive.Content, offs
 }
 
 // ForgetParts drops the parts of a content that turned out wrong when they were joined.
-func (s *Store) ForgetParts(ctx context.Context, image string, hash archive.Hash) error {
+func (s *Store) ForgetParts(ctx context.Context, vault string, hash archive.Hash) error {
 	_, err := s.pool.Exec(ctx, `
-delete from cache_part p using content c, image i where i.id = $1 and c.vault_id = i.vault_id and c.hash = $2 and p.content_id = c.id`, image, hash[:])
+delete from cache_part p using content c where c.vault_id = $1 and c.hash = $2 and p.content_id = c.id`, vault, hash[:])
 	return err
 }
 

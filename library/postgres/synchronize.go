@@ -112,13 +112,13 @@ update task set bytes_done = $4, bytes = $5 where library_id = $1 and id = $2 an
 	return nil
 }
 
-// CheckLease reports Stale when ref is not the present lease of a task, and returns the image and disc that it works on.
-func (s *Store) CheckLease(ctx context.Context, ref Ref) (image string, err error) {
+// CheckLease reports Stale when ref is not the present lease of a task, and returns the vault whose image it works on.
+func (s *Store) CheckLease(ctx context.Context, ref Ref) (vault string, err error) {
 	err = s.pool.QueryRow(ctx, `
-select coalesce(t.image_id, d.image_id)::text from task t left join disc d on d.id = t.disc_id
- where t.id = $1 and t.epoch = $2 and t.state = 'leased'`, ref.ID, ref.Epoch).Scan(&image)
+select i.vault_id::text from task t left join disc d on d.id = t.disc_id join image i on i.id = coalesce(t.image_id, d.image_id)
+ where t.id = $1 and t.epoch = $2 and t.state = 'leased'`, ref.ID, ref.Epoch).Scan(&vault)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", library.Errorf(library.Stale, "task %d is not leased under epoch %d", ref.ID, ref.Epoch)
 	}
-	return image, err
+	return vault, err
 }
