@@ -32,9 +32,10 @@ func (d Disc) String() string {
 type DriveRig struct {
 	// Open opens the drive; every check opens it anew and closes it.
 	Open func(ctx context.Context) (robot.Drive, error)
-	// Put takes out what is in the drive and puts a disc in, closing no tray: that is Load's work. The drive was ejected before. It returns
-	// errors.ErrUnsupported for a disc that can't be had; the checks that need it are left out. The suite
-	// burns four Fresh discs.
+	// Put takes out what is in the drive and puts a disc in. The drive was ejected before, and closing a
+	// tray is Load's work. It returns errors.ErrUnsupported for a disc that can't be had; the checks that
+	// need it are left out. The suite puts in Fresh seven times and spends three of them or, when it
+	// fails, more.
 	Put func(ctx context.Context, d Disc) error
 	// Content is what is on the Recorded disc, and on the Damaged one but for BadSector, and Size its length in
 	// bytes, a multiple of 2,048 and at least 16 sectors.
@@ -42,9 +43,9 @@ type DriveRig struct {
 	Size    int64
 	// BadSector is the number of the sector of the Damaged disc, above 0, that can't be read.
 	BadSector int64
-	// BurnSize is how many bytes are burned onto a disc, a multiple of 2,048; 0 means 8 MiB. When a burn
-	// is cancelled half of that has been handed over: take more than twice what the drive and the program that burns
-	// keep in their buffers.
+	// BurnSize is how many bytes are burned onto a disc, a multiple of 2,048; 0 means 8 MiB. When a burn is
+	// cancelled half of that has been handed over: take more than twice what the drive, and the program
+	// that burns, keep in their buffers.
 	BurnSize int64
 }
 
@@ -157,7 +158,7 @@ func (y *tray) tidy() {
 	}
 }
 
-// image is sectors that can be told apart: each begins with its number and a salt, so that no two burns are alike.
+// image is sectors that can be told apart; with another salt all are others, so that no two burns are alike.
 type image struct{ salt uint64 }
 
 func (m image) ReadAt(p []byte, off int64) (int, error) {

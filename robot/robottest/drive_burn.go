@@ -126,7 +126,8 @@ func checkBurnShortInput(y *tray) {
 	wantKind(y, "burn a spent disc", y.burn(16*sector), robot.ErrNotBlank)
 }
 
-// checkBurnCancelled: the end of ctx ends the burn, and leaves the disc open.
+// checkBurnCancelled: the end of ctx ends the burn, and leaves the disc open. The error must be ctx's, or the
+// disc or the drive would be blamed for what somebody wanted.
 func checkBurnCancelled(y *tray) {
 	y.put(Fresh)
 	y.load(robot.Blank)

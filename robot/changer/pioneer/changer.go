@@ -68,8 +68,10 @@ func (c *Changer) greet(ctx context.Context, drive int) error {
 			return &robot.Error{Op: op, Kind: robot.ErrComm, Detail: err.Error()}
 		}
 		if !time.Now().Before(end) {
-			return &robot.Error{Op: op, Place: driveBay(drive), Kind: robot.ErrComm,
-				Detail: fmt.Sprintf("%v within %v", err, c.cfg.Timing.Init)}
+			return &robot.Error{
+				Op: op, Place: driveBay(drive), Kind: robot.ErrComm,
+				Detail: fmt.Sprintf("%v within %v", err, c.cfg.Timing.Init),
+			}
 		}
 	}
 }

@@ -132,12 +132,26 @@ func TestOpenFails(t *testing.T) {
 		place  robot.Address
 		text   string
 	}{
-		{"no second unit", Config{Model: model, Units: 2}, []step{{"1PS?X", "P151206"}, {"2PS?X", "P151206"}, {"3PS?X", "E04"}},
-			robot.ErrComm, robot.Address{}, "find player 3"},
-		{"silence", Config{Model: model, Timing: Timing{Query: time.Second, Move: time.Second}}, []step{{"1PS?X", ""}},
-			robot.ErrComm, driveBay(1), "no answer"},
-		{"noise", Config{Model: model, Timing: Timing{Query: time.Second, Move: time.Second}}, []step{{"1PS?X", "%%"}},
-			robot.ErrComm, driveBay(1), "%%"},
+		{
+			"no second unit",
+			Config{Model: model, Units: 2},
+			[]step{{"1PS?X", "P151206"}, {"2PS?X", "P151206"}, {"3PS?X", "E04"}},
+			robot.ErrComm,
+			robot.Address{},
+			"find player 3",
+		},
+		{
+			"silence",
+			Config{Model: model, Timing: Timing{Query: time.Second, Move: time.Second}},
+			[]step{{"1PS?X", ""}},
+			robot.ErrComm, driveBay(1), "no answer",
+		},
+		{
+			"noise",
+			Config{Model: model, Timing: Timing{Query: time.Second, Move: time.Second}},
+			[]step{{"1PS?X", "%%"}},
+			robot.ErrComm, driveBay(1), "%%",
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t, test.steps)
@@ -181,8 +195,10 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v: %v; want %q", config, err, want)
 		}
 	}
-	if got := DefaultTiming().Faster(100); got != (Timing{Pacing: 2 * time.Millisecond, Poll: 5 * time.Millisecond,
-		Query: 2 * time.Second, Move: 1500 * time.Millisecond, Init: 750 * time.Millisecond}) {
+	if got := DefaultTiming().Faster(100); got != (Timing{
+		Pacing: 2 * time.Millisecond, Poll: 5 * time.Millisecond,
+		Query: 2 * time.Second, Move: 1500 * time.Millisecond, Init: 750 * time.Millisecond,
+	}) {
 		t.Errorf("100 times as fast: %+v", got)
 	}
 }

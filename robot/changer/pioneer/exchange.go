@@ -54,6 +54,10 @@ func (c *Changer) receive(player int, command string, limit time.Duration) (repl
 	case errors.Is(err, context.DeadlineExceeded):
 		return reply{}, misheard{command: command}
 	case errors.Is(err, bufio.ErrTooLong):
+		// Noise has no end to go on from: it would be met again and again.
+		if _, err := c.line.Discard(); err != nil {
+			return reply{}, fmt.Errorf("%s: %w", command, err)
+		}
 		return reply{}, misheard{command, "noise without an end"}
 	case err != nil:
 		return reply{}, fmt.Errorf("%s: %w", command, err)
@@ -104,18 +108,17 @@ func (c *Changer) resynchronise(player int) error {
 	if err := c.send(player, "?X", c.cfg.Timing.Query); err != nil {
 		return err
 	}
-	for end := time.Now().Add(c.cfg.Timing.Query); ; {
+	for end := time.Now().Add(c.cfg.Timing.Query); time.Now().Before(end); {
 		r, err := c.receive(player, "?X", time.Until(end))
 		m, odd := errors.AsType[misheard](err)
 		switch {
 		case err == nil && r.form == ident:
 			return nil
-		case odd && m.heard == "", err != nil && !odd:
+		case err != nil && (!odd || m.heard == ""):
 			return err
-		case odd && !time.Now().Before(end):
-			return misheard{command: "?X"}
 		}
 	}
+	return misheard{command: "?X"}
 }
 
 // state is what a player says of itself.

@@ -45,53 +45,97 @@ func TestMoves(t *testing.T) {
 		place    robot.Address
 		details  []string
 	}{
-		{name: "late R", from: slot(214), to: drive(1),
-			script: [][]step{unset2("1", "2"), say("1PS214ZS", "R@42s"), rest("1", "P01", "214")}},
-		{name: "early R", from: slot(1), to: drive(2),
-			script: [][]step{unset2("2", "1"), say("2PS001ZS", "R"), look("2", "B", "P21", "XXX"), look("2", "B", "P21", "001"), rest("2", "P01", "001")}},
-		{name: "second unit", from: slot(301), to: drive(4),
-			script: [][]step{unset2("4", "3"), say("4PS001ZS", "R@40s"), rest("4", "P01", "4PS001")}},
-		{name: "answers doubled", from: slot(7), to: drive(1),
-			script: [][]step{unset2("1", "2"), say("1PS007ZS", "R@40s R@40s"), say("1PS?J", "R R"), say("1PS?P", "P01 P01"), say("1PS?Z", "007 007")}},
-		{name: "second R while asking", from: slot(7), to: drive(1),
-			script: [][]step{unset2("1", "2"), say("1PS007ZS", "R"),
+		{
+			name: "late R", from: slot(214), to: drive(1),
+			script: [][]step{unset2("1", "2"), say("1PS214ZS", "R@42s"), rest("1", "P01", "214")},
+		},
+		{
+			name: "early R", from: slot(1), to: drive(2),
+			script: [][]step{unset2("2", "1"), say("2PS001ZS", "R"), look("2", "B", "P21", "XXX"), look("2", "B", "P21", "001"), rest("2", "P01", "001")},
+		},
+		{
+			name: "second unit", from: slot(301), to: drive(4),
+			script: [][]step{unset2("4", "3"), say("4PS001ZS", "R@40s"), rest("4", "P01", "4PS001")},
+		},
+		{
+			name: "answers doubled", from: slot(7), to: drive(1),
+			script: [][]step{unset2("1", "2"), say("1PS007ZS", "R@40s R@40s"), say("1PS?J", "R R"), say("1PS?P", "P01 P01"), say("1PS?Z", "007 007")},
+		},
+		{
+			name: "second R while asking", from: slot(7), to: drive(1),
+			script: [][]step{
+				unset2("1", "2"), say("1PS007ZS", "R"),
 				say("1PS?J", "B"), say("1PS?P", "R P21@100ms"), // an R after which nothing is as it seems
-				say("1PS?X", "1PSP151206"), rest("1", "P01", "007")}},
-		{name: "R in the place of an answer to ?J", from: slot(7), to: drive(1),
-			script: [][]step{unset2("1", "2"), say("1PS007ZS", "R"),
+				say("1PS?X", "1PSP151206"), rest("1", "P01", "007"),
+			},
+		},
+		{
+			name: "R in the place of an answer to ?J", from: slot(7), to: drive(1),
+			script: [][]step{
+				unset2("1", "2"), say("1PS007ZS", "R"),
 				say("1PS?J", "R B@100ms"), say("1PS?P", "P20"), say("1PS?Z", "XXX@10ms"),
-				say("1PS?E", "E00")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"R; then mode P20", "E00"}},
-		{name: "question unanswered", from: slot(7), to: drive(1),
-			script: [][]step{say("1PS?J", "R"), say("1PS?P", ""), say("1PS?X", "P20 P151206"), unset2("1", "2"),
-				say("1PS007ZS", "R@40s"), rest("1", "P01", "007")}},
-		{name: "garbled question", from: slot(7), to: drive(1),
-			script: [][]step{say("1PS?J", "\x8a"), say("1PS?X", "P151206"), unset2("1", "2"),
-				say("1PS007ZS", "R@40s"), rest("1", "P01", "007")}},
+				say("1PS?E", "E00"),
+			},
+			kind: robot.ErrComm, place: drive(1), details: []string{"R; then mode P20", "E00"},
+		},
+		{
+			name: "question unanswered", from: slot(7), to: drive(1),
+			script: [][]step{
+				say("1PS?J", "R"), say("1PS?P", ""), say("1PS?X", "P20 P151206"), unset2("1", "2"),
+				say("1PS007ZS", "R@40s"), rest("1", "P01", "007"),
+			},
+		},
+		{
+			name: "garbled question", from: slot(7), to: drive(1),
+			script: [][]step{
+				say("1PS?J", "\x8a"), say("1PS?X", "P151206"), unset2("1", "2"),
+				say("1PS007ZS", "R@40s"), rest("1", "P01", "007"),
+			},
+		},
 
-		{name: "back from park", from: drive(1), to: slot(214),
-			script: [][]step{rest("1", "P01", "214"), say("1PSZR", "R@40s"), rest("1", "P20", "XXX")}},
-		{name: "back from play", from: drive(3), to: slot(600),
-			script: [][]step{rest("3", "P04", "300"), say("3PSRJ", "R"), look("3", "B", "P03", "300"), rest("3", "P01", "300"),
-				say("3PSZR", "R"), look("3", "B", "P22", "300"), rest("3", "P20", "XXX")}},
+		{
+			name: "back from park", from: drive(1), to: slot(214),
+			script: [][]step{rest("1", "P01", "214"), say("1PSZR", "R@40s"), rest("1", "P20", "XXX")},
+		},
+		{
+			name: "back from play", from: drive(3), to: slot(600),
+			script: [][]step{
+				rest("3", "P04", "300"), say("3PSRJ", "R"), look("3", "B", "P03", "300"), rest("3", "P01", "300"),
+				say("3PSZR", "R"), look("3", "B", "P22", "300"), rest("3", "P20", "XXX"),
+			},
+		},
 
 		{name: "drive full", from: slot(2), to: drive(1), script: [][]step{rest("1", "P01", "001")}, kind: robot.ErrFull, place: drive(1)},
 		{name: "drive full of an unknown disc", from: slot(2), to: drive(1), script: [][]step{rest("1", "P01", "XXX")}, kind: robot.ErrFull, place: drive(1)},
 		{name: "drive moving", from: slot(2), to: drive(1), script: [][]step{look("1", "B", "P21", "XXX")}, kind: robot.ErrBusy, place: drive(1)},
-		{name: "in the other drive", from: slot(2), to: drive(1), script: [][]step{rest("1", "P20", "XXX"), rest("2", "P04", "002")},
-			kind: robot.ErrEmpty, place: slot(2), details: []string{"drive 2"}},
-		{name: "same number in the other unit", from: slot(302), to: drive(3),
-			script: [][]step{unset2("3", "4"), say("3PS002ZS", "R@30s"), rest("3", "P01", "002")}},
-		{name: "slot empty", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E11@20s"), rest("1", "P20", "XXX")},
-			kind: robot.ErrEmpty, place: slot(2), details: []string{"E11"}},
-		{name: "slot empty, R early", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R"),
-			look("1", "B", "P21", "XXX"), say("1PS?J", "E11"), rest("1", "P20", "XXX")},
-			kind: robot.ErrEmpty, place: slot(2), details: []string{"E11"}},
-		{name: "slot empty and drive full", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E11@20s"), rest("1", "P01", "002")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"E11", "disc 002"}},
+		{
+			name: "in the other drive", from: slot(2), to: drive(1), script: [][]step{rest("1", "P20", "XXX"), rest("2", "P04", "002")},
+			kind: robot.ErrEmpty, place: slot(2), details: []string{"drive 2"},
+		},
+		{
+			name: "same number in the other unit", from: slot(302), to: drive(3),
+			script: [][]step{unset2("3", "4"), say("3PS002ZS", "R@30s"), rest("3", "P01", "002")},
+		},
+		{
+			name: "slot empty", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E11@20s"), rest("1", "P20", "XXX")},
+			kind: robot.ErrEmpty, place: slot(2), details: []string{"E11"},
+		},
+		{
+			name: "slot empty, R early", from: slot(2), to: drive(1), script: [][]step{
+				unset2("1", "2"), say("1PS002ZS", "R"),
+				look("1", "B", "P21", "XXX"), say("1PS?J", "E11"), rest("1", "P20", "XXX"),
+			},
+			kind: robot.ErrEmpty, place: slot(2), details: []string{"E11"},
+		},
+		{
+			name: "slot empty and drive full", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E11@20s"), rest("1", "P01", "002")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"E11", "disc 002"},
+		},
 		{name: "drive empty", from: drive(1), to: slot(2), script: [][]step{rest("1", "P20", "XXX")}, kind: robot.ErrEmpty, place: drive(1)},
-		{name: "not its home", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "214")},
-			kind: robot.ErrUnreachable, place: slot(2), details: []string{"slot 214"}},
+		{
+			name: "not its home", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "214")},
+			kind: robot.ErrUnreachable, place: slot(2), details: []string{"slot 214"},
+		},
 		{name: "home unknown", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "XXX")}, kind: robot.ErrInventory, place: drive(1)},
 		{name: "across units", from: slot(300), to: drive(3), kind: robot.ErrUnreachable, place: drive(3)},
 		{name: "slot to slot", from: slot(1), to: slot(2), kind: robot.ErrUnreachable, place: slot(2)},
@@ -100,44 +144,78 @@ func TestMoves(t *testing.T) {
 		{name: "no such drive", from: slot(1), to: drive(5), kind: robot.ErrUnreachable, place: drive(5)},
 		{name: "mail slot", from: slot(1), to: robot.Address{Kind: robot.MailSlot, Number: 1}, kind: robot.ErrUnreachable, place: robot.Address{Kind: robot.MailSlot, Number: 1}},
 
-		{name: "door", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E21"), rest("1", "P20", "XXX")},
-			kind: robot.ErrDoor, place: none, details: []string{"E21", "door"}},
-		{name: "stuck while loading", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E91@20s"), rest("1", "P21", "XXX")},
-			kind: robot.ErrJam, place: none, details: []string{"E91", "P21"}},
+		{
+			name: "door", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E21"), rest("1", "P20", "XXX")},
+			kind: robot.ErrDoor, place: none, details: []string{"E21", "door"},
+		},
+		{
+			name: "stuck while loading", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E91@20s"), rest("1", "P21", "XXX")},
+			kind: robot.ErrJam, place: none, details: []string{"E91", "P21"},
+		},
 		{name: "door seen by a question", from: slot(2), to: drive(1), script: [][]step{say("1PS?J", "E21")}, kind: robot.ErrDoor, place: none},
 		{name: "magazine missing", from: slot(2), to: drive(1), script: [][]step{say("1PS?J", "R"), say("1PS?P", "E11")}, kind: robot.ErrJam, place: none},
-		{name: "can't be set down", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "002"), say("1PSZR", "E98@20s"), rest("1", "P20", "XXX")},
-			kind: robot.ErrJam, place: slot(2), details: []string{"E98"}},
-		{name: "player fault", from: drive(1), to: slot(2), script: [][]step{rest("1", "P04", "002"), say("1PSRJ", "E99"), rest("1", "P04", "002")},
-			kind: robot.ErrDriveFault, place: drive(1), details: []string{"RJ", "E99"}},
-		{name: "refused", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E04"), rest("1", "P20", "XXX")},
-			kind: robot.ErrUnreachable, place: none, details: []string{"E04"}},
-		{name: "refused and done", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E04"), rest("1", "P01", "002")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"E04", "disc 002"}},
+		{
+			name: "can't be set down", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "002"), say("1PSZR", "E98@20s"), rest("1", "P20", "XXX")},
+			kind: robot.ErrJam, place: slot(2), details: []string{"E98"},
+		},
+		{
+			name: "player fault", from: drive(1), to: slot(2), script: [][]step{rest("1", "P04", "002"), say("1PSRJ", "E99"), rest("1", "P04", "002")},
+			kind: robot.ErrDriveFault, place: drive(1), details: []string{"RJ", "E99"},
+		},
+		{
+			name: "refused", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E04"), rest("1", "P20", "XXX")},
+			kind: robot.ErrUnreachable, place: none, details: []string{"E04"},
+		},
+		{
+			name: "refused and done", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E04"), rest("1", "P01", "002")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"E04", "disc 002"},
+		},
 
-		{name: "R that is not true", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E92")},
-			kind: robot.ErrJam, place: slot(2), details: []string{"E92"}},
-		{name: "R and an old E11", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E11")},
-			kind: robot.ErrComm, place: drive(1)},
-		{name: "R and another disc", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P01", "003"), say("1PS?E", "")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"disc 003"}},
-		{name: "R and the disc still there", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "002"), say("1PSZR", "R@40s"), rest("1", "P01", "002"), say("1PS?E", "XXX")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"disc 002"}},
+		{
+			name: "R that is not true", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E92")},
+			kind: robot.ErrJam, place: slot(2), details: []string{"E92"},
+		},
+		{
+			name: "R and an old E11", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E11")},
+			kind: robot.ErrComm, place: drive(1),
+		},
+		{
+			name: "R and another disc", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P01", "003"), say("1PS?E", "")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"disc 003"},
+		},
+		{
+			name: "R and the disc still there", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "002"), say("1PSZR", "R@40s"), rest("1", "P01", "002"), say("1PS?E", "XXX")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"disc 002"},
+		},
 
-		{name: "answer lost, disc there", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", ""), rest("1", "P01", "002")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "disc 002"}},
-		{name: "answer lost, line dead", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", ""), say("1PS?J", ""), say("1PS?X", "")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "no answer to ?X"}},
-		{name: "half an answer", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E9~@20s"), rest("1", "P20", "XXX")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "P20"}},
-		{name: "garbled answer while it moves", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "\xd2"), look("1", "B", "P21", "XXX"), rest("1", "P01", "002")},
-			kind: robot.ErrComm, place: drive(1), details: []string{`"\xd2"`, "disc 002"}},
-		{name: "answer of another player", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "2PSP01"), rest("1", "P20", "XXX")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"2PSP01"}},
-		{name: "B for an answer", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "B"), rest("1", "P20", "XXX")},
-			kind: robot.ErrComm, place: drive(1)},
-		{name: "noise", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", strings.Repeat("U", 99)+"~"), rest("1", "P20", "XXX")},
-			kind: robot.ErrComm, place: drive(1), details: []string{"noise"}},
+		{
+			name: "answer lost, disc there", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", ""), rest("1", "P01", "002")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "disc 002"},
+		},
+		{
+			name: "answer lost, line dead", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", ""), say("1PS?J", ""), say("1PS?X", "")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "no answer to ?X"},
+		},
+		{
+			name: "half an answer", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "E9~@20s"), rest("1", "P20", "XXX")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"no answer to 002ZS", "P20"},
+		},
+		{
+			name: "garbled answer while it moves", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "\xd2"), look("1", "B", "P21", "XXX"), rest("1", "P01", "002")},
+			kind: robot.ErrComm, place: drive(1), details: []string{`"\xd2"`, "disc 002"},
+		},
+		{
+			name: "answer of another player", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "2PSP01"), rest("1", "P20", "XXX")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"2PSP01"},
+		},
+		{
+			name: "B for an answer", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "B"), rest("1", "P20", "XXX")},
+			kind: robot.ErrComm, place: drive(1),
+		},
+		{
+			name: "noise", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", strings.Repeat("U", 99)+"~"), rest("1", "P20", "XXX")},
+			kind: robot.ErrComm, place: drive(1), details: []string{"noise"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

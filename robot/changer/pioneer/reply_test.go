@@ -25,8 +25,10 @@ func TestParseReply(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "r", "R ", "RR", "R\n", "E1", "E1G", "e11", "E111", "P2", "P2A", "P200", "XX", "21", "2145", "000", "+12",
-		"P15120", "P15120é", "2PSP01", "1PS", "1PS1PSR", "01PSR", "\x00R", "\xd2"} {
+	for _, text := range []string{
+		"", "r", "R ", "RR", "R\n", "E1", "E1G", "e11", "E111", "P2", "P2A", "P200", "XX", "21", "2145", "000", "+12",
+		"P15120", "P15120é", "2PSP01", "1PS", "1PS1PSR", "01PSR", "\x00R", "\xd2",
+	} {
 		if got, err := parseReply([]byte(text), 1); err == nil {
 			t.Errorf("%q was taken for %+v", text, got)
 		}
