@@ -51,7 +51,7 @@ func TestMoves(t *testing.T) {
 		},
 		{
 			name: "early R", from: slot(1), to: drive(2),
-			script: [][]step{unset2("2", "1"), say("2PS001ZS", "R"), look("2", "B", "P21", "XXX"), look("2", "B", "P21", "001"), rest("2", "P01", "001")},
+			script: [][]step{unset2("2", "1"), say("2PS001ZS", "R"), look("2", "B", "P21", "XXX"), rest("2", "P21", "001"), rest("2", "P01", "001")},
 		},
 		{
 			name: "second unit", from: slot(301), to: drive(4),
@@ -94,14 +94,30 @@ func TestMoves(t *testing.T) {
 		},
 
 		{
+			name: "questions garbled without end", from: slot(7), to: drive(1),
+			script: [][]step{
+				say("1PS?J", "Q"), say("1PS?X", "P151206"), say("1PS?J", "Q"), say("1PS?X", "P151206"), say("1PS?J", "Q"),
+			},
+			kind: robot.ErrComm, place: drive(1), details: []string{`"Q"`},
+		},
+		{
+			name: "R before anything begins", from: slot(7), to: drive(1),
+			script: [][]step{unset2("1", "2"), say("1PS007ZS", "R"), look("1", "B", "P20", "XXX"), rest("1", "P01", "007")},
+		},
+		{
+			name: "a command is running", from: slot(7), to: drive(1), script: [][]step{look("1", "B", "P20", "XXX")},
+			kind: robot.ErrBusy, place: drive(1),
+		},
+
+		{
 			name: "back from park", from: drive(1), to: slot(214),
 			script: [][]step{rest("1", "P01", "214"), say("1PSZR", "R@40s"), rest("1", "P20", "XXX")},
 		},
 		{
 			name: "back from play", from: drive(3), to: slot(600),
 			script: [][]step{
-				rest("3", "P04", "300"), say("3PSRJ", "R"), look("3", "B", "P03", "300"), rest("3", "P01", "300"),
-				say("3PSZR", "R"), look("3", "B", "P22", "300"), rest("3", "P20", "XXX"),
+				rest("3", "P04", "300"), say("3PSRJ", "R"), look("3", "B", "P03", "300"), rest("3", "P03", "300"), rest("3", "P01", "300"),
+				say("3PSZR", "R"), look("3", "B", "P22", "300"), rest("3", "P22", "XXX"), rest("3", "P20", "XXX"),
 			},
 		},
 
