@@ -234,7 +234,8 @@ func (b *bench) isHome(slot, drive robot.Address) {
 // tidy puts discs home and closes. It reports nothing: it runs after failures too, and the next check
 // refuses to start when it could not do its work.
 func (b *bench) tidy() {
-	if all, err := b.Inventory(b.Context()); err == nil {
+	ctx := context.WithoutCancel(b.Context()) // who breaks off wants his discs back too
+	if all, err := b.Inventory(ctx); err == nil {
 		for _, e := range all {
 			if e.Address.Kind != robot.DriveBay || e.Fill != robot.Full {
 				continue
@@ -243,7 +244,7 @@ func (b *bench) tidy() {
 			if home == (robot.Address{}) {
 				home = b.took[e.Address]
 			}
-			if err := b.Move(b.Context(), e.Address, home); err != nil {
+			if err := b.Move(ctx, e.Address, home); err != nil {
 				b.Logf("tidy: %v", err)
 			}
 		}

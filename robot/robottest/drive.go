@@ -147,10 +147,11 @@ func (y *tray) reload() robot.Medium {
 
 // tidy leaves the drive empty.
 func (y *tray) tidy() {
-	if err := y.Eject(y.Context()); err != nil {
+	ctx := context.WithoutCancel(y.Context())
+	if err := y.Eject(ctx); err != nil {
 		y.Logf("tidy: %v", err)
 	}
-	if err := y.rig.Put(y.Context(), None); err != nil {
+	if err := y.rig.Put(ctx, None); err != nil {
 		y.Logf("tidy: %v", err)
 	}
 	if err := y.Close(); err != nil {
