@@ -1,8 +1,11 @@
 package robottest
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"github.com/odarchive/odarchive/robot"
 )
 
 func TestChangerSuitePassesAGoodChanger(t *testing.T) {
@@ -86,4 +89,37 @@ func TestResult(t *testing.T) {
 	if r := (Check{"log", func(t T) { t.Logf("seen %d", 1) }}).Do(t.Context()); strings.Join(r.Log, "") != "seen 1" {
 		t.Errorf("log %q", r.Log)
 	}
+}
+
+// TestBrokenOff checks that discs go home when somebody breaks a check off in the middle.
+func TestBrokenOff(t *testing.T) {
+	w := newWorld()
+	rig := w.rig("")
+	ctx, cancel := context.WithCancel(t.Context())
+	open := rig.Open
+	rig.Open = func(ctx context.Context) (robot.Changer, error) {
+		c, err := open(ctx)
+		return breaksOff{c, cancel}, err
+	}
+	for _, c := range ChangerChecks(rig) {
+		if c.Name == "full destination" {
+			if r := c.Do(ctx); len(r.Failures) == 0 {
+				t.Errorf("%v", r)
+			}
+		}
+	}
+	if w.drives != [4]int{} {
+		t.Errorf("discs were left in drives: %v", w.drives)
+	}
+}
+
+// breaksOff ends the check's context with the first move.
+type breaksOff struct {
+	robot.Changer
+	cancel func()
+}
+
+func (b breaksOff) Move(ctx context.Context, from, to robot.Address) error {
+	defer b.cancel()
+	return b.Changer.Move(ctx, from, to)
 }
