@@ -1,0 +1,106 @@
+package catalogue
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/odarchive/odarchive/archive"
+)
+
+// Names of what a disc says about itself, relative to its root.
+const (
+	DataDir      = "Data"     // what the archives hold
+	ArchivesDir  = "archives" // their manifests
+	ReadmeName   = "README.txt"
+	InfoName     = "disc_info.json"
+	CatalogName  = "catalogue.json"
+	SumsName     = "SHA256SUMS"
+	NamesName    = "NAMES.TSV"
+	manifestType = ".jsonl"
+)
+
+// Disc describes a disc and the image on it.
+type Disc struct {
+	ImageID   string // UUID: the disc's identity
+	Label     string // volume identifier: at most 15 characters of A-Z, 0-9 and '_'
+	Number    int64  // of the image, in the order in which they were planned
+	Vault     string
+	LibraryID string // UUID
+	Library   string
+	Medium    string
+	Created   time.Time
+	Archives  []Archive // in ascending order of Directory
+}
+
+// Archive is an archive of which the disc carries something, and its whole manifest.
+type Archive struct {
+	ID           string // UUID
+	Name         string
+	Directory    string // below Data: where this archive's files are on this disc
+	RootHash     archive.Hash
+	ManifestSize int64 // bytes
+	Sealed       time.Time
+}
+
+// ManifestPath returns where the manifest of an archive lies on a disc.
+func ManifestPath(archiveID string) string { return ArchivesDir + "/" + archiveID + manifestType }
+
+// File is a name on the disc.
+type File struct {
+	Path    string // below Data, in bytes; of a part, without the part's suffix
+	Content archive.Content
+	// Offset and Length are the run of the content that the disc carries, in bytes: all of it, or a part.
+	Offset, Length int64
+	Part, Parts    int // from 1; 0 of 0 for a whole file
+	Mode           uint32
+	ModTime        time.Time
+}
+
+// DiscPath returns the file's path from the root of the disc, with the suffix of a part.
+func (f *File) DiscPath() string { return DataDir + "/" + PartName(f.Path, f.Part, f.Parts) }
+
+// partSuffix is what tells the parts of a file apart; they sort in their order, so that a shell's `*` joins them rightly.
+func partSuffix(part, parts int) string { return fmt.Sprintf(".part%04d-of-%04d", part, parts) }
+
+// PartName returns the name of a part of a file, or p itself for a whole one. Of a name that would become longer than a file system
+// holds, the end gives way to a piece of its hash; the manifest knows it whole.
+func PartName(p string, part, parts int) string {
+	if parts == 0 {
+		return p
+	}
+	suffix := partSuffix(part, parts)
+	dir, name := path.Split(p)
+	if len(name)+len(suffix) > archive.MaxName {
+		sum := sha256.Sum256([]byte(name))
+		suffix = fmt.Sprintf("~%x%s", sum[:4], suffix)
+		name = strings.ToValidUTF8(name[:archive.MaxName-len(suffix)], "")
+	}
+	return dir + name + suffix
+}
+
+// DirectoryName returns a directory for an archive called name that taken does not hold, and adds it there. It keeps to characters
+// that every file system likes.
+func DirectoryName(name string, taken map[string]bool) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '�' || strings.ContainsRune(`/\:*?"<>|`, r) {
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "_"))
+	clean = strings.Trim(clean, " .")
+	for len(clean) > 100 {
+		clean = strings.ToValidUTF8(clean[:100], "")
+	}
+	if clean == "" {
+		clean = "archive"
+	}
+	unique := clean
+	for n := 2; taken[strings.ToLower(unique)]; n++ {
+		unique = fmt.Sprintf("%s~%d", clean, n)
+	}
+	taken[strings.ToLower(unique)] = true
+	return unique
+}

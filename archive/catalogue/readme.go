@@ -1,0 +1,52 @@
+package catalogue
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// Readme returns README.txt: plain words for whoever finds the disc.
+func Readme(d *Disc) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `THIS DISC IS PART OF AN ARCHIVE
+
+Disc %s, number %d of vault "%s", made %s.
+Its identity is %s.
+
+You need no special software: the files are below the folder Data, as they were,
+and any computer that reads UDF or ISO 9660 discs can copy them.
+
+WHAT IS WHERE
+  Data/<archive>/...    the files, one folder for each archive
+  archives/*.jsonl      the whole list of each archive's files, also of those on
+                        other discs: one line of JSON text each, with owner,
+                        permissions, times and the SHA-256 of the contents
+  catalogue.json        the files on this disc by the SHA-256 of their contents
+  disc_info.json        which disc this is, and where the archives are
+  SHA256SUMS            to check the files (below)
+  NAMES.TSV             names that a disc can't hold, and what stands for them
+
+TO CHECK THE FILES
+  cd to the top of this disc and run:   sha256sum -c SHA256SUMS
+
+A FILE THAT IS SPLIT OVER SEVERAL DISCS
+  Its parts are named NAME.part0001-of-0003 and so on. Copy all of them into one
+  folder and join them:   cat NAME.part*-of-0003 > NAME
+  Its SHA-256 is in the list in archives/.
+
+A FILE THAT SEEMS TO BE MISSING
+  A content is stored once, however many names it has. Look its SHA-256 up in
+  the list in archives/: a file with the same SHA-256 has the same content, on
+  this disc or on another one of this vault. Empty files, symbolic links, owners
+  and exact times are only in that list.
+
+ARCHIVES ON THIS DISC
+`, d.Label, d.Number, d.Vault, d.Created.UTC().Format(time.DateOnly), d.ImageID)
+	for _, a := range d.Archives {
+		fmt.Fprintf(&b, "  %s  Data/%s\n    sealed %s, list archives/%s%s\n    SHA-256 of that list: %s\n",
+			a.Name, a.Directory, a.Sealed.UTC().Format(time.DateTime), a.ID, manifestType, a.RootHash)
+	}
+	fmt.Fprintf(&b, "\nThe format is odarchive's, version %d. It is open: docs/disc-format.md of the\nprogram describes it.\n", infoVersion)
+	return b.Bytes()
+}

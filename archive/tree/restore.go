@@ -1,0 +1,328 @@
+package tree
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/odarchive/odarchive/archive"
+)
+
+// ErrExists says that a restore would have written over something.
+var ErrExists = errors.New("it exists already")
+
+// Restore writes entries back below a folder. Files may be written in any order, each by one goroutine at a time; the
+// calls are Begin, then Create for each of Files, then Finish.
+type Restore struct {
+	root    *os.Root
+	entries []archive.Entry
+	// Overwrite lets a restore take the place of files and symlinks that exist. Directories are always shared.
+	Overwrite bool
+	// Owners gives entries their owners back, which takes privileges.
+	Owners bool
+}
+
+// NewRestore prepares to write entries, in ascending order of paths, below target, which is made when it isn't there. The
+// entries may come from anywhere: none leads out of target.
+func NewRestore(target string, entries []archive.Entry) (*Restore, error) {
+	if err := os.MkdirAll(target, 0o777); err != nil {
+		return nil, fmt.Errorf("restore to %s: %w", target, err)
+	}
+	root, err := os.OpenRoot(target)
+	if err != nil {
+		return nil, fmt.Errorf("restore to %s: %w", target, err)
+	}
+	return &Restore{root: root, entries: relink(entries)}, nil
+}
+
+// relink makes the first of several hard links a file of its own where the name that they point to is not among entries.
+func relink(entries []archive.Entry) []archive.Entry {
+	entries = slices.Clone(entries)
+	firsts := map[string]string{} // HardLink → the name that stands for it
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != archive.File {
+			continue
+		}
+		if e.HardLink == "" {
+			firsts[e.Path] = e.Path
+		} else if first, ok := firsts[e.HardLink]; ok {
+			e.HardLink = first
+		} else {
+			firsts[e.HardLink] = e.Path
+			e.HardLink = ""
+		}
+	}
+	return entries
+}
+
+// Files returns the entries whose contents are to be written.
+func (r *Restore) Files() []*archive.Entry {
+	var files []*archive.Entry
+	for i := range r.entries {
+		if e := &r.entries[i]; e.Kind == archive.File && e.HardLink == "" {
+			files = append(files, e)
+		}
+	}
+	return files
+}
+
+// Close releases the folder.
+func (r *Restore) Close() error { return r.root.Close() }
+
+// Begin checks that nothing is in the way, before anything is written, and makes the directories.
+func (r *Restore) Begin() error {
+	for i := range r.entries {
+		if err := r.entries[i].Validate(); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		if err := r.inTheWay(&r.entries[i]); err != nil {
+			return err
+		}
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		dir := path.Dir(e.Path)
+		if e.Kind == archive.Dir {
+			dir = e.Path
+		}
+		// Ours alone until the end, whatever the directory's own mode: files are being written in it.
+		if err := r.root.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("restore %q: %w", e.Path, err)
+		}
+	}
+	return nil
+}
+
+func (r *Restore) inTheWay(e *archive.Entry) error {
+	info, err := r.root.Lstat(e.Path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("restore %q: %w", e.Path, err)
+	}
+	switch {
+	case e.Kind == archive.Dir && info.IsDir():
+		return nil
+	case e.Kind == archive.Dir || info.IsDir():
+		return fmt.Errorf("restore %q: %w as something else (%v)", e.Path, ErrExists, info.Mode().Type())
+	case !r.Overwrite:
+		return fmt.Errorf("restore %q: %w", e.Path, ErrExists)
+	}
+	return nil
+}
+
+// File is a file that is being written. It has its own name only once it is whole.
+type File struct {
+	r    *Restore
+	e    *archive.Entry
+	temp string
+	file *os.File
+	sum  interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	size int64
+}
+
+// Create begins the file of e, which must be one of Files.
+func (r *Restore) Create(e *archive.Entry) (*File, error) {
+	// A name that no entry of the tree can have been given by chance: the hash tells two contents apart, the length two names.
+	dir, base := path.Split(e.Path)
+	sum := sha256.Sum256([]byte(base))
+	temp := fmt.Sprintf("%s.odarchive-%x.tmp", dir, sum[:12])
+	f, err := r.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("restore %q: %w", e.Path, err)
+	}
+	return &File{r: r, e: e, temp: temp, file: f, sum: sha256.New()}, nil
+}
+
+// holeSize is the shortest run of zeros that becomes a hole: a block of most file systems, in bytes.
+const holeSize = 4096
+
+var zeros [holeSize]byte
+
+// Write appends p. Whole blocks of zeros become holes.
+func (f *File) Write(p []byte) (int, error) {
+	if f.size+int64(len(p)) > f.e.Content.Size {
+		return 0, fmt.Errorf("restore %q: more than its %d bytes came", f.e.Path, f.e.Content.Size)
+	}
+	f.sum.Write(p)
+	for start, at := 0, 0; at < len(p); {
+		next := min(at+holeSize, len(p))
+		empty := next-at == holeSize && bytes.Equal(p[at:next], zeros[:])
+		if !empty {
+			at = next
+		}
+		if (empty || at == len(p)) && start < at {
+			if _, err := f.file.WriteAt(p[start:at], f.size+int64(start)); err != nil {
+				return 0, fmt.Errorf("restore %q: %w", f.e.Path, err)
+			}
+		}
+		if empty {
+			at = next
+			start = next
+		}
+	}
+	f.size += int64(len(p))
+	return len(p), nil
+}
+
+// Size returns how many bytes have been written.
+func (f *File) Size() int64 { return f.size }
+
+// Commit checks the whole against its hash and gives the file its attributes and its name.
+func (f *File) Commit() error {
+	e := f.e
+	if f.size != e.Content.Size || archive.Hash(f.sum.Sum(nil)) != e.Content.Hash {
+		f.Abort()
+		return fmt.Errorf("restore %q: %d of %d bytes came, and they are not what was archived", e.Path, f.size, e.Content.Size)
+	}
+	if err := f.finish(); err != nil {
+		f.Abort()
+		return fmt.Errorf("restore %q: %w", e.Path, err)
+	}
+	return nil
+}
+
+func (f *File) finish() error {
+	if err := f.file.Truncate(f.size); err != nil { // a hole at the end
+		return err
+	}
+	if err := f.r.attributes(f.file, f.e); err != nil {
+		return err
+	}
+	if err := f.file.Close(); err != nil {
+		return err
+	}
+	return f.r.rename(f.temp, f.e.Path)
+}
+
+// Abort removes what has been written.
+func (f *File) Abort() {
+	f.file.Close()
+	f.r.root.Remove(f.temp)
+}
+
+// rename gives a finished file its name, and takes the place of another only when that is allowed.
+func (r *Restore) rename(from, to string) error {
+	if r.Overwrite {
+		return r.root.Rename(from, to)
+	}
+	err := r.root.Link(from, to)
+	switch {
+	case err == nil:
+		return r.root.Remove(from)
+	case errors.Is(err, fs.ErrExist):
+		return ErrExists
+	}
+	// A file system without hard links: Begin has seen that nothing is there.
+	return r.root.Rename(from, to)
+}
+
+// attributes sets what an open file or directory has besides its content: the owner first, because that clears other bits.
+func (r *Restore) attributes(f *os.File, e *archive.Entry) error {
+	if r.Owners {
+		if err := f.Chown(int(e.UID), int(e.GID)); err != nil {
+			return err
+		}
+	}
+	if err := writeXattrs(f, e.Xattrs); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(int(f.Fd()), e.Mode); err != nil {
+		return fmt.Errorf("set mode %04o: %w", e.Mode, err)
+	}
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.ModTime.Unix(), Nsec: int64(e.ModTime.Nanosecond())}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), times, 0); err != nil {
+		return fmt.Errorf("set modification time: %w", err)
+	}
+	return nil
+}
+
+// Finish makes hard links and symlinks and then, from the deepest, gives directories their attributes.
+func (r *Restore) Finish(ctx context.Context) error {
+	var dirs []*archive.Entry
+	for i := range r.entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e := &r.entries[i]
+		var err error
+		switch {
+		case e.Kind == archive.Dir:
+			dirs = append(dirs, e)
+		case e.Kind == archive.Symlink:
+			err = r.symlink(e)
+		case e.HardLink != "":
+			err = r.link(e)
+		}
+		if err != nil {
+			return fmt.Errorf("restore %q: %w", e.Path, err)
+		}
+	}
+	slices.SortStableFunc(dirs, func(a, b *archive.Entry) int { return strings.Count(b.Path, "/") - strings.Count(a.Path, "/") })
+	// The root comes last: its path has no slash, as those of its children.
+	slices.SortStableFunc(dirs, func(a, b *archive.Entry) int { return boolInt(a.Path == ".") - boolInt(b.Path == ".") })
+	for _, e := range dirs {
+		d, err := open(r.root, e.Path)
+		if err == nil {
+			err = errors.Join(r.attributes(d, e), d.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("restore %q: %w", e.Path, err)
+		}
+	}
+	return nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (r *Restore) link(e *archive.Entry) error {
+	if r.Overwrite {
+		if err := r.root.Remove(e.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return r.root.Link(e.HardLink, e.Path)
+}
+
+func (r *Restore) symlink(e *archive.Entry) error {
+	if r.Overwrite {
+		if err := r.root.Remove(e.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := r.root.Symlink(e.Target, e.Path); err != nil {
+		return err
+	}
+	if r.Owners {
+		if err := r.root.Lchown(e.Path, int(e.UID), int(e.GID)); err != nil {
+			return err
+		}
+	}
+	// The link's own time: through its folder, so that the link itself is never followed.
+	d, err := open(r.root, path.Dir(e.Path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.ModTime.Unix(), Nsec: int64(e.ModTime.Nanosecond())}}
+	return unix.UtimesNanoAt(int(d.Fd()), path.Base(e.Path), times, unix.AT_SYMLINK_NOFOLLOW)
+}
