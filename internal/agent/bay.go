@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot"
+)
+
+// loadLimit is how long a drive may take to make a disc ready. A BDXL takes a minute; a drive that still tries after
+// three will not succeed.
+const loadLimit = 3 * time.Minute
+
+// Identify reads from a recorded disc of so many sectors which image it carries. It fails with ErrForeign when
+// that is none of ours, and with the disc's own error when it can't be read.
+type Identify func(disc io.ReaderAt, sectors int64) (imageID string, err error)
+
+// ErrForeign says that a disc is recorded, and not by odarchive.
+var ErrForeign = errors.New("the disc was not written by odarchive")
+
+// bay is a drive, one user at a time, with what is known of the disc in it.
+type bay struct {
+	number   int32
+	drive    robot.Drive // nil when it could not be opened
+	fault    string      // why
+	identify Identify
+	held     chan struct{} // holds a token while somebody uses the drive
+
+	// identity is what the disc said since it was loaded; nil when nobody has looked.
+	identity atomic.Pointer[pb.Identity]
+}
+
+func newBay(number int, drive robot.Drive, fault string, identify Identify) *bay {
+	return &bay{number: int32(number), drive: drive, fault: fault, identify: identify, held: make(chan struct{}, 1)}
+}
+
+// hold waits for the drive. Release gives it back.
+func (b *bay) hold(ctx context.Context) (release func(), err error) {
+	if b.drive == nil {
+		return nil, &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("drive %d: %s", b.number, b.fault)}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case b.held <- struct{}{}:
+		return func() { <-b.held }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// eject releases the disc.
+func (b *bay) eject(ctx context.Context) error {
+	b.identity.Store(nil)
+	if err := b.drive.Eject(ctx); err != nil {
+		return fmt.Errorf("eject the disc in %s: %w", b.drive.Name(), err)
+	}
+	return nil
+}
+
+// load makes the disc ready and reads what it says of itself. A disc that can't be made out has an identity
+// that says so; an error is about the drive, or the end of ctx.
+func (b *bay) load(ctx context.Context) (*pb.Identity, error) {
+	b.identity.Store(nil)
+	limited, cancel := context.WithTimeout(ctx, loadLimit)
+	defer cancel()
+	m, err := b.drive.Load(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		m, err = robot.Medium{State: robot.NotReady}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load the disc in %s: %w", b.drive.Name(), err)
+	}
+	id := &pb.Identity{Medium: strings.ToValidUTF8(m.Type, "?"), Capacity: m.Capacity, Recorded: m.Recorded}
+	switch m.State {
+	case robot.NoDisc:
+		id.State = pb.Identity_STATE_NO_DISC
+	case robot.Blank:
+		id.State = pb.Identity_STATE_BLANK
+	case robot.Open:
+		id.State = pb.Identity_STATE_SPENT
+	case robot.Complete:
+		id.ImageId, err = b.identify(b.drive, m.Recorded)
+		switch {
+		case err == nil && !validImage(id.GetImageId()):
+			id.State, id.ImageId = pb.Identity_STATE_FOREIGN, ""
+		case err == nil:
+			id.State = pb.Identity_STATE_OURS
+		case errors.Is(err, ErrForeign):
+			id.State = pb.Identity_STATE_FOREIGN
+		case errors.Is(err, robot.ErrDriveFault), errors.Is(err, robot.ErrComm):
+			return nil, fmt.Errorf("identify the disc in %s: %w", b.drive.Name(), err)
+		default:
+			id.State = pb.Identity_STATE_UNREADABLE
+		}
+	default:
+		id.State = pb.Identity_STATE_UNREADABLE
+	}
+	b.identity.Store(id)
+	return id, nil
+}
+
+// holds makes sure that the disc in the drive carries an image and has so many sectors, and returns what it says.
+func (b *bay) holds(ctx context.Context, image string, sectors int64) (*pb.Identity, error) {
+	id := b.identity.Load()
+	if id == nil {
+		var err error
+		if id, err = b.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case id.GetState() == pb.Identity_STATE_NO_DISC:
+		return id, fmt.Errorf("%s: %w", b.drive.Name(), robot.ErrNoDisc)
+	case id.GetState() != pb.Identity_STATE_OURS || id.GetImageId() != image:
+		return id, discFault("%s holds %s, want image %s", b.drive.Name(), describe(id), image)
+	case id.GetRecorded() < sectors:
+		return id, discFault("the disc in %s has %d recorded sectors, image %s has %d", b.drive.Name(), id.GetRecorded(), image, sectors)
+	}
+	return id, nil
+}
+
+// describe says what an identity is, in words.
+func describe(id *pb.Identity) string {
+	switch id.GetState() {
+	case pb.Identity_STATE_NO_DISC:
+		return "no disc"
+	case pb.Identity_STATE_BLANK:
+		return "a blank disc"
+	case pb.Identity_STATE_OURS:
+		return "image " + id.GetImageId()
+	case pb.Identity_STATE_FOREIGN:
+		return "a disc that odarchive did not write"
+	case pb.Identity_STATE_SPENT:
+		return "a disc whose burn was broken off"
+	case pb.Identity_STATE_UNREADABLE:
+		return "a disc that can't be read"
+	default:
+		return "a disc that nobody has looked at"
+	}
+}

@@ -1,0 +1,135 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"time"
+
+	"github.com/odarchive/odarchive/archive"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// spaceWait is how long a build waits for other images to be released when the scratch disk is full, and spacePause
+// how often it looks.
+const (
+	spaceWait  = time.Minute
+	spacePause = 5 * time.Second
+)
+
+// build makes an image on the scratch disk. One that is there already is not made again.
+func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResult) error {
+	id := t.GetImageId()
+	size, err := bytesOf(t.GetSectors())
+	if err != nil {
+		return err
+	}
+	w.total.Store(size)
+	sum, err := a.scratch.sum(id, size)
+	if err != nil {
+		return err
+	}
+	if sum == nil {
+		if sum, err = a.make(ctx, w, id, size); err != nil {
+			return err
+		}
+	}
+	w.done.Store(size)
+	r.Sha256 = sum
+	return nil
+}
+
+// make writes an image and returns its hash. Nothing is left of one that fails.
+func (a *agent) make(ctx context.Context, w *work, id string, size int64) (sum []byte, err error) {
+	file, err := a.space(ctx, id, size)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			err = fmt.Errorf("build image %s: %w", id, errors.Join(err, a.scratch.discard(id)))
+		}
+	}()
+	out := &counted{to: file, sum: sha256.New(), left: size, w: w}
+	buffered := bufio.NewWriterSize(out, transfer)
+	if err := a.writeImage(ctx, id, size, buffered); err != nil {
+		return nil, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return nil, err
+	}
+	if out.left != 0 {
+		return nil, defect("%d bytes of %d are missing at the end", out.left, size)
+	}
+	if err := file.Sync(); err != nil {
+		return nil, err
+	}
+	sum = out.sum.Sum(nil)
+	return sum, a.scratch.keep(id, sum)
+}
+
+// space makes the file of an image. When the disk is too full it waits a while: images leave it all the time.
+func (a *agent) space(ctx context.Context, id string, size int64) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, spaceWait)
+	defer cancel()
+	for {
+		file, err := a.scratch.create(id, size)
+		if _, full := errors.AsType[*spaceError](err); !full {
+			return file, err
+		}
+		if pause(ctx, spacePause) != nil {
+			return nil, &fault{pb.Failure_FAILURE_RETRY, err}
+		}
+	}
+}
+
+// writeImage asks for the description of an image, lays it out and writes it with its contents from staging.
+func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d, err := a.describe(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	layout, err := a.compose(d)
+	if err != nil {
+		return fmt.Errorf("lay it out: %w", err)
+	}
+	if layout.Sectors() != archive.Sectors(size) {
+		return defect("the layout has %d sectors, want %d", layout.Sectors(), archive.Sectors(size))
+	}
+	stream, err := a.client.ReadImageContents(ctx, &pb.ReadImageContentsRequest{ImageId: id})
+	if err != nil {
+		return fmt.Errorf("read its contents from staging: %w", err)
+	}
+	contents := &contents{stream: stream}
+	if err := layout.Write(out, contents.open); err != nil {
+		return err
+	}
+	return contents.end()
+}
+
+// counted writes an image's file, hashes it, and refuses more than was to come.
+type counted struct {
+	to   io.Writer
+	sum  hash.Hash
+	left int64 // bytes
+	w    *work
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	if int64(len(p)) > c.left {
+		return 0, defect("the image is longer than its layout")
+	}
+	n, err := c.to.Write(p)
+	c.sum.Write(p[:n])
+	c.left -= int64(n)
+	c.w.done.Add(int64(n))
+	return n, err
+}

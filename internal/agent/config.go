@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is an agent's configuration file.
+type Config struct {
+	// Name of the agent, and of the library whose robot it drives. Both stay the same for ever.
+	Name    string `toml:"name"`
+	Library string `toml:"library"`
+	// Controller is where the controller listens: "unix:///run/odarchive/agent.sock" or "host:port".
+	Controller string `toml:"controller"`
+	TLS        TLS    `toml:"tls"`
+	// Data is a folder of the agent's own: it holds the journal.
+	Data    string        `toml:"data"`
+	Scratch ScratchConfig `toml:"scratch"`
+	Robot   RobotConfig   `toml:"robot"`
+	Drives  []DriveConfig `toml:"drive"`
+}
+
+// ScratchConfig is where images are built.
+type ScratchConfig struct {
+	// Dir is a folder with room for some images; empty means "scratch" in Data.
+	Dir string `toml:"dir"`
+	// Limit is how many bytes all images may take together; 0 means what the disk has.
+	Limit int64 `toml:"limit"`
+}
+
+// RobotConfig is a robot. The fields behind Port are those of the kind "pioneer".
+type RobotConfig struct {
+	Kind string `toml:"kind"`
+	// Port is a serial device, best one of /dev/serial/by-id.
+	Port string `toml:"port"`
+	// Model is as on the front: "CAC-V3000".
+	Model string `toml:"model"`
+	// Units is how many are chained; 0 means 1.
+	Units int `toml:"units"`
+	// FirstPlayer is the address of the first player; 0 means 1.
+	FirstPlayer int `toml:"first_player"`
+	// Baud is in bits per second; 0 means as delivered.
+	Baud int `toml:"baud"`
+	// Speed is how many times as fast as the real machine it moves, as simulated ones do; 0 means 1.
+	Speed float64 `toml:"speed"`
+}
+
+// DriveConfig is a drive of the robot.
+type DriveConfig struct {
+	// Number is the drive's in the robot, from 1.
+	Number int    `toml:"number"`
+	Kind   string `toml:"kind"`
+	Path   string `toml:"path"`
+}
+
+// TLS is how the agent and the controller know each other. Without a CA the connection is in plain text, which is
+// allowed to this host only unless Plain says otherwise.
+type TLS struct {
+	// CA is a file with the certificates that may vouch for the controller; Cert and Key are the agent's own.
+	CA, Cert, Key string
+	// ServerName is what the controller's certificate must say; empty means the host in Controller.
+	ServerName string `toml:"server_name"`
+	// Plain allows plain text to other hosts.
+	Plain bool `toml:"plain"`
+}
+
+// ReadConfig reads a configuration file. The error shows the line that is wrong.
+func ReadConfig(path string) (Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	defer file.Close()
+	var c Config
+	d := toml.NewDecoder(file)
+	d.DisallowUnknownFields()
+	err = d.Decode(&c)
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		return Config{}, fmt.Errorf("read configuration %s: unknown field\n%s", path, strict.String())
+	}
+	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, column := wrong.Position()
+		return Config{}, fmt.Errorf("read configuration %s: line %d, column %d: %w\n%s", path, line, column, err, wrong.String())
+	}
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// check says what is missing or can't be.
+func (c *Config) check() error {
+	for _, f := range []struct{ name, value string }{
+		{"name", c.Name}, {"library", c.Library}, {"controller", c.Controller}, {"data", c.Data},
+	} {
+		if f.value == "" {
+			return fmt.Errorf("%s is missing", f.name)
+		}
+	}
+	if c.Scratch.Limit < 0 {
+		return fmt.Errorf("scratch.limit is %d", c.Scratch.Limit)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls.cert and tls.key go together")
+	}
+	if c.TLS.Cert != "" && c.TLS.CA == "" {
+		return errors.New("tls.cert without tls.ca")
+	}
+	seen := map[int]bool{}
+	for _, d := range c.Drives {
+		if d.Number < 1 || seen[d.Number] {
+			return fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)
+		}
+		seen[d.Number] = true
+	}
+	return nil
+}
+
+// scratchDir is where images are built.
+func (c *Config) scratchDir() string {
+	if c.Scratch.Dir != "" {
+		return c.Scratch.Dir
+	}
+	return filepath.Join(c.Data, "scratch")
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/odarchive/odarchive/robot"
+)
+
+// Main is the agent as a program starts it. What is nil is opened as Config says, and closed in the end; what is set
+// is the caller's.
+type Main struct {
+	Config Config
+	Log    *slog.Logger // nil means slog.Default
+
+	Changer    robot.Changer
+	Drives     map[int]robot.Drive // by number
+	Connection grpc.ClientConnInterface
+	Compose    Compose
+	Identify   Identify
+
+	// Abort, when closed, ends Run at once: a burn that runs is broken off, and its disc is spent.
+	Abort <-chan struct{}
+
+	// hook is the journal's.
+	hook func(written bool) error
+}
+
+// Run runs the agent until ctx ends. Then it takes no more work, breaks off what can be done again, waits for moves
+// and burns, and tells the controller. It returns nil when that was all; an error means that it could not start, or
+// that its journal can't be written.
+func (m *Main) Run(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("agent %s: %w", m.Config.Name, err)
+		}
+	}()
+	r := &resources{}
+	defer func() { err = errors.Join(err, r.close()) }()
+	a, err := m.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	hard, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	a.hard = hard
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	ended := make(chan struct{})
+	defer close(ended)
+	watch.Go(func() {
+		select {
+		case <-m.Abort:
+			abort(errAborted)
+		case <-ended:
+		}
+	})
+	return a.run(ctx)
+}
+
+// run recovers, works, and drains.
+func (a *agent) run(ctx context.Context) error {
+	stop, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	a.fail = fail
+	if err := a.recover(a.hard); err != nil {
+		return err
+	}
+	defer context.AfterFunc(stop, a.drain)()
+
+	reporting, enough := context.WithCancel(a.hard)
+	var reports sync.WaitGroup
+	reports.Go(func() { a.reports(reporting) })
+	a.log.Info("agent started", "instance", a.instance, "library", a.library, "robot", a.changer.Properties().Model, "drives", len(a.bays))
+	a.synchronize(stop)
+	a.tasks.Wait()
+	enough()
+	reports.Wait()
+	a.log.Info("agent stopped", "results", len(a.journal.Results()))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failure
+}
+
+// drain breaks off what can be done again.
+func (a *agent) drain() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.log.Info("agent is being stopped", "running", len(a.running))
+	for _, w := range a.running {
+		if !w.firm.Load() {
+			w.cancel(errStopping)
+		}
+	}
+	a.wake()
+}

@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
+
+	"github.com/odarchive/odarchive/internal/agent/journal"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// resources are what must be closed in the end, the last one first.
+type resources struct{ closers []func() error }
+
+func (r *resources) add(close func() error) { r.closers = append(r.closers, close) }
+
+func (r *resources) close() error {
+	var errs []error
+	for _, close := range slices.Backward(r.closers) {
+		errs = append(errs, close())
+	}
+	return errors.Join(errs...)
+}
+
+// open makes the agent of m with all that it needs.
+func (m *Main) open(ctx context.Context, r *resources) (*agent, error) {
+	a := &agent{
+		name: m.Config.Name, instance: uuid.NewString(), library: m.Config.Library,
+		log: m.Log, compose: m.Compose,
+		woken: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1),
+		running: map[int64]*work{}, bays: map[int32]*bay{}, looking: true,
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	a.log = a.log.With("agent", a.name)
+	if err := m.openData(a, r); err != nil {
+		return nil, err
+	}
+	if err := m.openMachine(ctx, a, r); err != nil {
+		return nil, err
+	}
+	conn := m.Connection
+	if conn == nil {
+		dialled, err := dial(m.Config)
+		if err != nil {
+			return nil, err
+		}
+		r.add(dialled.Close)
+		conn = dialled
+	}
+	a.client = pb.NewAgentServiceClient(conn)
+	return a, nil
+}
+
+// openData opens the folder of the journal, which belongs to one process, and the scratch folder.
+func (m *Main) openData(a *agent, r *resources) error {
+	if err := os.MkdirAll(m.Config.Data, 0o700); err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	root, err := os.OpenRoot(m.Config.Data)
+	if err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	r.add(root.Close)
+	lock, err := root.Open(".")
+	if err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	r.add(lock.Close)
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("lock data folder %s: another agent may be using it: %w", m.Config.Data, err)
+	}
+	var torn int
+	if a.journal, torn, err = journal.Open(root); err != nil {
+		return err
+	}
+	r.add(a.journal.Close)
+	a.journal.Hook = m.hook
+	if torn > 0 {
+		a.log.Warn("journal ended in the middle of a record, which is dropped", "bytes", torn)
+	}
+	if a.scratch, err = openScratch(m.Config.scratchDir(), m.Config.Scratch.Limit); err != nil {
+		return err
+	}
+	r.add(a.scratch.root.Close)
+	return nil
+}
+
+// openMachine opens the robot and the drives. A drive that can't be opened is reported, the others go on.
+func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err error) {
+	if a.changer = m.Changer; a.changer == nil {
+		if a.changer, err = openChanger(ctx, m.Config.Robot); err != nil {
+			return fmt.Errorf("open robot: %w", err)
+		}
+		r.add(a.changer.Close)
+	}
+	for number, drive := range m.Drives {
+		a.bays[int32(number)] = newBay(number, drive, "", m.Identify)
+	}
+	for _, c := range m.Config.Drives {
+		if a.bays[int32(c.Number)] != nil {
+			continue
+		}
+		drive, err := openDrive(ctx, c)
+		if err != nil {
+			a.log.Warn("drive can't be opened", "drive", c.Number, "error", err)
+			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), m.Identify)
+			continue
+		}
+		r.add(drive.Close)
+		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", m.Identify)
+	}
+	if len(a.bays) == 0 {
+		return errors.New("open drives: none is configured")
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/odarchive/odarchive/archive"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot"
+)
+
+// pass reads extents in ascending order. What lies side by side on the disc is read in one go, however many
+// extents it is.
+type pass struct {
+	drive robot.Drive
+	runs  []run // what is left
+	bad   *damage
+
+	window  []byte // what was read last
+	first   int64  // its first sector
+	damaged bool   // some of its sectors could not be read
+}
+
+// run is sectors without a gap.
+type run struct{ first, end int64 }
+
+func newPass(drive robot.Drive, extents []*pb.ReadExtent, bad *damage) *pass {
+	p := &pass{drive: drive, bad: bad}
+	for _, x := range extents {
+		first, end := x.GetSector(), x.GetSector()+archive.Sectors(x.GetLength())
+		if n := len(p.runs); n > 0 && p.runs[n-1].end == first {
+			p.runs[n-1].end = end
+		} else if first < end {
+			p.runs = append(p.runs, run{first, end})
+		}
+	}
+	return p
+}
+
+// read returns bytes from the beginning of a sector on: want of them, or fewer when they go on beyond what is read at a
+// time. Nobody overwrites them. When a sector among them can't be read, ok is false.
+func (p *pass) read(ctx context.Context, sector, want int64) (data []byte, ok bool, err error) {
+	if end := p.first + int64(len(p.window))/archive.SectorSize; sector < p.first || sector >= end {
+		if err := p.fill(ctx, sector); err != nil {
+			return nil, false, err
+		}
+	}
+	data = p.window[(sector-p.first)*archive.SectorSize:]
+	data = data[:min(want, int64(len(data)))]
+	if p.damaged && p.bad.within(sector, sector+archive.Sectors(int64(len(data)))) {
+		return nil, false, nil
+	}
+	return data, true, nil
+}
+
+// fill reads from a sector to the end of its run, or as much as is read at a time.
+func (p *pass) fill(ctx context.Context, sector int64) error {
+	for p.runs[0].end <= sector {
+		p.runs = p.runs[1:]
+	}
+	sectors := min(transfer/archive.SectorSize, p.runs[0].end-sector)
+	p.first, p.window = sector, make([]byte, sectors*archive.SectorSize)
+	ok, err := readSectors(ctx, p.drive, p.window, sector, p.bad)
+	p.damaged = !ok
+	return err
+}
+
+// within says whether one of the sectors from first to before end could not be read.
+func (d *damage) within(first, end int64) bool {
+	for _, r := range d.runs {
+		if r.GetFirst() < end && first < r.GetFirst()+r.GetCount() {
+			return true
+		}
+	}
+	return false
+}
+
+// sender batches pieces into messages of up to 1 MiB.
+type sender struct {
+	stream interface {
+		Send(*pb.StoreContentsRequest) error
+	}
+	ref    *pb.TaskRef // until the first message has gone
+	pieces []*pb.Piece
+	bytes  int
+}
+
+// mostPieces bounds a message of tiny contents.
+const mostPieces = 1024
+
+func (s *sender) send(p *pb.Piece) error {
+	if s.bytes+len(p.GetData()) > transfer || len(s.pieces) == mostPieces {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	s.pieces = append(s.pieces, p)
+	s.bytes += len(p.GetData())
+	return nil
+}
+
+// flush sends what is batched. The first message goes out even when nothing is, because it names the task.
+func (s *sender) flush() error {
+	if len(s.pieces) == 0 && s.ref == nil {
+		return nil
+	}
+	m := &pb.StoreContentsRequest{Ref: s.ref, Pieces: s.pieces}
+	s.ref, s.pieces, s.bytes = nil, nil, 0
+	return s.stream.Send(m)
+}

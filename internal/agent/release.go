@@ -1,0 +1,18 @@
+package agent
+
+import (
+	"fmt"
+
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// release deletes a built image. One that isn't there has been deleted.
+func (a *agent) release(t *pb.Release) error {
+	if !validImage(t.GetImageId()) {
+		return defect("%q is no image id", t.GetImageId())
+	}
+	if err := a.scratch.discard(t.GetImageId()); err != nil {
+		return fmt.Errorf("release image %s: %w", t.GetImageId(), err)
+	}
+	return nil
+}
