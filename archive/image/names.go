@@ -1,0 +1,181 @@
+package image
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// What the readers of this world hold: Linux shows at most 253 bytes of a Rock Ridge name and 254 of a UDF name in UTF-8; a UDF
+// name is at most 255 bytes in CS0, its compression identifier included (ECMA-167 4/14.4.4).
+const (
+	maxShown = 253
+	maxCS0   = 255
+	// maxISO is an identifier's length without its dot and version (ECMA-119 §7.5.1), and a directory's.
+	maxISO    = 30
+	maxISODir = 31
+)
+
+// name gives every child of every directory its name on each side and puts them in the order of the ISO side.
+func (l *Layout) name() error {
+	for i := range l.dirs {
+		d := &l.dirs[i]
+		l.udfNames(d)
+		ids := l.isoNames(d)
+		slices.SortFunc(d.children, func(a, b int32) int { return strings.Compare(ids[a], ids[b]) })
+		d.ids = make([]string, len(d.children))
+		for k, c := range d.children {
+			d.ids[k] = ids[c]
+			if c < 0 {
+				l.dirs[^c].iso = ids[c]
+			}
+		}
+	}
+	l.order()
+	return nil
+}
+
+// udfNames finds the names that a side can't hold, and others for them that nobody else in the directory has.
+func (l *Layout) udfNames(d *directory) {
+	for _, c := range d.children {
+		name := l.childName(c)
+		if !udfHolds(name) {
+			if d.udf == nil {
+				d.udf = map[int32]string{}
+			}
+			d.udf[c] = l.unused(d, name, fitUDF)
+		}
+		if len(name) > maxShown {
+			if d.rock == nil {
+				d.rock = map[int32]string{}
+			}
+			d.rock[c] = l.unused(d, name, fitRock)
+		}
+	}
+}
+
+// unused shortens name by fit, with more and more of its hash, until no other child of d is called that.
+func (l *Layout) unused(d *directory, name string, fit func(name, suffix string) string) string {
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
+	for n := 8; ; n += 8 {
+		candidate := fit(name, "~"+sum[:min(n, len(sum))])
+		if n > len(sum) || !slices.ContainsFunc(d.children, func(c int32) bool { return l.childName(c) == candidate }) {
+			return candidate
+		}
+	}
+}
+
+func udfHolds(name string) bool {
+	return utf8.ValidString(name) && len(name) <= maxShown && cs0Length(name) <= maxCS0 && !strings.ContainsAny(name, "\uFEFF\uFFFE")
+}
+
+func fitUDF(name, suffix string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == 0xFEFF || r == 0xFFFE || r == utf8.RuneError {
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "_"))
+	for !udfHolds(name + suffix) {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	return name + suffix
+}
+
+func fitRock(name, suffix string) string { return name[:maxShown-len(suffix)] + suffix }
+
+// cs0Length returns the bytes of a name in OSTA CS0 (UDF 1.02 §2.1.1): a compression identifier, then 8 or 16 bits a character.
+func cs0Length(name string) int {
+	n, wide := 1, false
+	for _, r := range name {
+		n += 1
+		if r > 0xFF {
+			wide = true
+		}
+		if r > 0xFFFF {
+			n++
+		}
+	}
+	if wide {
+		return 2*n - 1
+	}
+	return n
+}
+
+// appendCS0 appends a name in OSTA CS0.
+func appendCS0(b []byte, name string) []byte {
+	wide := false
+	for _, r := range name {
+		wide = wide || r > 0xFF
+	}
+	if !wide {
+		b = append(b, 8)
+		for _, r := range name {
+			b = append(b, byte(r))
+		}
+		return b
+	}
+	b = append(b, 16)
+	for _, u := range utf16.Encode([]rune(name)) {
+		b = append(b, byte(u>>8), byte(u))
+	}
+	return b
+}
+
+func dCharacter(r rune) bool { return r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' }
+
+// dCharacters maps a name to the d-characters of ECMA-119 §7.4.1.
+func dCharacters(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' {
+			b[i] = c - 'a' + 'A'
+		} else if !dCharacter(rune(c)) {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
+
+// isoNames returns the identifier of each child: upper case, no two alike, a file's with its version.
+func (l *Layout) isoNames(d *directory) map[int32]string {
+	ids := make(map[int32]string, len(d.children))
+	taken := make(map[string]bool, len(d.children))
+	next := map[string]int{} // by stem: where to look for a free number
+	for _, c := range d.children {
+		name := l.childName(c)
+		if c < 0 {
+			ids[c] = uniqueISO(dCharacters(name), "", maxISODir, taken, next)
+			continue
+		}
+		stem, ext := name, ""
+		if dot := strings.LastIndexByte(name, '.'); dot > 0 {
+			stem, ext = name[:dot], name[dot+1:]
+		}
+		ext = dCharacters(ext)
+		ext = ext[:min(len(ext), 8)]
+		// A file's identifier always has a dot (ECMA-119 §7.5.1).
+		ids[c] = uniqueISO(dCharacters(stem), "."+ext, maxISO+1, taken, next) + ";1"
+	}
+	return ids
+}
+
+// uniqueISO returns stem+ext, shortened to at most limit bytes, with a number where that is taken.
+func uniqueISO(stem, ext string, limit int, taken map[string]bool, next map[string]int) string {
+	if stem == "" {
+		stem = "_"
+	}
+	stem = stem[:min(len(stem), limit-len(ext))]
+	id := stem + ext
+	for n := next[id] + 1; taken[id]; n++ {
+		number := fmt.Sprintf("_%d", n)
+		next[stem+ext] = n
+		id = stem[:min(len(stem), limit-len(ext)-len(number))] + number + ext
+	}
+	taken[id] = true
+	return id
+}
