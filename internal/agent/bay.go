@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/odarchive/odarchive/archive/image"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot"
 )
@@ -17,12 +20,14 @@ import (
 // three will not succeed.
 const loadLimit = 3 * time.Minute
 
-// Identify reads from a recorded disc of so many sectors which image it carries. It fails with ErrForeign when
-// that is none of ours, and with the disc's own error when it can't be read.
-type Identify func(disc io.ReaderAt, sectors int64) (imageID string, err error)
+// Identify reads from a recorded disc which image it carries. It fails with image.ErrForeign when that is none of ours, and
+// with the disc's own error when it can't be read.
+type Identify func(disc io.ReaderAt) (imageID string, err error)
 
-// ErrForeign says that a disc is recorded, and not by odarchive.
-var ErrForeign = errors.New("the disc was not written by odarchive")
+func identifyImage(disc io.ReaderAt) (string, error) {
+	id, err := image.ReadIdentity(disc)
+	return uuid.UUID(id.ID).String(), err
+}
 
 // bay is a drive, one user at a time, with what is known of the disc in it.
 type bay struct {
@@ -87,13 +92,13 @@ func (b *bay) load(ctx context.Context) (*pb.Identity, error) {
 	case robot.Open:
 		id.State = pb.Identity_STATE_SPENT
 	case robot.Complete:
-		id.ImageId, err = b.identify(b.drive, m.Recorded)
+		id.ImageId, err = b.identify(b.drive)
 		switch {
 		case err == nil && !validImage(id.GetImageId()):
 			id.State, id.ImageId = pb.Identity_STATE_FOREIGN, ""
 		case err == nil:
 			id.State = pb.Identity_STATE_OURS
-		case errors.Is(err, ErrForeign):
+		case errors.Is(err, image.ErrForeign):
 			id.State = pb.Identity_STATE_FOREIGN
 		case errors.Is(err, robot.ErrDriveFault), errors.Is(err, robot.ErrComm):
 			return nil, fmt.Errorf("identify the disc in %s: %w", b.drive.Name(), err)

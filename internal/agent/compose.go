@@ -129,31 +129,27 @@ func (c *contents) open(content archive.Content, offset, length int64) (io.Reade
 		return nil, defect("content %x: %d bytes were not read", c.extent.hash, c.extent.left)
 	}
 	c.extent = &extentReader{contents: c, hash: content.Hash[:], at: offset, left: length}
-	if length == 0 {
-		// The one piece of an empty content.
-		if p, err := c.next(); err != nil {
-			return nil, err
-		} else if !bytes.Equal(p.GetHash(), content.Hash[:]) || len(p.GetData()) != 0 {
-			return nil, defect("staging sent content %x, want the empty %v", p.GetHash(), content.Hash)
-		}
-		c.pieces = c.pieces[1:]
-	}
 	return c.extent, nil
 }
 
-// next returns the first piece that has not been used up.
+// next returns the first piece that has not been used up, or io.EOF. The one piece of an empty content is left out.
 func (c *contents) next() (*pb.Piece, error) {
-	for len(c.pieces) == 0 {
+	for {
+		if len(c.pieces) > 0 && c.pieces[0].GetSize() == 0 {
+			c.pieces = c.pieces[1:]
+			continue
+		}
+		if len(c.pieces) > 0 {
+			return c.pieces[0], nil
+		}
 		m, err := c.stream.Recv()
 		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
+			return nil, err
+		} else if err != nil {
 			return nil, fmt.Errorf("read its contents from staging: %w", err)
 		}
 		c.pieces = m.GetPieces()
 	}
-	return c.pieces[0], nil
 }
 
 // end makes sure that nothing is left.
@@ -161,16 +157,13 @@ func (c *contents) end() error {
 	if c.extent != nil && c.extent.left > 0 {
 		return defect("content %x: %d bytes were not read", c.extent.hash, c.extent.left)
 	}
-	for len(c.pieces) == 0 {
-		m, err := c.stream.Recv()
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read its contents from staging: %w", err)
-		}
-		c.pieces = m.GetPieces()
+	p, err := c.next()
+	if err == io.EOF {
+		return nil
+	} else if err != nil {
+		return err
 	}
-	return defect("staging sent content %x, which has no place in the layout", c.pieces[0].GetHash())
+	return defect("staging sent content %x, which has no place in the layout", p.GetHash())
 }
 
 // extentReader reads one extent.
@@ -185,6 +178,9 @@ func (e *extentReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	piece, err := e.next()
+	if err == io.EOF {
+		err = defect("staging sent nothing more, %d bytes of content %x are missing", e.left, e.hash)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -40,7 +40,8 @@ type controller struct {
 	images  map[string]*imageOfController
 	stored  map[string][]byte
 	refuse  map[string]bool
-	streams int
+	partial int           // contents of which a stream that was ended rightly had a piece only
+	slow    time.Duration // how long each call takes at least
 }
 
 type imageOfController struct {
@@ -118,6 +119,9 @@ func (c *controller) setAway(away bool) {
 func (c *controller) Synchronize(ctx context.Context, r *pb.SynchronizeRequest) (*pb.SynchronizeResponse, error) {
 	if err := c.isAway(); err != nil {
 		return nil, err
+	}
+	if err := pause(ctx, c.slow); err != nil {
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	c.mu.Lock()
 	acknowledged := c.record(r)
@@ -238,6 +242,7 @@ func (c *controller) StoreContents(s pb.AgentService_StoreContentsServer) error 
 		return err
 	}
 	var got map[string][]byte
+	size := map[string]int64{}
 	for {
 		m, err := s.Recv()
 		if err == io.EOF {
@@ -249,18 +254,18 @@ func (c *controller) StoreContents(s pb.AgentService_StoreContentsServer) error 
 			got = map[string][]byte{}
 			c.mu.Lock()
 			t := c.tasks[m.GetRef().GetId()]
-			c.streams++
 			c.mu.Unlock()
 			if t.GetRef().GetEpoch() != m.GetRef().GetEpoch() {
 				return status.Error(codes.Aborted, "an old lease")
 			}
 		}
-		size := 0
+		bytes := 0
 		for _, p := range m.GetPieces() {
-			size += len(p.GetData())
+			bytes += len(p.GetData())
+			size[string(p.GetHash())] = p.GetSize()
 			got[string(p.GetHash())] = append(got[string(p.GetHash())], p.GetData()...)
 		}
-		if size > 1<<20 {
+		if bytes > 1<<20 {
 			return status.Error(codes.InvalidArgument, "a message of more than 1 MiB")
 		}
 	}
@@ -268,6 +273,9 @@ func (c *controller) StoreContents(s pb.AgentService_StoreContentsServer) error 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, hash := range slices.Sorted(maps.Keys(got)) {
+		if int64(len(got[hash])) != size[hash] {
+			c.partial++
+		}
 		if sum := sha256.Sum256(got[hash]); string(sum[:]) != hash || c.refuse[hash] {
 			answer.Refused = append(answer.Refused, []byte(hash))
 			continue

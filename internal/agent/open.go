@@ -101,8 +101,12 @@ func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err err
 		}
 		r.add(a.changer.Close)
 	}
+	identify := m.Identify
+	if identify == nil {
+		identify = identifyImage
+	}
 	for number, drive := range m.Drives {
-		a.bays[int32(number)] = newBay(number, drive, "", m.Identify)
+		a.bays[int32(number)] = newBay(number, drive, "", identify)
 	}
 	for _, c := range m.Config.Drives {
 		if a.bays[int32(c.Number)] != nil {
@@ -111,11 +115,11 @@ func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err err
 		drive, err := openDrive(ctx, c)
 		if err != nil {
 			a.log.Warn("drive can't be opened", "drive", c.Number, "error", err)
-			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), m.Identify)
+			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), identify)
 			continue
 		}
 		r.add(drive.Close)
-		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", m.Identify)
+		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", identify)
 	}
 	if len(a.bays) == 0 {
 		return errors.New("open drives: none is configured")

@@ -73,37 +73,3 @@ func (d *damage) within(first, end int64) bool {
 	}
 	return false
 }
-
-// sender batches pieces into messages of up to 1 MiB.
-type sender struct {
-	stream interface {
-		Send(*pb.StoreContentsRequest) error
-	}
-	ref    *pb.TaskRef // until the first message has gone
-	pieces []*pb.Piece
-	bytes  int
-}
-
-// mostPieces bounds a message of tiny contents.
-const mostPieces = 1024
-
-func (s *sender) send(p *pb.Piece) error {
-	if s.bytes+len(p.GetData()) > transfer || len(s.pieces) == mostPieces {
-		if err := s.flush(); err != nil {
-			return err
-		}
-	}
-	s.pieces = append(s.pieces, p)
-	s.bytes += len(p.GetData())
-	return nil
-}
-
-// flush sends what is batched. The first message goes out even when nothing is, because it names the task.
-func (s *sender) flush() error {
-	if len(s.pieces) == 0 && s.ref == nil {
-		return nil
-	}
-	m := &pb.StoreContentsRequest{Ref: s.ref, Pieces: s.pieces}
-	s.ref, s.pieces, s.bytes = nil, nil, 0
-	return s.stream.Send(m)
-}

@@ -2,12 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/odarchive/odarchive/archive"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot"
 )
 
 // read brings extents of a disc into the cache. A content that can't be brought back whole is named in the
@@ -33,66 +32,85 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 		w.total.Add(x.GetLength())
 	}
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := a.client.StoreContents(ctx)
-	if err != nil {
-		return fmt.Errorf("open a stream to the cache: %w", err)
+	rd := &reading{work: w, drive: b.drive, lost: newHashes()}
+	rd.pass = newPass(b.drive, t.GetExtents(), &rd.bad)
+	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost}
+	defer rd.store.breakOff()
+	for _, x := range t.GetExtents() {
+		if err := rd.extent(ctx, x); err != nil {
+			return fmt.Errorf("read image %s in %s: %w", t.GetImageId(), b.drive.Name(), err)
+		}
 	}
-	s := &sender{stream: stream, ref: w.ref()}
-	lost := newHashes()
-	bad, err := a.sendExtents(ctx, w, b, t.GetExtents(), s, lost)
-	if err == nil {
-		err = s.flush()
-	}
-	if err != nil && !errors.Is(err, io.EOF) { // after io.EOF the stream's own error is behind CloseAndRecv
+	if err := rd.store.commit(); err != nil {
 		return fmt.Errorf("read image %s in %s: %w", t.GetImageId(), b.drive.Name(), err)
 	}
-	answer, err := stream.CloseAndRecv()
-	if err != nil {
-		return fmt.Errorf("store contents of image %s: %w", t.GetImageId(), err)
-	}
-	for _, hash := range answer.GetRefused() {
-		lost.add(hash)
-	}
-	r.Lost, r.Unreadable = lost.list, bad.named()
-	if len(lost.list) > 0 {
+	r.Lost, r.Unreadable = rd.lost.list, rd.bad.named()
+	if len(r.GetLost()) > 0 {
 		return discFault("read image %s in %s: %d contents are lost: %d sectors can't be read, %d contents had a wrong hash",
-			t.GetImageId(), b.drive.Name(), len(lost.list), bad.sectors, len(answer.GetRefused()))
+			t.GetImageId(), b.drive.Name(), len(r.GetLost()), rd.bad.sectors, rd.store.wrong)
 	}
 	return nil
 }
 
-// sendExtents reads extents in one pass over the disc and sends their bytes.
-func (a *agent) sendExtents(ctx context.Context, w *work, b *bay, extents []*pb.ReadExtent, s *sender, lost *hashes) (bad damage, err error) {
-	pass := newPass(b.drive, extents, &bad)
-	for _, x := range extents {
-		if lost.has(x.GetHash()) || bad.full() {
-			lost.add(x.GetHash())
-			continue
-		}
-		if x.GetLength() == 0 {
-			if err := s.send(&pb.Piece{Hash: x.GetHash(), Size: x.GetSize(), Offset: x.GetOffset()}); err != nil {
-				return bad, err
-			}
-		}
-		for at := int64(0); at < x.GetLength(); {
-			data, ok, err := pass.read(ctx, x.GetSector()+at/archive.SectorSize, x.GetLength()-at)
-			if err != nil {
-				return bad, err
-			}
-			if !ok {
-				lost.add(x.GetHash())
-				break
-			}
-			if err := s.send(&pb.Piece{Hash: x.GetHash(), Size: x.GetSize(), Offset: x.GetOffset() + at, Data: data}); err != nil {
-				return bad, err
-			}
-			at += int64(len(data))
-			w.done.Add(int64(len(data)))
-		}
+// reading is a read task's pass over its disc.
+type reading struct {
+	work  *work
+	drive robot.Drive
+	pass  *pass
+	bad   damage
+	store *store
+	lost  *hashes
+}
+
+// extent brings one extent into the cache, or its content among the lost ones.
+func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
+	if r.lost.has(x.GetHash()) || r.bad.full() {
+		r.lost.add(x.GetHash())
+		return nil
 	}
-	return bad, nil
+	if x.GetLength() == 0 {
+		return r.store.send(&pb.Piece{Hash: x.GetHash(), Size: x.GetSize(), Offset: x.GetOffset()})
+	}
+	var held []*pb.Piece
+	whole := func(p *pb.Piece) error {
+		held = append(held, p)
+		return nil
+	}
+	if x.GetLength() <= heldBack {
+		if ok, err := r.pieces(ctx, x, whole); !ok || err != nil {
+			return err
+		}
+		return r.store.send(held...)
+	}
+	if err := r.store.commit(); err != nil {
+		return err
+	}
+	ok, err := r.pieces(ctx, x, func(p *pb.Piece) error { return r.store.send(p) })
+	if !ok || err != nil {
+		r.store.breakOff()
+		return err
+	}
+	return r.store.commit()
+}
+
+// pieces reads an extent piece by piece; ok is false when it can't be read whole.
+func (r *reading) pieces(ctx context.Context, x *pb.ReadExtent, each func(*pb.Piece) error) (ok bool, err error) {
+	for at := int64(0); at < x.GetLength(); {
+		data, ok, err := r.pass.read(ctx, x.GetSector()+at/archive.SectorSize, x.GetLength()-at)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			r.lost.add(x.GetHash())
+			return false, nil
+		}
+		if err := each(&pb.Piece{Hash: x.GetHash(), Size: x.GetSize(), Offset: x.GetOffset() + at, Data: data}); err != nil {
+			return false, err
+		}
+		at += int64(len(data))
+		r.work.done.Add(int64(len(data)))
+	}
+	return true, nil
 }
 
 // checkExtents refuses extents that make no sense, and returns the sector behind the last one.

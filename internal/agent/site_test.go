@@ -33,6 +33,8 @@ type site struct {
 	dir      string
 	listener *bufconn.Listener
 	compose  Compose
+
+	scratchLimit int64
 }
 
 // inBubble runs a test with a clock of its own.
@@ -98,7 +100,7 @@ func (s *site) startDoomed(dieAt int64) *process {
 	p.abort = sync.OnceFunc(func() { close(aborted) })
 	h := hand{world: s.world, step: p.step}
 	m := Main{
-		Config:  Config{Name: "a1", Library: "north", Data: s.dir},
+		Config:  Config{Name: "a1", Library: "north", Data: s.dir, Scratch: ScratchConfig{Limit: s.scratchLimit}},
 		Log:     slog.New(slog.NewTextHandler(testWriter{s.T}, nil)),
 		Changer: handChanger{h}, Drives: map[int]robot.Drive{},
 		Connection: conn, Compose: s.compose, Identify: identify, Abort: aborted,
@@ -220,4 +222,3 @@ func (w testWriter) Write(p []byte) (int, error) {
 func moveTask(from, to robot.Address) *pb.Task {
 	return &pb.Task{Work: &pb.Task_Move{Move: &pb.Move{From: message(from), To: message(to)}}}
 }
-

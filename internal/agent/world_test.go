@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/image"
 	"github.com/odarchive/odarchive/robot"
 )
 
@@ -30,7 +31,8 @@ type world struct {
 	deaf      error    // of every inventory
 	moveTime  time.Duration
 	burnTime  time.Duration
-	burnError error // of the next burn, which is broken off in the middle
+	readTime  time.Duration // of each read
+	burnError error         // of the next burn, which is broken off in the middle
 	loadError error
 }
 
@@ -217,6 +219,9 @@ func (d handDrive) ReadAt(p []byte, off int64) (int, error) {
 	if !d.step("read") {
 		return 0, d.dead("read")
 	}
+	if d.readTime > 0 {
+		time.Sleep(d.readTime)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	disc := d.drives[d.number]
@@ -280,7 +285,7 @@ func (d handDrive) Burn(ctx context.Context, image io.Reader, size int64, progre
 }
 
 // identify is the identity of the images in these tests: they begin with it.
-func identify(d io.ReaderAt, sectors int64) (string, error) {
+func identify(d io.ReaderAt) (string, error) {
 	p := make([]byte, archive.SectorSize)
 	if _, err := d.ReadAt(p, 0); err != nil {
 		return "", err
@@ -288,7 +293,7 @@ func identify(d io.ReaderAt, sectors int64) (string, error) {
 	if id := string(p[:36]); validImage(id) {
 		return id, nil
 	}
-	return "", ErrForeign
+	return "", image.ErrForeign
 }
 
 // inSectors is an image with an id: sectors that all differ.
@@ -300,4 +305,3 @@ func inSectors(id string, sectors int) []byte {
 	copy(data, id)
 	return data
 }
-
