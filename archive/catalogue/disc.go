@@ -35,6 +35,14 @@ type Disc struct {
 	Archives  []Archive // in ascending order of Directory
 }
 
+// NewDisc describes a disc without archives. Its label follows from its number.
+func NewDisc(imageID string, number int64, vault, libraryID, library, medium string, created time.Time) Disc {
+	return Disc{
+		ImageID: imageID, Label: fmt.Sprintf("OD_%06d", number), Number: number, Vault: vault, LibraryID: libraryID, Library: library,
+		Medium: medium, Created: created.UTC(),
+	}
+}
+
 // Archive is an archive of which the disc carries something, and its whole manifest.
 type Archive struct {
 	ID           string // UUID

@@ -240,7 +240,7 @@ func TestEstimate(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if got, want := e.Sectors(), l.Sectors(); got < want || got > want+int64(len(seen))+64 {
+		if got, want := e.Sectors(0), l.Sectors(); got < want || got > want+int64(len(seen))+64 {
 			rt.Fatalf("estimate %d, layout %d for %d files", got, want, len(seen))
 		}
 	})

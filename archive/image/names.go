@@ -68,6 +68,16 @@ func (l *Layout) unused(d *directory, name string, fit func(name, suffix string)
 	}
 }
 
+// Holds says whether both sides of an image hold all elements of a path under their own names.
+func Holds(path string) bool {
+	for name := range strings.SplitSeq(path, "/") {
+		if !udfHolds(name) {
+			return false
+		}
+	}
+	return true
+}
+
 func udfHolds(name string) bool {
 	return utf8.ValidString(name) && len(name) <= maxShown && cs0Length(name) <= maxCS0 && !strings.ContainsAny(name, "\uFEFF\uFFFE")
 }

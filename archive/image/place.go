@@ -148,9 +148,10 @@ func (e *Estimate) AddFile(path string, size int64) {
 	e.grow(e.dir(dir), name, maxISO+3, sections(size))
 }
 
-// Sectors returns how many sectors the image will have at most.
-func (e *Estimate) Sectors() int64 {
-	return total(partitionStart + firstFE + int64(len(e.dirs)) + e.contents + e.fids + 2*archive.Sectors(e.table) + e.iso + e.data)
+// Sectors returns how many sectors the image will have at most, with more sectors of contents that AddContent was told
+// nothing of yet.
+func (e *Estimate) Sectors(more int64) int64 {
+	return total(more + partitionStart + firstFE + int64(len(e.dirs)) + e.contents + e.fids + 2*archive.Sectors(e.table) + e.iso + e.data)
 }
 
 // sections returns how many directory records a file of size bytes has on the ISO side.

@@ -90,6 +90,12 @@ func libraryID(ctx context.Context, q interface {
 	return id, notFound(err, "there is no library %q: it appears when its agent has called", name)
 }
 
+// LibraryName returns the name of the library with that id.
+func (s *Store) LibraryName(ctx context.Context, id string) (name string, err error) {
+	err = s.pool.QueryRow(ctx, `select name from library where id = $1`, id).Scan(&name)
+	return name, err
+}
+
 // Elements returns the elements of a library by kind and number.
 func (s *Store) Elements(ctx context.Context, name string, kind ElementKind, flagged bool) ([]Element, error) {
 	id, err := libraryID(ctx, s.pool, name)

@@ -1,0 +1,225 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/postgres"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// libraryServer serves LibraryService.
+type libraryServer struct {
+	pb.UnimplementedLibraryServiceServer
+	store *postgres.Store
+}
+
+func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRequest) (*pb.ListLibrariesResponse, error) {
+	libs, err := s.store.Libraries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListLibrariesResponse{}
+	for _, l := range libs {
+		resp.Libraries = append(resp.Libraries, &pb.Library{
+			Name: l.Name, Model: l.Model, Agent: l.Agent, Online: l.Online, LastSeen: maybe(l.LastSeen), Slots: int32(l.Slots), Drives: int32(l.Drives),
+			Blank: int32(l.Blank), Good: int32(l.Good), Other: int32(l.Other), Flagged: int32(l.Flagged), Moves: l.Moves,
+		})
+	}
+	return resp, nil
+}
+
+func (s *libraryServer) ListElements(ctx context.Context, req *pb.ListElementsRequest) (*pb.ListElementsResponse, error) {
+	elements, err := s.store.Elements(ctx, req.GetLibrary(), elementKinds[req.GetKind()], req.GetFlaggedOnly())
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListElementsResponse{}
+	for _, e := range elements {
+		resp.Elements = append(resp.Elements, elementProto(e))
+	}
+	return resp, nil
+}
+
+func (s *libraryServer) ListDrives(ctx context.Context, req *pb.ListDrivesRequest) (*pb.ListDrivesResponse, error) {
+	drives, err := s.store.Drives(ctx, req.GetLibrary())
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListDrivesResponse{}
+	for _, d := range drives {
+		resp.Drives = append(resp.Drives, driveProto(d))
+	}
+	return resp, nil
+}
+
+func (s *libraryServer) SetDrive(ctx context.Context, req *pb.SetDriveRequest) (*pb.Drive, error) {
+	if req.GetState() != pb.DriveState_DRIVE_STATE_UP && req.GetState() != pb.DriveState_DRIVE_STATE_DOWN {
+		return nil, library.Errorf(library.Invalid, "set drive %d: say up or down", req.GetNumber())
+	}
+	if err := s.store.SetDrive(ctx, req.GetLibrary(), int(req.GetNumber()), req.GetState() == pb.DriveState_DRIVE_STATE_UP, req.GetReason()); err != nil {
+		return nil, err
+	}
+	drives, err := s.store.Drives(ctx, req.GetLibrary())
+	for _, d := range drives {
+		if d.Number == int(req.GetNumber()) {
+			return driveProto(d), nil
+		}
+	}
+	return nil, err
+}
+
+func (s *libraryServer) ListDiscs(ctx context.Context, req *pb.ListDiscsRequest) (*pb.ListDiscsResponse, error) {
+	n, err := pageSize(req.GetPageSize(), 1000, 10000)
+	if err != nil {
+		return nil, err
+	}
+	discs, err := s.store.Discs(ctx, postgres.DiscFilter{
+		Library: req.GetLibrary(), State: discStates[req.GetState()], Labels: req.GetLabels(), After: req.GetPageToken(), Limit: n + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListDiscsResponse{}
+	if len(discs) > n {
+		discs = discs[:n]
+		resp.NextPageToken = discs[n-1].Label
+	}
+	for _, d := range discs {
+		resp.Discs = append(resp.Discs, discProto(d))
+	}
+	return resp, nil
+}
+
+func (s *libraryServer) StockBlanks(ctx context.Context, req *pb.StockBlanksRequest) (*pb.StockBlanksResponse, error) {
+	ranges := make([]postgres.SlotRange, len(req.GetSlots()))
+	for i, r := range req.GetSlots() {
+		ranges[i] = postgres.SlotRange{First: int(r.GetFirst()), Last: int(r.GetLast())}
+	}
+	added, known, err := s.store.StockBlanks(ctx, req.GetLibrary(), ranges, req.GetMedium(), req.GetCapacity())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.StockBlanksResponse{Added: int32(added), Known: int32(known)}, nil
+}
+
+func (s *libraryServer) SetElement(ctx context.Context, req *pb.SetElementRequest) (*pb.Element, error) {
+	e, err := s.store.SetElement(ctx, req.GetLibrary(), placeOf(req.GetAddress()), fillOf(req.GetFill()), req.GetDisc())
+	if err != nil {
+		return nil, err
+	}
+	return elementProto(e), nil
+}
+
+func (s *libraryServer) StartScrub(ctx context.Context, req *pb.StartScrubRequest) (*pb.Job, error) {
+	j, err := s.store.StartScrub(ctx, uuid.NewString(), append([]string{}, req.GetDiscs()...))
+	if err != nil {
+		return nil, err
+	}
+	return jobProto(j), nil
+}
+
+func (s *libraryServer) Statistics(ctx context.Context, _ *pb.StatisticsRequest) (*pb.StatisticsResponse, error) {
+	st, err := s.store.Statistics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.StatisticsResponse{
+		DiscsBurned: st.DiscsBurned, DiscsVerified: st.DiscsVerified, DiscsSpoiled: st.DiscsSpoiled, Moves: st.Moves,
+		BytesBurned: st.BytesBurned, BytesVerified: st.BytesVerified, BytesRead: st.BytesRead,
+		BurnSeconds: st.BurnSeconds, VerifySeconds: st.VerifySeconds, ReadSeconds: st.ReadSeconds,
+		BytesStaged: st.BytesStaged, BytesCached: st.BytesCached,
+	}, nil
+}
+
+var elementKinds = map[pb.ElementKind]postgres.ElementKind{
+	pb.ElementKind_ELEMENT_KIND_SLOT:     postgres.Slot,
+	pb.ElementKind_ELEMENT_KIND_DRIVE:    postgres.DriveBay,
+	pb.ElementKind_ELEMENT_KIND_MAILSLOT: postgres.MailSlot,
+	pb.ElementKind_ELEMENT_KIND_PICKER:   postgres.Picker,
+}
+
+var discStates = map[pb.DiscState]library.DiscState{
+	pb.DiscState_DISC_STATE_BLANK:     library.Blank,
+	pb.DiscState_DISC_STATE_BURNING:   library.Burning,
+	pb.DiscState_DISC_STATE_VERIFYING: library.Verifying,
+	pb.DiscState_DISC_STATE_GOOD:      library.Good,
+	pb.DiscState_DISC_STATE_SUSPECT:   library.Suspect,
+	pb.DiscState_DISC_STATE_RETIRED:   library.Retired,
+	pb.DiscState_DISC_STATE_SPOILED:   library.Spoiled,
+}
+
+// key returns the key of a value in a table of the wire's words and ours.
+func key[K, V comparable](table map[K]V, value V) (k K) {
+	for k, v := range table {
+		if v == value {
+			return k
+		}
+	}
+	return k
+}
+
+func placeOf(a *pb.Address) postgres.Place {
+	return postgres.Place{Kind: elementKinds[a.GetKind()], Number: int(a.GetNumber())}
+}
+
+func addressProto(p postgres.Place) *pb.Address {
+	if p.Number == 0 {
+		return nil
+	}
+	return &pb.Address{Kind: key(elementKinds, p.Kind), Number: int32(p.Number)}
+}
+
+func fillOf(f pb.Fill) postgres.Fill {
+	switch f {
+	case pb.Fill_FILL_EMPTY:
+		return postgres.Empty
+	case pb.Fill_FILL_FULL:
+		return postgres.Full
+	default:
+		return postgres.Unknown
+	}
+}
+
+func fillProto(f postgres.Fill) pb.Fill {
+	switch f {
+	case postgres.Empty:
+		return pb.Fill_FILL_EMPTY
+	case postgres.Full:
+		return pb.Fill_FILL_FULL
+	default:
+		return pb.Fill_FILL_UNKNOWN
+	}
+}
+
+func elementProto(e postgres.Element) *pb.Element {
+	return &pb.Element{Address: addressProto(e.Place), Unit: int32(e.Unit), Fill: fillProto(e.Fill), Disc: e.Disc, Flag: e.Flag}
+}
+
+func driveProto(d postgres.Drive) *pb.Drive {
+	state := pb.DriveState_DRIVE_STATE_DOWN
+	if d.Up {
+		state = pb.DriveState_DRIVE_STATE_UP
+	}
+	return &pb.Drive{
+		Library: d.Library, Number: int32(d.Number), Name: d.Name, State: state, Reason: d.Reason, Disc: d.Disc, Doing: d.Doing, BytesDone: d.BytesDone, Bytes: d.Bytes,
+	}
+}
+
+func discProto(d postgres.Disc) *pb.Disc {
+	return &pb.Disc{
+		Label: d.Label, State: key(discStates, d.State), Library: d.Library, Place: addressProto(d.Place), Medium: d.Medium, Capacity: d.Capacity,
+		Recorded: d.Recorded, ImageId: d.ImageID, Vault: d.Vault, Burned: maybe(d.Burned), Verified: maybe(d.Verified), Reason: d.Reason,
+	}
+}
+
+func maybe(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}

@@ -1,0 +1,160 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/pack"
+	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/postgres"
+)
+
+// planner puts what waits in vaults onto images.
+type planner struct {
+	store *postgres.Store
+	log   *slog.Logger
+}
+
+// planInterval is how often vaults are looked at when nothing changes: archives grow older.
+const planInterval = time.Minute
+
+func (p *planner) run(ctx context.Context, changes *hub) error {
+	tick := time.NewTicker(planInterval)
+	defer tick.Stop()
+	for {
+		changed := changes.wait(postgres.PlanKey)
+		if err := p.plan(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("planning failed; it is tried again", "error", err)
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (p *planner) plan(ctx context.Context) error {
+	pending, err := p.store.Pending(ctx)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	targets, err := p.store.Targets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range pending {
+		if len(targets) == 0 || targets[0].Blanks <= 0 {
+			if err := p.store.Wait(ctx, v.Vault.ID, "no library has a blank disc to spare: put some in and say so with 'odarchive library stock'"); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.planVault(ctx, v, targets[0]); err != nil {
+			return fmt.Errorf("plan vault %s: %w", v.Vault.Name, err)
+		}
+	}
+	return nil
+}
+
+// planVault makes images of what waits in a vault: of all of it when some of it is due, otherwise of as many as are full.
+func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.Target) error {
+	if !v.Due && v.Bytes < t.Capacity*archive.SectorSize {
+		return nil
+	}
+	archives := make([]pack.Archive, len(v.Archives))
+	ids := map[archive.Hash]int64{}
+	for i, a := range v.Archives {
+		archives[i].Archive = catalogue.Archive{ID: a.ID, Name: a.Name, RootHash: archive.Hash(a.RootHash), ManifestSize: a.ManifestSize, Sealed: a.Sealed}
+		for f, err := range p.store.PendingFiles(ctx, a.ID) {
+			if err != nil {
+				return err
+			}
+			ids[f.Content.Hash] = f.ContentID
+			archives[i].Files = append(archives[i].Files, pack.File{Path: f.Path, Content: f.Content, Mode: f.Mode, ModTime: f.ModTime})
+		}
+	}
+	created := time.Now().UTC().Truncate(time.Second)
+	lib, err := p.store.LibraryName(ctx, t.LibraryID)
+	if err != nil {
+		return err
+	}
+	images, err := pack.Plan(t.Capacity, archives, func() (catalogue.Disc, error) {
+		number, err := p.store.NewImageNumber(ctx)
+		return catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created), err
+	})
+	if errors.Is(err, pack.ErrTooSmall) {
+		return p.store.Wait(ctx, v.Vault.ID, err.Error())
+	} else if err != nil {
+		return err
+	}
+	if !v.Due {
+		images = fullOnes(images)
+	}
+	if len(images) == 0 {
+		return nil
+	}
+	planned := make([]postgres.PlannedImage, len(images))
+	for i, img := range images {
+		if planned[i], err = plannedImage(img, t.Capacity, ids); err != nil {
+			return err
+		}
+		p.log.Info("planned image", "image", planned[i].ID, "number", planned[i].Number, "vault", v.Vault.Name, "sectors", planned[i].Sectors, "files", len(img.Files))
+	}
+	err = p.store.SavePlan(ctx, v.Vault, t, planned)
+	if library.FaultOf(err) == library.Stale {
+		return nil // another controller was faster
+	}
+	return err
+}
+
+// fullOnes leaves out the image that has room, and with it those before it whose last content goes on there.
+func fullOnes(images []*pack.Image) []*pack.Image {
+	for len(images) > 0 {
+		n := len(images)
+		last := images[n-1]
+		images = images[:n-1]
+		if n == 1 || !slices.ContainsFunc(images[n-2].Files, func(f catalogue.File) bool {
+			return f.Part < f.Parts && slices.ContainsFunc(last.Files, func(g catalogue.File) bool { return g.Content.Hash == f.Content.Hash })
+		}) {
+			break
+		}
+	}
+	return images
+}
+
+func plannedImage(img *pack.Image, capacity int64, ids map[archive.Hash]int64) (postgres.PlannedImage, error) {
+	c, err := img.Compose()
+	if err != nil {
+		return postgres.PlannedImage{}, err
+	}
+	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Sectors: c.Layout.Sectors(), Created: img.Disc.Created}
+	if planned.Sectors > capacity {
+		return planned, fmt.Errorf("image %s takes %d sectors of a disc's %d", planned.ID, planned.Sectors, capacity)
+	}
+	for _, a := range img.Disc.Archives {
+		planned.Archives = append(planned.Archives, postgres.ImageArchive{ArchiveID: a.ID, Directory: a.Directory})
+	}
+	parts := map[archive.Hash]catalogue.File{}
+	for _, f := range img.Files {
+		if f.Parts > 0 {
+			parts[f.Content.Hash] = f
+		}
+	}
+	for r, sector := range c.Runs {
+		f := parts[r.Hash]
+		planned.Extents = append(planned.Extents, postgres.PlannedExtent{
+			ContentID: ids[r.Hash], Offset: r.Offset, Length: r.Length, Sector: sector, Part: f.Part, Parts: f.Parts,
+		})
+	}
+	return planned, nil
+}

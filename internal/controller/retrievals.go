@@ -1,0 +1,88 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/odarchive/odarchive/internal/staging"
+	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/postgres"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// retrievalServer serves RetrievalService.
+type retrievalServer struct {
+	pb.UnimplementedRetrievalServiceServer
+	store   *postgres.Store
+	staging *staging.Store
+}
+
+func (s *retrievalServer) StartRetrieval(ctx context.Context, req *pb.StartRetrievalRequest) (*pb.Retrieval, error) {
+	if _, err := uuid.Parse(req.GetId()); err != nil {
+		return nil, library.Errorf(library.Invalid, "start a retrieval: id %q is no UUID", req.GetId())
+	}
+	tier := library.Tier(req.GetTier())
+	if req.GetTier() == pb.Tier_TIER_UNSPECIFIED {
+		tier = library.Standard
+	}
+	if tier < library.Expedited || tier > library.Bulk {
+		return nil, library.Errorf(library.Invalid, "start a retrieval: there is no tier %d", req.GetTier())
+	}
+	r, err := s.store.StartRetrieval(ctx, req.GetId(), req.GetArchiveId(), pathsOf(req.GetPaths()), tier)
+	if err != nil {
+		return nil, err
+	}
+	return retrievalProto(r), nil
+}
+
+func (s *retrievalServer) GetRetrieval(ctx context.Context, req *pb.GetRetrievalRequest) (*pb.Retrieval, error) {
+	r, err := s.store.Retrieval(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return retrievalProto(r), nil
+}
+
+func (s *retrievalServer) Download(req *pb.DownloadRequest, stream grpc.ServerStreamingServer[pb.Pieces]) error {
+	if len(req.GetRanges()) > maxBatch {
+		return library.Errorf(library.Invalid, "%d contents in one request, at most %d are allowed", len(req.GetRanges()), maxBatch)
+	}
+	hashes := make([][]byte, len(req.GetRanges()))
+	for i, r := range req.GetRanges() {
+		if len(r.GetHash()) != sha256.Size {
+			return library.Errorf(library.Invalid, "download: a hash of %d bytes, want 32", len(r.GetHash()))
+		}
+		hashes[i] = r.GetHash()
+	}
+	locations, err := s.store.Locate(stream.Context(), req.GetRetrievalId(), hashes)
+	if err != nil {
+		return err
+	}
+	d := deliverer{staging: s.staging, send: stream.Send}
+	defer d.close()
+	for i, l := range locations {
+		offset := req.GetRanges()[i].GetOffset()
+		if offset < 0 || offset > l.Content.Size {
+			return library.Errorf(library.Invalid, "download content %v: offset %d of %d bytes", l.Content.Hash, offset, l.Content.Size)
+		}
+		if err := d.deliver(l.Content, l.Segment, l.Offset, offset, l.Content.Size-offset); err != nil {
+			return err
+		}
+	}
+	return d.flush()
+}
+
+func retrievalProto(r postgres.Retrieval) *pb.Retrieval {
+	p := &pb.Retrieval{
+		Id: r.ID, ArchiveId: r.ArchiveID, Paths: r.Paths, Tier: pb.Tier(r.Tier), Contents: r.Contents, Bytes: r.Bytes,
+		ContentsReady: r.ContentsReady, BytesReady: r.BytesReady, Discs: r.Discs,
+	}
+	if r.Expires != nil {
+		p.Expires = timestamppb.New(*r.Expires)
+	}
+	return p
+}

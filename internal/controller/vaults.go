@@ -1,0 +1,56 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/odarchive/odarchive/library/postgres"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+// vaultServer serves VaultService.
+type vaultServer struct {
+	pb.UnimplementedVaultServiceServer
+	store *postgres.Store
+}
+
+func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultRequest) (*pb.Vault, error) {
+	copies := int(req.GetCopies())
+	if copies == 0 {
+		copies = 1
+	}
+	v, err := s.store.CreateVault(ctx, req.GetName(), copies, time.Duration(req.GetMaxWaitSeconds())*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return vaultProto(v), nil
+}
+
+func (s *vaultServer) GetVault(ctx context.Context, req *pb.GetVaultRequest) (*pb.Vault, error) {
+	v, err := s.store.Vault(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return vaultProto(v), nil
+}
+
+func (s *vaultServer) ListVaults(ctx context.Context, _ *pb.ListVaultsRequest) (*pb.ListVaultsResponse, error) {
+	vaults, err := s.store.Vaults(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListVaultsResponse{}
+	for _, v := range vaults {
+		resp.Vaults = append(resp.Vaults, vaultProto(v))
+	}
+	return resp, nil
+}
+
+func vaultProto(v postgres.Vault) *pb.Vault {
+	return &pb.Vault{
+		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
+		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
+	}
+}
