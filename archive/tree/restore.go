@@ -326,3 +326,12 @@ func (r *Restore) symlink(e *archive.Entry) error {
 	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.ModTime.Unix(), Nsec: int64(e.ModTime.Nanosecond())}}
 	return unix.UtimesNanoAt(int(d.Fd()), path.Base(e.Path), times, unix.AT_SYMLINK_NOFOLLOW)
 }
+
+// Open opens a file that has been restored.
+func (r *Restore) Open(e *archive.Entry) (*os.File, error) {
+	f, err := open(r.root, e.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read %q again: %w", e.Path, err)
+	}
+	return f, nil
+}

@@ -298,3 +298,19 @@ const progressStep = 8 << 20
 
 // settle is how often a file that changes is read again.
 const settle = 3
+
+// Changed says whether the file of e looks different from when it was scanned, or is gone.
+func Changed(root *os.Root, e *archive.Entry) bool {
+	info, err := root.Lstat(e.Path)
+	return err != nil || !info.Mode().IsRegular() || info.Size() != e.Content.Size || !info.ModTime().Equal(e.ModTime)
+}
+
+// Rescan reads the file of e again.
+func Rescan(ctx context.Context, root *os.Root, e *archive.Entry) error {
+	w, err := newHasher().file(ctx, root, e.Path, func(int64) {})
+	if err != nil {
+		return err
+	}
+	e.Content, e.ModTime, e.Xattrs = w.Content, w.ModTime, w.Xattrs
+	return nil
+}
