@@ -26,7 +26,6 @@ type agent struct {
 	bays    map[int32]*bay
 	scratch *scratch
 	journal *journal.Journal
-	compose Compose
 
 	// hard ends when the agent must stop at once; a burn goes by it.
 	hard context.Context

@@ -20,9 +20,9 @@ import (
 // three will not succeed.
 const loadLimit = 3 * time.Minute
 
-// Identify reads from a recorded disc which image it carries. It fails with image.ErrForeign when that is none of ours, and
+// identify reads from a recorded disc which image it carries. It fails with image.ErrForeign when that is none of ours, and
 // with the disc's own error when it can't be read.
-type Identify func(disc io.ReaderAt) (imageID string, err error)
+type identify func(disc io.ReaderAt) (imageID string, err error)
 
 func identifyImage(disc io.ReaderAt) (string, error) {
 	id, err := image.ReadIdentity(disc)
@@ -34,15 +34,15 @@ type bay struct {
 	number   int32
 	drive    robot.Drive // nil when it could not be opened
 	fault    string      // why
-	identify Identify
+	identify identify
 	held     chan struct{} // holds a token while somebody uses the drive
 
 	// identity is what the disc said since it was loaded; nil when nobody has looked.
 	identity atomic.Pointer[pb.Identity]
 }
 
-func newBay(number int, drive robot.Drive, fault string, identify Identify) *bay {
-	return &bay{number: int32(number), drive: drive, fault: fault, identify: identify, held: make(chan struct{}, 1)}
+func newBay(number int, drive robot.Drive, fault string, id identify) *bay {
+	return &bay{number: int32(number), drive: drive, fault: fault, identify: id, held: make(chan struct{}, 1)}
 }
 
 // hold waits for the drive. Release gives it back.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/pack"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
@@ -56,11 +56,7 @@ func (a *agent) make(ctx context.Context, w *work, id string, size int64) (sum [
 		}
 	}()
 	out := &counted{to: file, sum: sha256.New(), left: size, w: w}
-	buffered := bufio.NewWriterSize(out, transfer)
-	if err := a.writeImage(ctx, id, size, buffered); err != nil {
-		return nil, err
-	}
-	if err := buffered.Flush(); err != nil {
+	if err := a.writeImage(ctx, id, size, out); err != nil {
 		return nil, err
 	}
 	if out.left != 0 {
@@ -88,7 +84,7 @@ func (a *agent) space(ctx context.Context, id string, size int64) (*os.File, err
 	}
 }
 
-// writeImage asks for the description of an image, lays it out and writes it with its contents from staging.
+// writeImage asks for the description of an image, composes it and writes it with its contents from staging.
 func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,19 +93,19 @@ func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Wr
 		return err
 	}
 	defer d.close()
-	layout, err := a.compose(d)
+	composed, err := pack.Compose(d.disc, d.files)
 	if err != nil {
-		return fmt.Errorf("lay it out: %w", err)
+		return err
 	}
-	if layout.Sectors() != archive.Sectors(size) {
-		return defect("the layout has %d sectors, want %d", layout.Sectors(), archive.Sectors(size))
+	if n := composed.Layout.Sectors(); n != archive.Sectors(size) {
+		return defect("it comes to %d sectors, %d were planned", n, archive.Sectors(size))
 	}
 	stream, err := a.client.ReadImageContents(ctx, &pb.ReadImageContentsRequest{ImageId: id})
 	if err != nil {
 		return fmt.Errorf("read its contents from staging: %w", err)
 	}
 	contents := &contents{stream: stream}
-	if err := layout.Write(out, contents.open); err != nil {
+	if err := composed.Write(out, pack.Sources{Manifest: d.manifest, Run: contents.open}); err != nil {
 		return err
 	}
 	return contents.end()

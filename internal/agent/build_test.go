@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,88 +12,78 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/pack"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
-// plainLayout is a layout for tests: a sector with the id, the manifests, and then the contents, each in sectors of its own.
-type plainLayout struct {
-	d       *Description
-	sectors int64
-}
-
-func (l plainLayout) Sectors() int64 { return l.sectors }
-
-func (l plainLayout) Write(w io.Writer, open OpenExtent) error {
-	put := func(r io.Reader, n int64) error {
-		if _, err := io.CopyN(w, r, n); err != nil {
-			return err
-		}
-		_, err := w.Write(make([]byte, archive.Sectors(n)*archive.SectorSize-n))
-		return err
-	}
-	if err := put(strings.NewReader(l.d.Header.GetImageId()), 36); err != nil {
-		return err
-	}
-	for _, a := range l.d.Archives {
-		if err := put(a.Manifest, a.Manifest.Size()); err != nil {
-			return err
-		}
-	}
-	for _, f := range l.d.Files {
-		if f.GetLength() == 0 {
-			continue
-		}
-		r, err := open(archive.Content{Hash: archive.Hash(f.GetHash()), Size: f.GetSize()}, f.GetOffset(), f.GetLength())
-		if err != nil {
-			return err
-		}
-		if err := put(r, f.GetLength()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// planned is an image of the controller's with two archives and some contents, and what it should come to.
-func planned() (*imageOfController, []byte) {
+// planned is an image of the controller's with archives and contents, and what it must come to.
+func planned(t *testing.T) (*imageOfController, []byte) {
+	t.Helper()
+	made := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	disc := catalogue.NewDisc(imageA, 17, "photos", imageB, "north", "BD-R", made)
 	i := &imageOfController{}
 	say := func(m *pb.ImageDescription) { i.description = append(i.description, m) }
-	want := make([]byte, archive.SectorSize)
-	copy(want, imageA)
-	pad := func() {
-		want = append(want, make([]byte, archive.Sectors(int64(len(want)))*archive.SectorSize-int64(len(want)))...)
-	}
-	say(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{ImageId: imageA}}})
-	for _, manifest := range []string{strings.Repeat("manifest one, ", 500), "", "manifest two"} {
-		say(&pb.ImageDescription{Message: &pb.ImageDescription_Archive{Archive: &pb.ImageArchive{Id: "x", ManifestSize: int64(len(manifest))}}})
-		for chunk := range slices.Chunk([]byte(manifest), 1000) {
+	say(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
+		ImageId: imageA, Number: 17, Vault: "photos", LibraryId: imageB, Library: "north", Medium: "BD-R", Created: timestamppb.New(made),
+	}}})
+	manifests := map[string]string{"id-1": strings.Repeat("manifest one, ", 500), "id-2": "", "id-3": "manifest three"}
+	for n, id := range []string{"id-1", "id-2", "id-3"} {
+		text := manifests[id]
+		a := catalogue.Archive{ID: id, Name: "n" + id, Directory: fmt.Sprint("dir", 9-n), RootHash: archive.Hash{byte(n)}, ManifestSize: int64(len(text)), Sealed: made}
+		disc.Archives = append([]catalogue.Archive{a}, disc.Archives...) // in ascending order of directories, unlike what is sent
+		say(&pb.ImageDescription{Message: &pb.ImageDescription_Archive{Archive: &pb.ImageArchive{
+			Id: id, Name: a.Name, Directory: a.Directory, RootHash: a.RootHash[:], ManifestSize: a.ManifestSize, Sealed: timestamppb.New(made),
+		}}})
+		for chunk := range slices.Chunk([]byte(text), 1000) {
 			say(&pb.ImageDescription{Message: &pb.ImageDescription_Manifest{Manifest: chunk}})
 		}
-		want = append(want, manifest...)
-		pad()
 	}
-	batch := &pb.Pieces{}
-	var files []*pb.ImageFile
+
+	contents := map[archive.Hash][]byte{}
+	var files []catalogue.File
 	for n, size := range []int{5, 0, 2048, 3_000_000, 100} {
 		data := bytes.Repeat([]byte{byte('a' + n)}, size)
-		sum := sha256.Sum256(data)
-		files = append(files, &pb.ImageFile{Hash: sum[:], Size: int64(size), Length: int64(size)})
-		for at := 0; at == 0 || at < size; at += 1 << 20 {
-			batch.Pieces = append(batch.Pieces, &pb.Piece{Hash: sum[:], Size: int64(size), Offset: int64(at), Data: data[at:min(size, at+1<<20)]})
-			if size > 1<<20 {
-				i.pieces = append(i.pieces, batch)
-				batch = &pb.Pieces{}
-			}
-		}
-		want = append(want, data...)
-		pad()
+		hash := archive.Hash(sha256.Sum256(data))
+		contents[hash] = data
+		files = append(files, catalogue.File{
+			Path: fmt.Sprintf("dir%d/file%d", 9-n%3, n), Content: archive.Content{Hash: hash, Size: int64(size)}, Length: int64(size), Mode: 0o644, ModTime: made,
+		})
 	}
-	i.pieces = append(i.pieces, batch)
 	for chunk := range slices.Chunk(files, 2) {
-		say(&pb.ImageDescription{Message: &pb.ImageDescription_Files{Files: &pb.ImageFiles{Files: chunk}}})
+		m := &pb.ImageFiles{}
+		for _, f := range chunk {
+			m.Files = append(m.Files, &pb.ImageFile{
+				Path: []byte(f.Path), Hash: f.Content.Hash[:], Size: f.Content.Size, Length: f.Length, Mode: f.Mode, Modified: timestamppb.New(f.ModTime),
+			})
+		}
+		say(&pb.ImageDescription{Message: &pb.ImageDescription_Files{Files: m}})
 	}
-	return i, want
+	slices.SortFunc(files, func(a, b catalogue.File) int { return strings.Compare(a.DiscPath(), b.DiscPath()) })
+	composed, err := pack.Compose(&disc, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for run := range composed.Runs {
+		data := contents[run.Hash]
+		for at := 0; at == 0 || at < len(data); at += 1 << 20 {
+			i.pieces = append(i.pieces, &pb.Pieces{Pieces: []*pb.Piece{
+				{Hash: run.Hash[:], Size: int64(len(data)), Offset: int64(at), Data: data[at:min(len(data), at+1<<20)]},
+			}})
+		}
+	}
+	var want bytes.Buffer
+	reader := func(p []byte) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p)), nil }
+	if err := composed.Write(&want, pack.Sources{
+		Manifest: func(id string) (io.ReadCloser, error) { return reader([]byte(manifests[id])) },
+		Run:      func(r pack.Run) (io.ReadCloser, error) { return reader(contents[r.Hash]) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return i, want.Bytes()
 }
 
 func buildTask(sectors int64) *pb.Task {
@@ -100,7 +91,7 @@ func buildTask(sectors int64) *pb.Task {
 }
 
 func TestBuild(t *testing.T) {
-	_, want := planned()
+	_, want := planned(t)
 	sectors := int64(len(want)) / archive.SectorSize
 	for _, c := range []struct {
 		name    string
@@ -110,8 +101,8 @@ func TestBuild(t *testing.T) {
 		text    string
 	}{
 		{name: "good", sectors: sectors},
-		{name: "other size than planned", sectors: sectors + 1, failure: pb.Failure_FAILURE_INTERNAL, text: "are missing at the end"},
-		{name: "longer than planned", sectors: sectors - 1, failure: pb.Failure_FAILURE_INTERNAL, text: "longer"},
+		{name: "other size than planned", sectors: sectors + 1, failure: pb.Failure_FAILURE_INTERNAL, text: "were planned"},
+		{name: "longer than planned", sectors: sectors - 1, failure: pb.Failure_FAILURE_INTERNAL, text: "were planned"},
 		{name: "no size", sectors: 0, failure: pb.Failure_FAILURE_INTERNAL, text: "0 sectors"},
 		{
 			name: "no header", image: func(i *imageOfController) { i.description = i.description[1:] }, sectors: sectors,
@@ -126,11 +117,11 @@ func TestBuild(t *testing.T) {
 			failure: pb.Failure_FAILURE_INTERNAL, text: "manifest",
 		},
 		{
-			name: "staging stops", image: func(i *imageOfController) { i.pieces = i.pieces[:2] }, sectors: sectors,
+			name: "staging stops", image: func(i *imageOfController) { i.pieces = i.pieces[:len(i.pieces)-1] }, sectors: sectors,
 			failure: pb.Failure_FAILURE_INTERNAL, text: "missing",
 		},
 		{
-			name: "staging leaves a gap", image: func(i *imageOfController) { i.pieces = slices.Delete(i.pieces, 1, 2) }, sectors: sectors,
+			name: "staging leaves a gap", image: func(i *imageOfController) { i.pieces = slices.Delete(i.pieces, 2, 3) }, sectors: sectors,
 			failure: pb.Failure_FAILURE_INTERNAL, text: "staging sent",
 		},
 		{
@@ -144,12 +135,11 @@ func TestBuild(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, 1, 1, func(s *site) {
-				image, _ := planned()
+				image, _ := planned(t)
 				if c.image != nil {
 					c.image(image)
 				}
 				s.images[imageA] = image
-				s.compose = func(d *Description) (Layout, error) { return plainLayout{d, c.sectors}, nil }
 				p := s.start()
 				defer p.end()
 				r := s.run(buildTask(c.sectors))
@@ -172,6 +162,9 @@ func TestBuild(t *testing.T) {
 				got, err := os.ReadFile(filepath.Join(s.dir, "scratch", imageA+built))
 				if err != nil || !bytes.Equal(got, want) || !bytes.Equal(r.GetSha256(), sum[:]) || r.GetBytes() != int64(len(want)) {
 					t.Errorf("%d bytes, %v, sum %x, want %x", len(got), err, r.GetSha256(), sum)
+				}
+				if id, err := identifyImage(bytes.NewReader(got)); id != imageA || err != nil {
+					t.Errorf("the image says that it is %s, %v", id, err)
 				}
 				if len(files) != 2 {
 					t.Errorf("files %v", files)
@@ -197,11 +190,10 @@ func TestBuild(t *testing.T) {
 
 // TestBuildWaitsForSpace: a full scratch disk is waited for as long as other images may leave it, and then says what is missing.
 func TestBuildWaitsForSpace(t *testing.T) {
-	_, want := planned()
+	_, want := planned(t)
 	sectors := int64(len(want)) / archive.SectorSize
 	full := func(s *site) *process {
-		s.images[imageA], _ = planned()
-		s.compose = func(d *Description) (Layout, error) { return plainLayout{d, sectors}, nil }
+		s.images[imageA], _ = planned(s.T)
 		other := inSectors(imageB, 10)
 		s.scratchFile(imageB, other, sumOf(other))
 		s.scratchLimit = int64(len(want)) + 10*2048 // the hash's file is too much

@@ -61,7 +61,9 @@ type DriveConfig struct {
 // allowed to this host only unless Plain says otherwise.
 type TLS struct {
 	// CA is a file with the certificates that may vouch for the controller; Cert and Key are the agent's own.
-	CA, Cert, Key string
+	CA   string `toml:"ca"`
+	Cert string `toml:"cert"`
+	Key  string `toml:"key"`
 	// ServerName is what the controller's certificate must say; empty means the host in Controller.
 	ServerName string `toml:"server_name"`
 	// Plain allows plain text to other hosts.
@@ -113,12 +115,18 @@ func (c *Config) check() error {
 	if c.TLS.Cert != "" && c.TLS.CA == "" {
 		return errors.New("tls.cert without tls.ca")
 	}
+	if err := checkKind("robot", c.Robot.Kind, changers); err != nil {
+		return err
+	}
 	seen := map[int]bool{}
 	for _, d := range c.Drives {
 		if d.Number < 1 || seen[d.Number] {
 			return fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)
 		}
 		seen[d.Number] = true
+		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -74,6 +74,13 @@ func (c *controller) lease(t *pb.Task) int64 {
 	return c.last
 }
 
+// seen calls look while nothing changes.
+func (c *controller) seen(look func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	look()
+}
+
 // cancel takes a task away.
 func (c *controller) cancel(id int64) {
 	c.mu.Lock()

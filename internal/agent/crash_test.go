@@ -51,7 +51,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 
 // dieAt runs a disc's life with one death in it, and returns where that was; nothing when the life was shorter.
 func dieAt(s *site, step int64, senses bool) (died string) {
-	const sectors = 600
+	const sectors = 40
 	image := inSectors(imageA, sectors)
 	sum := sha256.Sum256(image)
 	s.scratchFile(imageA, image, sum[:])
@@ -62,7 +62,7 @@ func dieAt(s *site, step int64, senses bool) (died string) {
 	p := s.startDoomed(step)
 	for tasks := life(sum[:], sectors); len(tasks) > 0; {
 		task := tasks[0]
-		before := len(s.world.moves)
+		before := len(s.told())
 		id := s.lease(task)
 		for s.waitOrDeath(p, id) {
 			died = p.died
@@ -80,20 +80,24 @@ func dieAt(s *site, step int64, senses bool) (died string) {
 		if task.GetBurn() != nil && r.GetError() != "" && r.GetFailure() != pb.Failure_FAILURE_INTERRUPTED {
 			s.Errorf("burn failed: %v: %s", r.GetFailure(), r.GetError())
 		}
-		if task.GetVerify() != nil && (r.GetError() == "") != (disc.state == robot.Complete) {
-			s.Errorf("verify of a disc that is %v: %q", disc.state, r.GetError())
-		}
+		s.watched(func() {
+			if task.GetVerify() != nil && (r.GetError() == "") != (disc.state == robot.Complete) {
+				s.Errorf("verify of a disc that is %v: %q", disc.state, r.GetError())
+			}
+		})
 	}
 	p.end()
 	if p.gone.Load() && died == "" {
 		died = p.died
 	}
-	if disc.burns > 1 {
-		s.Errorf("the disc was burned %d times", disc.burns)
-	}
+	s.watched(func() {
+		if disc.burns > 1 {
+			s.Errorf("the disc was burned %d times", disc.burns)
+		}
+	})
 	for id := int64(1); id <= s.last; id++ {
-		if s.recorded[id] != 1 {
-			s.Errorf("the result of task %d was recorded %d times", id, s.recorded[id])
+		if n := s.times(id); n != 1 {
+			s.Errorf("the result of task %d was recorded %d times", id, n)
 		}
 	}
 	return died

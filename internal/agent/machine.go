@@ -5,22 +5,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/changer/pioneer"
 	"github.com/odarchive/odarchive/robot/port"
 )
 
-// openChanger opens a robot of any kind that this program knows.
-func openChanger(ctx context.Context, c RobotConfig) (robot.Changer, error) {
-	switch c.Kind {
-	case "pioneer":
-		return openPioneer(ctx, c)
-	case "":
-		return nil, errors.New("robot.kind is missing: known is pioneer")
-	default:
-		return nil, fmt.Errorf("robot.kind %q: known is pioneer", c.Kind)
+// changers and drives are the kinds of robots and drives that this program knows.
+var (
+	changers = map[string]func(context.Context, RobotConfig) (robot.Changer, error){
+		"pioneer": openPioneer,
 	}
+	drives = map[string]func(context.Context, DriveConfig) (robot.Drive, error){
+		"file": openFile,
+	}
+)
+
+// checkKind refuses a kind that is not among the known ones.
+func checkKind[T any](what, kind string, known map[string]T) error {
+	if _, ok := known[kind]; ok {
+		return nil
+	}
+	return fmt.Errorf("%s kind %q: known are %s", what, kind, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
 func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
@@ -45,7 +54,6 @@ func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
 	return changer, nil
 }
 
-// openDrive opens a drive of any kind that this program knows.
-func openDrive(_ context.Context, c DriveConfig) (robot.Drive, error) {
-	return nil, fmt.Errorf("drive.kind %q: none is known", c.Kind)
+func openFile(_ context.Context, c DriveConfig) (robot.Drive, error) {
+	return nil, fmt.Errorf("drive kind %q is not there yet", c.Kind)
 }

@@ -21,14 +21,13 @@ type Main struct {
 	Changer    robot.Changer
 	Drives     map[int]robot.Drive // by number
 	Connection grpc.ClientConnInterface
-	Compose    Compose
-	Identify   Identify
 
 	// Abort, when closed, ends Run at once: a burn that runs is broken off, and its disc is spent.
 	Abort <-chan struct{}
 
-	// hook is the journal's.
-	hook func(written bool) error
+	// For the tests of this package: the journal's hook, and what finds out which image a disc carries.
+	hook     func(written bool) error
+	identify identify
 }
 
 // Run runs the agent until ctx ends. Then it takes no more work, breaks off what can be done again, waits for moves

@@ -50,8 +50,8 @@ func TestMoveOutcome(t *testing.T) {
 				if r.GetMove() != c.outcome || r.GetFailure() != c.failure || (r.GetError() == "") != (c.failure == pb.Failure_FAILURE_NONE) {
 					t.Errorf("%v, %v, %q; want %v, %v", r.GetMove(), r.GetFailure(), r.GetError(), c.outcome, c.failure)
 				}
-				if len(s.world.moves) > 1 {
-					t.Errorf("the robot was told %q", s.world.moves)
+				if told := s.told(); len(told) > 1 {
+					t.Errorf("the robot was told %q", told)
 				}
 			})
 		})
@@ -113,12 +113,13 @@ func TestMoveIsNotInterrupted(t *testing.T) {
 		p := s.start()
 		id := s.lease(moveTask(slot(1), drive(1)))
 		s.started(id)
+		time.Sleep(time.Second)
 		p.stop()
 		time.Sleep(time.Second)
 		p.abort()
 		p.end()
-		if s.world.drives[1] == nil || len(s.world.moves) != 1 {
-			t.Fatalf("the robot was told %q", s.world.moves)
+		if told := s.told(); s.world.drives[1] == nil || len(told) != 1 {
+			t.Fatalf("the robot was told %q", told)
 		}
 		p = s.start()
 		defer p.end()

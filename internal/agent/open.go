@@ -32,7 +32,7 @@ func (r *resources) close() error {
 func (m *Main) open(ctx context.Context, r *resources) (*agent, error) {
 	a := &agent{
 		name: m.Config.Name, instance: uuid.NewString(), library: m.Config.Library,
-		log: m.Log, compose: m.Compose,
+		log:   m.Log,
 		woken: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1),
 		running: map[int64]*work{}, bays: map[int32]*bay{}, looking: true,
 	}
@@ -96,30 +96,36 @@ func (m *Main) openData(a *agent, r *resources) error {
 // openMachine opens the robot and the drives. A drive that can't be opened is reported, the others go on.
 func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err error) {
 	if a.changer = m.Changer; a.changer == nil {
-		if a.changer, err = openChanger(ctx, m.Config.Robot); err != nil {
+		if err := checkKind("robot", m.Config.Robot.Kind, changers); err != nil {
+			return err
+		}
+		if a.changer, err = changers[m.Config.Robot.Kind](ctx, m.Config.Robot); err != nil {
 			return fmt.Errorf("open robot: %w", err)
 		}
 		r.add(a.changer.Close)
 	}
-	identify := m.Identify
-	if identify == nil {
-		identify = identifyImage
+	id := m.identify
+	if id == nil {
+		id = identifyImage
 	}
 	for number, drive := range m.Drives {
-		a.bays[int32(number)] = newBay(number, drive, "", identify)
+		a.bays[int32(number)] = newBay(number, drive, "", id)
 	}
 	for _, c := range m.Config.Drives {
 		if a.bays[int32(c.Number)] != nil {
 			continue
 		}
-		drive, err := openDrive(ctx, c)
+		if err := checkKind(fmt.Sprintf("drive %d:", c.Number), c.Kind, drives); err != nil {
+			return err
+		}
+		drive, err := drives[c.Kind](ctx, c)
 		if err != nil {
 			a.log.Warn("drive can't be opened", "drive", c.Number, "error", err)
-			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), identify)
+			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), id)
 			continue
 		}
 		r.add(drive.Close)
-		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", identify)
+		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", id)
 	}
 	if len(a.bays) == 0 {
 		return errors.New("open drives: none is configured")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,6 @@ type site struct {
 	*controller
 	dir      string
 	listener *bufconn.Listener
-	compose  Compose
 
 	scratchLimit int64
 }
@@ -103,7 +103,7 @@ func (s *site) startDoomed(dieAt int64) *process {
 		Config:  Config{Name: "a1", Library: "north", Data: s.dir, Scratch: ScratchConfig{Limit: s.scratchLimit}},
 		Log:     slog.New(slog.NewTextHandler(testWriter{s.T}, nil)),
 		Changer: handChanger{h}, Drives: map[int]robot.Drive{},
-		Connection: conn, Compose: s.compose, Identify: identify, Abort: aborted,
+		Connection: conn, identify: firstBytes, Abort: aborted,
 		hook: func(written bool) error {
 			act := "before the journal is written"
 			if written {
@@ -162,6 +162,18 @@ func (s *site) result(id int64) *pb.TaskResult {
 	s.controller.mu.Lock()
 	defer s.controller.mu.Unlock()
 	return s.results[id]
+}
+
+// told is what the robot was told to carry.
+func (s *site) told() (moves []string) {
+	s.watched(func() { moves = slices.Clone(s.moves) })
+	return moves
+}
+
+// times is how often a task's result was recorded.
+func (s *site) times(id int64) (n int) {
+	s.seen(func() { n = s.recorded[id] })
+	return n
 }
 
 // run leases a task and waits for its result.

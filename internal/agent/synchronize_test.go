@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,12 +26,16 @@ func TestControllerAway(t *testing.T) {
 		s.started(id)
 		s.setAway(true)
 		next := s.lease(moveTask(drive(1), slot(1)))
-		left := len(s.calls)
+		var calls []time.Time
+		left := 0
+		s.seen(func() { left = len(s.calls) })
 		time.Sleep(30 * time.Minute)
-		if d := s.world.drives[1]; d == nil || d.state != robot.Complete {
-			t.Fatalf("the disc in the drive is %+v", d)
-		}
-		calls := s.calls[left:]
+		s.watched(func() {
+			if d := s.world.drives[1]; d == nil || d.state != robot.Complete {
+				t.Fatalf("the disc in the drive is %+v", d)
+			}
+		})
+		s.seen(func() { calls = slices.Clone(s.calls[left:]) })
 		if n := len(calls); n < 150 || n > 400 {
 			t.Errorf("%d calls in half an hour", n)
 		}
@@ -42,8 +47,8 @@ func TestControllerAway(t *testing.T) {
 		s.setAway(false)
 		s.ok(s.result(id))
 		s.result(next)
-		if s.recorded[id] != 1 {
-			t.Errorf("the burn's result was recorded %d times", s.recorded[id])
+		if s.times(id) != 1 {
+			t.Errorf("the burn's result was recorded %d times", s.times(id))
 		}
 	})
 }
@@ -73,12 +78,16 @@ func TestIdleAgentIsQuiet(t *testing.T) {
 		p := s.start()
 		defer p.end()
 		time.Sleep(10 * time.Minute)
-		if n := len(s.calls); n > 40 {
-			t.Errorf("%d calls in 10 minutes", n)
-		}
-		if s.asked > 2 {
-			t.Errorf("the robot was asked %d times", s.asked)
-		}
+		s.seen(func() {
+			if n := len(s.calls); n > 40 {
+				t.Errorf("%d calls in 10 minutes", n)
+			}
+		})
+		s.watched(func() {
+			if s.asked > 2 {
+				t.Errorf("the robot was asked %d times", s.asked)
+			}
+		})
 	})
 }
 
@@ -99,9 +108,11 @@ func TestCancel(t *testing.T) {
 		if d := time.Since(began); d > time.Minute {
 			t.Errorf("the drive was free after %v", d)
 		}
-		if s.stale != 0 || s.results[id] != nil {
-			t.Errorf("a cancelled task has a result: %v", s.results[id])
-		}
+		s.seen(func() {
+			if s.stale != 0 || s.results[id] != nil {
+				t.Errorf("a cancelled task has a result: %v", s.results[id])
+			}
+		})
 	})
 }
 
@@ -123,10 +134,12 @@ func TestStopInterrupts(t *testing.T) {
 		if d := time.Since(began); d > 30*time.Second {
 			t.Errorf("stopping took %v", d)
 		}
-		s.failed(s.results[id], pb.Failure_FAILURE_INTERRUPTED)
-		if !s.draining {
-			t.Error("the controller was not told")
-		}
+		s.seen(func() {
+			s.failed(s.results[id], pb.Failure_FAILURE_INTERRUPTED)
+			if !s.draining {
+				t.Error("the controller was not told")
+			}
+		})
 	})
 }
 
@@ -137,6 +150,7 @@ func TestStopWithoutController(t *testing.T) {
 		p := s.start()
 		id := s.lease(moveTask(slot(1), drive(1)))
 		s.started(id)
+		time.Sleep(time.Second) // the robot moves
 		s.setAway(true)
 		began := time.Now()
 		p.end()
@@ -157,23 +171,22 @@ func TestTrouble(t *testing.T) {
 		p := s.start()
 		defer p.end()
 		time.Sleep(time.Minute)
-		s.controller.mu.Lock()
-		reports := s.reports
-		s.controller.mu.Unlock()
+		var reports []*pb.LibraryReport
+		s.seen(func() { reports = slices.Clone(s.reports) })
 		if n := len(reports); n < 10 || n > 16 {
 			t.Errorf("%d reports in a minute of trouble", n)
 		}
 		if last := reports[len(reports)-1]; !strings.Contains(last.GetTrouble(), robot.ErrDoor.Error()) || last.GetModel() != "memory" || len(last.GetDrives()) != 1 {
 			t.Errorf("report %v", last)
 		}
-		s.world.mu.Lock()
-		s.world.deaf = nil
-		s.world.mu.Unlock()
+		s.watched(func() { s.world.deaf = nil })
 		time.Sleep(time.Minute)
-		last := s.reports[len(s.reports)-1]
-		if last.GetTrouble() != "" || len(last.GetElements()) != 3 || !last.GetHomeOnly() || s.wantReport {
-			t.Errorf("report %v", last)
-		}
+		s.seen(func() {
+			last := s.reports[len(s.reports)-1]
+			if last.GetTrouble() != "" || len(last.GetElements()) != 3 || !last.GetHomeOnly() || s.wantReport {
+				t.Errorf("report %v", last)
+			}
+		})
 	})
 }
 
@@ -186,7 +199,9 @@ func TestReportFollowsMove(t *testing.T) {
 		s.ok(s.run(moveTask(slot(2), drive(2))))
 		synctest.Wait()
 		found := false
-		for _, e := range s.reports[len(s.reports)-1].GetElements() {
+		var last *pb.LibraryReport
+		s.seen(func() { last = s.reports[len(s.reports)-1] })
+		for _, e := range last.GetElements() {
 			if e.GetAddress().GetKind() != pb.ElementKind_ELEMENT_KIND_DRIVE || e.GetAddress().GetNumber() != 2 {
 				continue
 			}
@@ -209,15 +224,16 @@ func TestNewerLease(t *testing.T) {
 		defer p.end()
 		id := s.lease(moveTask(slot(1), drive(1)))
 		s.started(id)
-		s.controller.mu.Lock()
-		s.tasks[id].Ref.Epoch += 7
-		want := s.tasks[id].GetRef().GetEpoch()
-		s.news()
-		s.controller.mu.Unlock()
+		want := int64(0)
+		s.seen(func() {
+			s.tasks[id].Ref.Epoch += 7
+			want = s.tasks[id].GetRef().GetEpoch()
+			s.news()
+		})
 		r := s.result(id)
 		s.ok(r)
-		if r.GetRef().GetEpoch() != want || len(s.world.moves) != 1 {
-			t.Errorf("result under epoch %d, want %d; moves %q", r.GetRef().GetEpoch(), want, s.world.moves)
+		if r.GetRef().GetEpoch() != want || len(s.told()) != 1 {
+			t.Errorf("result under epoch %d, want %d; moves %q", r.GetRef().GetEpoch(), want, s.told())
 		}
 	})
 }
@@ -231,15 +247,13 @@ func TestOldResultNewLease(t *testing.T) {
 		s.started(id)
 		s.setAway(true)
 		time.Sleep(5 * time.Minute) // it has ended, and nobody knows
-		s.controller.mu.Lock()
-		s.tasks[id].Ref.Epoch += 3
-		s.controller.mu.Unlock()
+		s.seen(func() { s.tasks[id].Ref.Epoch += 3 })
 		s.setAway(false)
 		r := s.result(id)
 		p.end()
 		s.ok(r)
-		if len(s.world.moves) != 1 || s.recorded[id] != 1 {
-			t.Errorf("moves %q, recorded %d times", s.world.moves, s.recorded[id])
+		if len(s.told()) != 1 || s.times(id) != 1 {
+			t.Errorf("moves %q, recorded %d times", s.told(), s.times(id))
 		}
 	})
 }

@@ -177,6 +177,8 @@ func TestRead(t *testing.T) {
 				if len(r.GetLost()) != len(want) {
 					t.Errorf("%d contents are lost, want %d", len(r.GetLost()), len(want))
 				}
+				s.controller.mu.Lock()
+				defer s.controller.mu.Unlock()
 				for i, x := range extents {
 					if got, ok := s.stored[string(x.GetHash())]; ok == want[string(x.GetHash())] || ok && int64(len(got)) != x.GetLength() {
 						t.Errorf("extent %d: stored %v, %d bytes", i, ok, len(got))

@@ -68,6 +68,13 @@ func recorded(image []byte) *disc {
 func slot(n int) robot.Address  { return robot.Address{Kind: robot.Slot, Number: n} }
 func drive(n int) robot.Address { return robot.Address{Kind: robot.DriveBay, Number: n} }
 
+// watched calls look while nothing moves.
+func (w *world) watched(look func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	look()
+}
+
 // at returns the disc in a place. The caller holds w.mu.
 func (w *world) at(a robot.Address) *disc {
 	if a.Kind == robot.Slot {
@@ -284,8 +291,8 @@ func (d handDrive) Burn(ctx context.Context, image io.Reader, size int64, progre
 	return nil
 }
 
-// identify is the identity of the images in these tests: they begin with it.
-func identify(d io.ReaderAt) (string, error) {
+// firstBytes is the identity of the images in these tests: they begin with it.
+func firstBytes(d io.ReaderAt) (string, error) {
 	p := make([]byte, archive.SectorSize)
 	if _, err := d.ReadAt(p, 0); err != nil {
 		return "", err

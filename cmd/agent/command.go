@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odarchive/odarchive/internal/agent"
+)
+
+const long = `odarchive-agent runs on the host that has the disc robot and the burners. It calls the controller,
+which tells it what to do: move discs, build images, burn, verify, read.
+
+It is stopped with SIGTERM or SIGINT. Then it takes no more work and breaks off what can be done
+again, but a move that the robot makes and a burn that has begun go on to their end, because a
+broken-off burn spends its disc. That can take as long as a whole disc does. A second signal ends
+burns too. What was begun is in the journal in the data folder, whatever happens: the next start
+finds out where discs are, and repeats no move and no burn.
+
+The configuration is a TOML file:
+
+  name = "burner-1"            # of this agent
+  library = "north"            # whose robot it drives
+  controller = "unix:///run/odarchive/controller.sock"   # or "host:port"
+  data = "/var/lib/odarchive-agent"                      # journal; belongs to this agent alone
+
+  [scratch]                    # where images are built
+  dir = "/var/tmp/odarchive"   # "scratch" in the data folder when left out
+  limit = 200_000_000_000      # bytes; what the disk has when left out
+
+  [tls]                        # needed for a controller on another host
+  ca = "/etc/odarchive/ca.pem"
+  cert = "/etc/odarchive/agent.pem"
+  key = "/etc/odarchive/agent.key"
+  server_name = "controller"   # the host in controller when left out
+  plain = false                # true allows plain text to another host
+
+  [robot]
+  kind = "pioneer"
+  port = "/dev/serial/by-id/usb-…"
+  model = "CAC-V3000"
+  units = 2                    # chained; 1 when left out
+  first_player = 1
+  baud = 9600                  # as delivered when left out
+  speed = 1.0                  # of a simulated robot: how many times as fast it moves
+
+  [[drive]]
+  number = 1                   # in the robot
+  kind = "file"
+  path = "/srv/jukebox/drive1"
+`
+
+// command is the command line.
+func command(abort <-chan struct{}) *cobra.Command {
+	var path, format string
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "odarchive-agent --config FILE",
+		Short: "Run the disc robot and the burners of this host",
+		Long:  long,
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := logger(format, verbose)
+			if err != nil {
+				return err
+			}
+			config, err := agent.ReadConfig(path)
+			if err != nil {
+				return err
+			}
+			m := agent.Main{Config: config, Log: log, Abort: abort}
+			return m.Run(c.Context())
+		},
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	c.Flags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
+	c.Flags().StringVar(&format, "log-format", "text", "of the log on stderr: text or json")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what is of use to a developer too")
+	return c
+}
+
+func logger(format string, verbose bool) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if verbose {
+		options.Level = slog.LevelDebug
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+	default:
+		return nil, fmt.Errorf("--log-format %q: want text or json", format)
+	}
+}

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const goodConfig = `name = "burner-1"
+library = "north"
+controller = "unix:///run/odarchive.sock"
+data = "/var/lib/agent"
+
+[scratch]
+limit = 200_000_000_000
+
+[robot]
+kind = "pioneer"
+port = "/dev/ttyUSB0"
+model = "CAC-V3000"
+units = 2
+
+[[drive]]
+number = 1
+kind = "file"
+path = "/srv/drive1"
+
+[[drive]]
+number = 2
+kind = "file"
+path = "/srv/drive2"
+`
+
+func readConfig(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return ReadConfig(path)
+}
+
+func TestConfig(t *testing.T) {
+	c, err := readConfig(t, goodConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Name: "burner-1", Library: "north", Controller: "unix:///run/odarchive.sock", Data: "/var/lib/agent",
+		Scratch: ScratchConfig{Limit: 200e9},
+		Robot:   RobotConfig{Kind: "pioneer", Port: "/dev/ttyUSB0", Model: "CAC-V3000", Units: 2},
+		Drives:  []DriveConfig{{1, "file", "/srv/drive1"}, {2, "file", "/srv/drive2"}},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("have %+v\nwant %+v", c, want)
+	}
+	if d := c.scratchDir(); d != "/var/lib/agent/scratch" {
+		t.Errorf("scratch in %s", d)
+	}
+}
+
+func TestConfigIsRefused(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{`units = 2`, `unit = 2`, "unit = 2"},
+		{`units = 2`, `units = "two"`, "line 13"},
+		{`units = 2`, `units = `, "line 13"},
+		{`name = "burner-1"`, ``, "name is missing"},
+		{`data = "/var/lib/agent"`, ``, "data is missing"},
+		{`number = 2`, `number = 1`, "drive 1"},
+		{`number = 2`, `number = 0`, "drive 0"},
+		{`limit = 200_000_000_000`, `limit = -1`, "scratch.limit"},
+		{`kind = "pioneer"`, `kind = "poineer"`, `robot kind "poineer"`},
+		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"tape\"\npath = \"x\"", `drive 2: kind "tape"`},
+		{"[robot]", "[tls]\ncert = \"x\"\n[robot]", "tls.cert and tls.key go together"},
+		{"[robot]", "[tls]\ncert = \"x\"\nkey = \"y\"\n[robot]", "without tls.ca"},
+	} {
+		text := strings.Replace(goodConfig, c.old, c.new, 1)
+		if text == goodConfig {
+			t.Fatalf("%q is not in the good one", c.old)
+		}
+		if _, err := readConfig(t, text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("with %q: error %v, want one with %q", c.new, err, c.want)
+		}
+	}
+	if _, err := ReadConfig("/nonexistent/agent.toml"); err == nil || !strings.Contains(err.Error(), "/nonexistent/agent.toml") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestPlainText: it stays on this host unless somebody says otherwise.
+func TestPlainText(t *testing.T) {
+	for address, plain := range map[string]bool{
+		"unix:///run/x.sock": true, "localhost:1": true, "127.0.0.1:1": true, "[::1]:1": true,
+		"example.org:1": false, "10.0.0.1:1": false, "dns:///localhost:1": false,
+	} {
+		conn, err := dial(Config{Controller: address})
+		if (err == nil) != plain {
+			t.Errorf("%s: %v", address, err)
+		}
+		if conn != nil {
+			conn.Close()
+		}
+		if conn, err = dial(Config{Controller: address, TLS: TLS{Plain: true}}); err != nil {
+			t.Errorf("%s with tls.plain: %v", address, err)
+		} else {
+			conn.Close()
+		}
+	}
+	if _, err := dial(Config{Controller: "example.org:1", TLS: TLS{CA: "/nonexistent"}}); err == nil || !strings.Contains(err.Error(), "/nonexistent") {
+		t.Errorf("a CA that is not there: %v", err)
+	}
+}
