@@ -1,0 +1,77 @@
+// Command jukebox is a simulated disc robot: a Pioneer CAC-V3000 library of 600 slots and 4 drives on a pty.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odarchive/odarchive/robot/sim/jukebox"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "jukebox:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	m := &jukebox.Main{}
+	run := &cobra.Command{
+		Use:   "jukebox --dir DIR",
+		Short: "A simulated disc robot on a serial line",
+		Long: `Runs a simulated library: a robot that speaks the serial protocol of Pioneer's CAC-V3000 on a pty, and write-once discs that are
+folders of plain files. The folder is made on the first run; later runs find every disc where it was, after a kill too.
+
+The line is reached by a symlink, DIR/line unless --link says otherwise; drive N is the folder DIR/drives/N.`,
+		Example:      "  jukebox --dir /tmp/jukebox --medium-sectors 32768 --speed 100\n  jukebox ctl --dir /tmp/jukebox door open 1",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return m.Run(cmd.Context()) },
+	}
+	f := run.Flags()
+	f.StringVar(&m.Dir, "dir", "", "folder of the library")
+	f.IntVar(&m.Shape.Units, "units", 2, "chained units")
+	f.IntVar(&m.Shape.SlotsPerUnit, "slots", 300, "slots of a unit")
+	f.IntVar(&m.Shape.PlayersPerUnit, "players", 2, "drives of a unit")
+	f.StringVar(&m.Medium.Type, "medium-type", "BD-R", "type of the blank discs")
+	f.Int64Var(&m.Medium.Sectors, "medium-sectors", 12219392, "capacity of the blank discs, in sectors of 2,048 bytes")
+	f.IntVar(&m.Blanks, "blanks", 1<<20, "how many slots, from the first, hold blank discs when the library is new")
+	f.Float64Var(&m.Speed, "speed", 1, "how many times faster than a real robot it moves; 0 takes no time at all")
+	f.Int64Var(&m.ReadRate, "read-rate", 0, "what a drive reads at speed 1, in bytes a second; 0 is no limit")
+	f.Int64Var(&m.WriteRate, "write-rate", 0, "what a drive burns at speed 1, in bytes a second; 0 is no limit")
+	f.StringVar(&m.Faults, "faults", "", "script of faults (TOML)")
+	f.StringVar(&m.Link, "link", "", "where to make the symlink to the serial line")
+	if err := run.MarkFlagRequired("dir"); err != nil {
+		panic(err)
+	}
+	run.AddCommand(control())
+	return run
+}
+
+func control() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:          "ctl --dir DIR COMMAND…",
+		Short:        "Do by hand what a person would: " + jukebox.HandHelp,
+		Args:         cobra.MinimumNArgs(1),
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			answer, err := jukebox.Tell(cmd.Context(), dir, strings.Join(args, " "))
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), answer)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the running library")
+	return c
+}

@@ -1,0 +1,243 @@
+// Package jukebox runs a simulated library as a process of its own: a robot's serial protocol on a pty, drives and discs as folders
+// (robot/drive/file), and a socket for what a person would do by hand.
+package jukebox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/odarchive/odarchive/robot/drive/file"
+	"github.com/odarchive/odarchive/robot/sim"
+)
+
+// Main is a simulated jukebox. Its fields are set before Run.
+type Main struct {
+	Dir    string
+	Shape  sim.Shape
+	Medium file.Medium
+	Blanks int
+	// Speed is how many times faster than a real one it moves; 0 takes no time at all.
+	Speed float64
+	// ReadRate and WriteRate are the drives', in bytes a second at speed 1; 0 is no limit.
+	ReadRate, WriteRate int64
+	// Faults is a script; empty for none.
+	Faults string
+	// Link is where a symlink to the serial line is made; empty means "line" in Dir.
+	Link string
+	Log  *slog.Logger
+}
+
+// Run serves until ctx ends.
+func (m *Main) Run(ctx context.Context) error {
+	if m.Log == nil {
+		m.Log = slog.Default()
+	}
+	dir, err := filepath.Abs(m.Dir)
+	if err != nil {
+		return fmt.Errorf("run jukebox: %w", err)
+	}
+	faults := &sim.Faults{}
+	if m.Faults != "" {
+		list, err := sim.ReadFaults(m.Faults)
+		if err != nil {
+			return err
+		}
+		if err := faults.Add(list...); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("run jukebox: %w", err)
+	}
+	if err := sim.Create(dir, m.Shape, m.Medium, m.Blanks); err != nil {
+		return err
+	}
+	lib, err := sim.Open(dir, sim.DefaultMotion.Faster(m.Speed), m.Log)
+	if err != nil {
+		return err
+	}
+	if err := m.setRates(dir, lib.Shape()); err != nil {
+		return err
+	}
+	line, slave, err := openPTY()
+	if err != nil {
+		return err
+	}
+	defer slave.Close() // held open, so that the line outlives the agents that come and go
+	defer line.Close()
+	link := m.Link
+	if link == "" {
+		link = filepath.Join(dir, "line")
+	}
+	if err := replaceLink(slave.Name(), link); err != nil {
+		return err
+	}
+	defer os.Remove(link)
+	if err := lib.PowerUp(ctx); err != nil {
+		return err
+	}
+	return m.serve(ctx, lib, faults, line, dir, link)
+}
+
+func (m *Main) serve(ctx context.Context, lib *sim.Library, faults *sim.Faults, line *os.File, dir, link string) error {
+	socket := filepath.Join(dir, "control.sock")
+	os.Remove(socket)
+	control, err := listen(socket)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		<-ctx.Done()
+		return errors.Join(line.Close(), control.Close())
+	})
+	g.Go(func() error {
+		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log}
+		err := p.Serve(ctx, line)
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("serve the serial line: %w", err)
+	})
+	g.Go(func() error {
+		for {
+			c, err := control.Accept()
+			if ctx.Err() != nil {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("serve %s: %w", socket, err)
+			}
+			g.Go(func() error {
+				defer c.Close()
+				hand(ctx, lib, c)
+				return nil
+			})
+		}
+	})
+	m.Log.Info("serving", "line", link, "control", socket, "units", lib.Shape().Units, "slots", lib.Shape().Units*lib.Shape().SlotsPerUnit)
+	return g.Wait()
+}
+
+func (m *Main) setRates(dir string, shape sim.Shape) error {
+	scaled := func(rate int64) int64 { return int64(float64(rate) * m.Speed) } // 0 at unlimited speed: no limit
+	for n := 1; n <= shape.Units*shape.PlayersPerUnit; n++ {
+		if err := file.SetRates(filepath.Join(dir, "drives", strconv.Itoa(n)), file.Rates{Read: scaled(m.ReadRate), Write: scaled(m.WriteRate)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceLink makes link point to target, whatever a killed process left there.
+func replaceLink(target, link string) error {
+	temp := link + ".new"
+	os.Remove(temp)
+	if err := os.Symlink(target, temp); err != nil {
+		return fmt.Errorf("link the serial line: %w", err)
+	}
+	if err := os.Rename(temp, link); err != nil {
+		return fmt.Errorf("link the serial line: %w", err)
+	}
+	return nil
+}
+
+// hand does what one line of text says, and answers with one line.
+func hand(ctx context.Context, lib *sim.Library, c net.Conn) {
+	text, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return
+	}
+	answer, err := act(ctx, lib, strings.Fields(text))
+	if err != nil {
+		answer = "error: " + err.Error()
+	}
+	fmt.Fprintln(c, answer)
+}
+
+// HandHelp lists what can be done by hand.
+const HandHelp = `door open UNIT, door close UNIT, swap SLOT SLOT, remove SLOT, put SLOT DISC, status`
+
+func act(ctx context.Context, lib *sim.Library, words []string) (string, error) {
+	numbers := func(from, n int) ([]int, error) {
+		if len(words) != from+n {
+			return nil, fmt.Errorf("%q: want one of: %s", strings.Join(words, " "), HandHelp)
+		}
+		out := make([]int, n)
+		for i := range out {
+			var err error
+			if out[i], err = strconv.Atoi(words[from+i]); err != nil {
+				return nil, fmt.Errorf("%q is no number", words[from+i])
+			}
+		}
+		return out, nil
+	}
+	switch {
+	case len(words) == 1 && words[0] == "status":
+		b, err := json.Marshal(lib.Status())
+		return string(b), err
+	case len(words) > 1 && words[0] == "door" && words[1] == "open":
+		n, err := numbers(2, 1)
+		if err != nil {
+			return "", err
+		}
+		return "ok", lib.OpenDoor(n[0])
+	case len(words) > 1 && words[0] == "door" && words[1] == "close":
+		n, err := numbers(2, 1)
+		if err != nil {
+			return "", err
+		}
+		return "ok", lib.CloseDoor(ctx, n[0])
+	case len(words) > 0 && words[0] == "swap":
+		n, err := numbers(1, 2)
+		if err != nil {
+			return "", err
+		}
+		return "ok", lib.Swap(n[0], n[1])
+	case len(words) > 0 && words[0] == "remove":
+		n, err := numbers(1, 1)
+		if err != nil {
+			return "", err
+		}
+		return lib.Remove(n[0])
+	case len(words) == 3 && words[0] == "put":
+		slot, err := strconv.Atoi(words[1])
+		if err != nil {
+			return "", fmt.Errorf("%q is no number", words[1])
+		}
+		return "ok", lib.Put(slot, words[2])
+	}
+	return "", fmt.Errorf("%q: want one of: %s", strings.Join(words, " "), HandHelp)
+}
+
+// Tell sends a line to the jukebox that runs in dir and returns its answer.
+func Tell(ctx context.Context, dir, text string) (string, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", filepath.Join(dir, "control.sock"))
+	if err != nil {
+		return "", fmt.Errorf("no jukebox runs in %s: %w", dir, err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintln(c, text); err != nil {
+		return "", err
+	}
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	answer = strings.TrimSuffix(answer, "\n")
+	if failed, ok := strings.CutPrefix(answer, "error: "); ok {
+		return "", errors.New(failed)
+	}
+	return answer, nil
+}
