@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/tree"
+	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+func showArchive(w io.Writer, a *pb.Archive) {
+	state := "waits in staging for its discs"
+	if a.GetState() == pb.ArchiveState_ARCHIVE_STATE_SAFE {
+		state = fmt.Sprintf("safe on %d discs", len(a.GetDiscs()))
+	}
+	fmt.Fprintf(w, "archive %s\n  %q in vault %s: %d entries, %s; %s\n", a.GetId(), a.GetName(), a.GetVault(), a.GetEntries(), size(a.GetBytes()), state)
+}
+
+func (a *app) archives() *cobra.Command {
+	var vault string
+	c := &cobra.Command{
+		Use: "archives", Short: "List archives, newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				var all []*pb.Archive
+				for token := ""; ; {
+					resp, err := c.Archives.ListArchives(cmd.Context(), &pb.ListArchivesRequest{Vault: vault, PageSize: 1000, PageToken: token})
+					if err != nil {
+						return err
+					}
+					all = append(all, resp.GetArchives()...)
+					if token = resp.GetNextPageToken(); token == "" {
+						break
+					}
+				}
+				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS", func(x *pb.Archive) string {
+					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), word(x.GetState(), "ARCHIVE_STATE_"), len(x.GetDiscs()))
+				})
+			})
+		},
+	}
+	c.PersistentFlags().StringVarP(&vault, "vault", "v", "", "only of this vault")
+	show := &cobra.Command{
+		Use: "show ARCHIVE", Short: "Show one archive", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeArchives,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(func(c *client.Client) error {
+				x, err := find(cmd, c, args[0], vault)
+				if err != nil {
+					return err
+				}
+				return a.print(x, func(w io.Writer) {
+					showArchive(w, x)
+					fmt.Fprintf(w, "  sealed %s, root hash %x\n  job %s, discs %v\n", when(x.GetSealed()), x.GetRootHash(), x.GetJobId(), x.GetDiscs())
+				})
+			})
+		},
+	}
+	c.AddCommand(show)
+	return c
+}
+
+// completeArchives offers the ids of archives.
+func (a *app) completeArchives(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []string
+	a.with(func(c *client.Client) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		resp, err := c.Archives.ListArchives(ctx, &pb.ListArchivesRequest{PageSize: 200})
+		for _, x := range resp.GetArchives() {
+			ids = append(ids, x.GetId()[:8]+"\t"+x.GetName())
+		}
+		return err
+	})
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// entryJSON is an entry as `ls --json` prints it.
+type entryJSON struct {
+	Path   string    `json:"path,omitempty"`
+	Raw    []byte    `json:"path_base64,omitempty"` // when the path is not UTF-8
+	Kind   string    `json:"kind"`
+	Mode   string    `json:"mode"`
+	UID    uint32    `json:"uid"`
+	GID    uint32    `json:"gid"`
+	MTime  time.Time `json:"mtime"`
+	Size   int64     `json:"size"`
+	SHA256 string    `json:"sha256,omitempty"`
+	Target string    `json:"target,omitempty"`
+}
+
+func (a *app) ls() *cobra.Command {
+	var vault string
+	var recursive bool
+	c := &cobra.Command{
+		Use:               "ls ARCHIVE [PATH]",
+		Short:             "List what is in an archive; no disc is needed for that",
+		Long:              "Lists a folder of an archive, or everything below it with --recursive. With --json each entry is a document on a line of its own.",
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: a.completeArchives,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := "."
+			if len(args) > 1 {
+				path = args[1]
+			}
+			return a.with(func(c *client.Client) error {
+				x, err := find(cmd, c, args[0], vault)
+				if err != nil {
+					return err
+				}
+				m, err := c.Manifest(cmd.Context(), x.GetId(), []string{path}, !recursive)
+				if err != nil {
+					return err
+				}
+				w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+				defer w.Flush()
+				for e, err := range m.Entries() {
+					if err != nil {
+						return err
+					}
+					if err := a.entry(w, &e); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVarP(&vault, "vault", "v", "", "take ARCHIVE as a name in this vault")
+	c.Flags().BoolVarP(&recursive, "recursive", "r", false, "everything below")
+	return c
+}
+
+func (a *app) entry(w io.Writer, e *archive.Entry) error {
+	if a.json {
+		j := entryJSON{Path: e.Path, Kind: e.Kind.String(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID, MTime: e.ModTime, Size: e.Content.Size, Target: e.Target}
+		if !utf8.ValidString(e.Path) {
+			j.Path, j.Raw = "", []byte(e.Path)
+		}
+		if e.Kind == archive.File {
+			j.SHA256 = e.Content.Hash.String()
+		}
+		return json.NewEncoder(a.stdout).Encode(j)
+	}
+	name := printable(e.Path)
+	switch {
+	case e.Kind == archive.Dir:
+		name += "/"
+	case e.Kind == archive.Symlink:
+		name += " -> " + printable(e.Target)
+	}
+	_, err := fmt.Fprintf(w, "%04o\t%d:%d\t%d\t%s\t  %s\n", e.Mode, e.UID, e.GID, e.Content.Size, e.ModTime.Local().Format(time.DateTime), name)
+	return err
+}
+
+func (a *app) vaults() *cobra.Command {
+	c := &cobra.Command{
+		Use: "vaults", Aliases: []string{"vault"}, Short: "List vaults", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				resp, err := c.Vaults.ListVaults(cmd.Context(), &pb.ListVaultsRequest{})
+				if err != nil {
+					return err
+				}
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tMAX WAIT\tARCHIVES\tBYTES", showVault)
+			})
+		},
+	}
+	var copies int32
+	var wait time.Duration
+	create := &cobra.Command{
+		Use:     "create NAME",
+		Short:   "Make a vault",
+		Long:    "Makes a vault. Its policy stays: how many discs carry each byte, and how long a sealed archive waits at most for its last disc to be filled.",
+		Example: "  odarchive vault create research --copies 2 --max-wait 72h",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(func(c *client.Client) error {
+				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second)})
+				if err != nil {
+					return err
+				}
+				return a.print(v, func(w io.Writer) { fmt.Fprintf(w, "vault %s: %d copies\n", v.GetName(), v.GetCopies()) })
+			})
+		},
+	}
+	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
+	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
+	c.AddCommand(create)
+	return c
+}
+
+func showVault(v *pb.Vault) string {
+	wait := "until full"
+	if v.GetMaxWaitSeconds() > 0 {
+		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
+	}
+	return cells(v.GetName(), v.GetCopies(), wait, v.GetArchives(), size(v.GetBytes()))
+}
+
+func (a *app) compare() *cobra.Command {
+	var owners bool
+	c := &cobra.Command{
+		Use:   "compare DIR DIR",
+		Short: "Compare two folders: every byte, and everything that an archive holds of a file",
+		Long:  "Compares names, contents, permissions, modification times, hard links, symlinks and extended attributes. Exits with 4 when something differs. No controller is needed.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			diff, err := tree.Compare(cmd.Context(), args[0], args[1], owners)
+			if err != nil {
+				return err
+			}
+			a.partial = len(diff) > 0
+			texts := make([]string, len(diff))
+			for i, d := range diff {
+				texts[i] = d.String()
+			}
+			return a.print(map[string]any{"equal": len(diff) == 0, "differences": texts}, func(w io.Writer) {
+				for _, t := range texts {
+					fmt.Fprintln(w, t)
+				}
+				if len(diff) == 0 {
+					fmt.Fprintln(w, "the folders are equal")
+				}
+			})
+		},
+	}
+	c.Flags().BoolVar(&owners, "owners", false, "compare owners too")
+	return c
+}

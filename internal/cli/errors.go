@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/odarchive/odarchive/archive/tree"
+)
+
+// Exit codes.
+const (
+	ExitOK          = 0
+	ExitFailure     = 1
+	ExitUsage       = 2
+	ExitNotFound    = 3
+	ExitPartial     = 4
+	ExitUnreachable = 5
+	ExitInterrupted = 130
+)
+
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the program's exit codes mean",
+		Long: `  0    done
+  1    failed; the last line on stderr says why
+  2    the command line makes no sense
+  3    what was named doesn't exist
+  4    done, but something was left out (--keep-going), or two folders differ (compare)
+  5    the controller can't be reached
+  130  interrupted (Ctrl-C); nothing half-written is left under its own name`,
+	}
+}
+
+type usageError struct {
+	cmd *cobra.Command
+	err error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(cmd *cobra.Command, err error) error { return &usageError{cmd, err} }
+
+var errInterrupted = errors.New("interrupted")
+
+// unreachable is an error of the connection itself.
+type unreachable struct {
+	address string
+	err     error
+}
+
+func (e *unreachable) Error() string {
+	return fmt.Sprintf("the controller at %s can't be reached", e.address)
+}
+
+func (e *unreachable) Unwrap() error { return e.err }
+
+// reached tells errors of the connection from those of the controller.
+func reached(address string, err error) error {
+	s, ok := status.FromError(err)
+	if ok && s.Code() == codes.Unavailable && (strings.Contains(s.Message(), "connection error") || strings.Contains(s.Message(), "name resolver")) {
+		return &unreachable{address, err}
+	}
+	return err
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return ExitUsage
+	}
+	if _, ok := errors.AsType[*unreachable](err); ok {
+		return ExitUnreachable
+	}
+	switch {
+	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	case status.Code(err) == codes.NotFound:
+		return ExitNotFound
+	case status.Code(err) == codes.InvalidArgument:
+		return ExitUsage
+	}
+	return ExitFailure
+}
+
+// complain says what went wrong in one line, and in another what to do about it.
+func (a *app) complain(err error) {
+	text := err.Error()
+	if s, ok := status.FromError(err); ok {
+		text = s.Message()
+	}
+	if a.json {
+		a.printJSONTo(a.stderr, map[string]any{"error": text, "exit_code": exitCode(err)})
+		return
+	}
+	fmt.Fprintln(a.stderr, "odarchive:", strings.TrimSpace(text))
+	if hint := hint(err); hint != "" {
+		fmt.Fprintln(a.stderr, "  →", hint)
+	}
+}
+
+func hint(err error) string {
+	if u, ok := errors.AsType[*usageError](err); ok {
+		return fmt.Sprintf("see `%s --help`", u.cmd.CommandPath())
+	}
+	if _, ok := errors.AsType[*unreachable](err); ok {
+		return "is it running? `controller --data DIR` starts one; --controller or $" + AddressVariable + " say where it is"
+	}
+	switch {
+	case errors.Is(err, tree.ErrExists):
+		return "choose another folder with --to, or take its place with --overwrite"
+	case errors.Is(err, tree.ErrChanging):
+		return "stop what writes to it, or archive a snapshot"
+	case status.Code(err) == codes.Unavailable:
+		return "try again; what was uploaded is kept"
+	}
+	return ""
+}

@@ -1,0 +1,347 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+)
+
+func (a *app) library() *cobra.Command {
+	c := &cobra.Command{
+		Use: "library", Short: "Show the robot libraries", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				resp, err := c.Library.ListLibraries(cmd.Context(), &pb.ListLibrariesRequest{})
+				if err != nil {
+					return err
+				}
+				return list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tFLAGGED\tMOVES", func(l *pb.Library) string {
+					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), l.GetFlagged(), l.GetMoves())
+				})
+			})
+		},
+	}
+	c.AddCommand(a.elements(), a.stock(), a.setElement())
+	return c
+}
+
+// only returns the name given, or that of the only library there is.
+func only(cmd *cobra.Command, c *client.Client, name string) (string, error) {
+	if name != "" {
+		return name, nil
+	}
+	resp, err := c.Library.ListLibraries(cmd.Context(), &pb.ListLibrariesRequest{})
+	if err != nil {
+		return "", err
+	}
+	switch libs := resp.GetLibraries(); len(libs) {
+	case 0:
+		return "", errors.New("there is no library yet: one appears when its agent has called")
+	case 1:
+		return libs[0].GetName(), nil
+	}
+	return "", usage(cmd, errors.New("there are several libraries: say which with --library"))
+}
+
+func (a *app) elements() *cobra.Command {
+	var name string
+	var flagged bool
+	c := &cobra.Command{
+		Use: "elements", Short: "List slots and drives and what is in them", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				lib, err := only(cmd, c, name)
+				if err != nil {
+					return err
+				}
+				resp, err := c.Library.ListElements(cmd.Context(), &pb.ListElementsRequest{Library: lib, FlaggedOnly: flagged})
+				if err != nil {
+					return err
+				}
+				return list(a, resp.GetElements(), "PLACE\tUNIT\tFILL\tDISC\tFLAG", func(e *pb.Element) string {
+					return cells(place(e.GetAddress()), e.GetUnit(), word(e.GetFill(), "FILL_"), e.GetDisc(), e.GetFlag())
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "library", "", "which library, when there are several")
+	c.Flags().BoolVar(&flagged, "flagged", false, "only those that somebody should look at")
+	return c
+}
+
+func place(p *pb.Address) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d", word(p.GetKind(), "ELEMENT_KIND_"), p.GetNumber())
+}
+
+func (a *app) stock() *cobra.Command {
+	var name, slots, medium, capacity string
+	c := &cobra.Command{
+		Use:     "stock --slots 1-600 --capacity SECTORS",
+		Short:   "Say that you have put blank discs into slots",
+		Long:    "Says which slots hold blank discs now. What a slot really holds is found out when its disc is loaded: one that isn't blank is never burned.",
+		Example: "  odarchive library stock --slots 1-300,350 --medium BD-R --capacity 12219392\n  odarchive library stock --slots 1-600 --capacity 25GB",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ranges, err := parseSlots(slots)
+			if err != nil {
+				return usage(cmd, err)
+			}
+			sectors, err := parseCapacity(capacity)
+			if err != nil {
+				return usage(cmd, err)
+			}
+			return a.with(func(c *client.Client) error {
+				lib, err := only(cmd, c, name)
+				if err != nil {
+					return err
+				}
+				resp, err := c.Library.StockBlanks(cmd.Context(), &pb.StockBlanksRequest{Library: lib, Slots: ranges, Medium: medium, Capacity: sectors})
+				if err != nil {
+					return err
+				}
+				return a.print(resp, func(w io.Writer) {
+					fmt.Fprintf(w, "%d blank discs added to library %s, %d were known\n", resp.GetAdded(), lib, resp.GetKnown())
+				})
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&name, "library", "", "which library, when there are several")
+	f.StringVar(&slots, "slots", "", "slots: numbers and ranges, as in 1-300,350")
+	f.StringVar(&medium, "medium", "BD-R", "type of the discs")
+	f.StringVar(&capacity, "capacity", "12219392", "what fits on each: sectors of 2,048 bytes, or bytes with a unit (25GB)")
+	if err := c.MarkFlagRequired("slots"); err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func parseSlots(s string) ([]*pb.SlotRange, error) {
+	var ranges []*pb.SlotRange
+	for part := range strings.SplitSeq(s, ",") {
+		from, to, is := strings.Cut(part, "-")
+		if !is {
+			to = from
+		}
+		first, err1 := strconv.Atoi(strings.TrimSpace(from))
+		last, err2 := strconv.Atoi(strings.TrimSpace(to))
+		if err1 != nil || err2 != nil || first < 1 || last < first {
+			return nil, fmt.Errorf("slots %q: want numbers and ranges, as in 1-300,350", part)
+		}
+		ranges = append(ranges, &pb.SlotRange{First: int32(first), Last: int32(last)})
+	}
+	return ranges, nil
+}
+
+// parseCapacity reads sectors, or bytes with a unit of a power of ten.
+func parseCapacity(s string) (sectors int64, err error) {
+	text := strings.ToUpper(strings.TrimSpace(s))
+	factor := int64(0)
+	for unit, f := range map[string]int64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			text, factor = strings.TrimSpace(number), f
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 || factor > 0 && n > 1<<62/factor {
+		return 0, fmt.Errorf("capacity %q: want sectors of 2,048 bytes, or bytes with a unit, as in 25GB", s)
+	}
+	if factor > 0 {
+		n = n * factor / 2048
+	}
+	return n, nil
+}
+
+func (a *app) setElement() *cobra.Command {
+	var name, disc string
+	c := &cobra.Command{
+		Use:     "set-element slot|drive NUMBER empty|full|unknown",
+		Short:   "Say what a place holds, after you have looked",
+		Long:    "Settles what a slot or drive holds after somebody has looked, and clears its flag. A disc that you say is there is identified when it is loaded.",
+		Example: "  odarchive library set-element slot 214 full --disc 0214\n  odarchive library set-element slot 17 empty",
+		Args:    cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, ok := map[string]pb.ElementKind{"slot": pb.ElementKind_ELEMENT_KIND_SLOT, "drive": pb.ElementKind_ELEMENT_KIND_DRIVE}[args[0]]
+			fill, known := map[string]pb.Fill{"empty": pb.Fill_FILL_EMPTY, "full": pb.Fill_FILL_FULL, "unknown": pb.Fill_FILL_UNKNOWN}[args[2]]
+			number, err := strconv.Atoi(args[1])
+			if !ok || !known || err != nil || number < 1 {
+				return usage(cmd, fmt.Errorf("%q: want a slot or drive, its number, and empty, full or unknown", strings.Join(args, " ")))
+			}
+			return a.with(func(c *client.Client) error {
+				lib, err := only(cmd, c, name)
+				if err != nil {
+					return err
+				}
+				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: kind, Number: int32(number)}, Fill: fill, Disc: disc})
+				if err != nil {
+					return err
+				}
+				return a.print(e, func(w io.Writer) {
+					fmt.Fprintf(w, "%s is %s, disc %s\n", place(e.GetAddress()), word(e.GetFill(), "FILL_"), e.GetDisc())
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "library", "", "which library, when there are several")
+	c.Flags().StringVar(&disc, "disc", "", "label of the disc that is there")
+	return c
+}
+
+func (a *app) drives() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use: "drives", Aliases: []string{"drive"}, Short: "List drives and what they do", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				resp, err := c.Library.ListDrives(cmd.Context(), &pb.ListDrivesRequest{Library: name})
+				if err != nil {
+					return err
+				}
+				return list(a, resp.GetDrives(), "LIBRARY\tDRIVE\tNAME\tSTATE\tDISC\tDOING\tDONE\tREASON", showDrive)
+			})
+		},
+	}
+	c.PersistentFlags().StringVar(&name, "library", "", "which library")
+	var reason string
+	for _, s := range []struct {
+		use, short string
+		state      pb.DriveState
+	}{
+		{"up NUMBER", "Take a drive into service", pb.DriveState_DRIVE_STATE_UP},
+		{"down NUMBER", "Take a drive out of service when it has finished", pb.DriveState_DRIVE_STATE_DOWN},
+	} {
+		sub := &cobra.Command{
+			Use: s.use, Short: s.short, Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				n, err := strconv.Atoi(args[0])
+				if err != nil {
+					return usage(cmd, fmt.Errorf("%q is no drive's number", args[0]))
+				}
+				return a.with(func(c *client.Client) error {
+					lib, err := only(cmd, c, name)
+					if err != nil {
+						return err
+					}
+					d, err := c.Library.SetDrive(cmd.Context(), &pb.SetDriveRequest{Library: lib, Number: int32(n), State: s.state, Reason: reason})
+					if err != nil {
+						return err
+					}
+					return a.print(d, func(w io.Writer) {
+						fmt.Fprintf(w, "drive %d of library %s is %s\n", d.GetNumber(), lib, word(d.GetState(), "DRIVE_STATE_"))
+					})
+				})
+			},
+		}
+		if s.state == pb.DriveState_DRIVE_STATE_DOWN {
+			sub.Flags().StringVar(&reason, "reason", "by the operator", "why")
+		}
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func showDrive(d *pb.Drive) string {
+	done := ""
+	if d.GetBytes() > 0 {
+		done = fmt.Sprintf("%d %%", d.GetBytesDone()*100/d.GetBytes())
+	}
+	return cells(d.GetLibrary(), d.GetNumber(), d.GetName(), word(d.GetState(), "DRIVE_STATE_"), d.GetDisc(), d.GetDoing(), done, d.GetReason())
+}
+
+func (a *app) discs() *cobra.Command {
+	var req pb.ListDiscsRequest
+	var state string
+	c := &cobra.Command{
+		Use: "discs [DISC…]", Aliases: []string{"disc"}, Short: "List discs, where they are and how they are",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if state != "" {
+				v, ok := pb.DiscState_value["DISC_STATE_"+strings.ToUpper(state)]
+				if !ok {
+					return usage(cmd, fmt.Errorf("there is no state %q of discs", state))
+				}
+				req.State = pb.DiscState(v)
+			}
+			req.Labels = args
+			return a.with(func(c *client.Client) error {
+				var all []*pb.Disc
+				for {
+					resp, err := c.Library.ListDiscs(cmd.Context(), &req)
+					if err != nil {
+						return err
+					}
+					all = append(all, resp.GetDiscs()...)
+					if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+						break
+					}
+				}
+				return list(a, all, "DISC\tSTATE\tLIBRARY\tPLACE\tMEDIUM\tRECORDED\tOF\tVAULT\tVERIFIED\tREASON", func(d *pb.Disc) string {
+					return cells(d.GetLabel(), word(d.GetState(), "DISC_STATE_"), d.GetLibrary(), place(d.GetPlace()), d.GetMedium(),
+						size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), d.GetVault(), when(d.GetVerified()), d.GetReason())
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
+	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired or spoiled")
+	return c
+}
+
+func (a *app) scrub() *cobra.Command {
+	var wait bool
+	c := &cobra.Command{
+		Use: "scrub [DISC…]", Short: "Read whole discs and compare them with what was burned; without discs, all of them",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(func(c *client.Client) error {
+				j, err := c.Library.StartScrub(cmd.Context(), &pb.StartScrubRequest{Discs: args})
+				if err != nil {
+					return err
+				}
+				if wait {
+					if j, err = a.watch(cmd, c, j.GetId()); err != nil {
+						return err
+					}
+				}
+				return a.print(j, func(w io.Writer) { showJob(w, j) })
+			})
+		},
+	}
+	c.Flags().BoolVar(&wait, "wait", false, "wait until all have been read")
+	return c
+}
+
+func (a *app) stats() *cobra.Command {
+	return &cobra.Command{
+		Use: "stats", Short: "Count what has been done", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(func(c *client.Client) error {
+				s, err := c.Library.Statistics(cmd.Context(), &pb.StatisticsRequest{})
+				if err != nil {
+					return err
+				}
+				return a.print(s, func(w io.Writer) {
+					fmt.Fprintf(w, "discs burned    %d (%s, %s/s)\ndiscs verified  %d (%s, %s/s)\ndiscs spoiled   %d\nread back       %s (%s/s)\nmoves           %d\nin staging      %s\nin the cache    %s\n",
+						s.GetDiscsBurned(), size(s.GetBytesBurned()), rate(s.GetBytesBurned(), s.GetBurnSeconds()),
+						s.GetDiscsVerified(), size(s.GetBytesVerified()), rate(s.GetBytesVerified(), s.GetVerifySeconds()),
+						s.GetDiscsSpoiled(), size(s.GetBytesRead()), rate(s.GetBytesRead(), s.GetReadSeconds()), s.GetMoves(), size(s.GetBytesStaged()), size(s.GetBytesCached()))
+				})
+			})
+		},
+	}
+}
+
+func rate(bytes int64, seconds float64) string {
+	if seconds <= 0 {
+		return "0 B"
+	}
+	return size(int64(float64(bytes) / seconds))
+}
