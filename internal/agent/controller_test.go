@@ -34,6 +34,7 @@ type controller struct {
 	progress   map[int64][]int64
 	calls      []time.Time
 	reports    []*pb.LibraryReport
+	late       []*pb.LibraryReport // those that came after a result, or with it
 	wantReport bool
 	draining   bool
 
@@ -199,6 +200,9 @@ func (c *controller) record(r *pb.SynchronizeRequest) (acknowledged []*pb.TaskRe
 	}
 	if report := r.GetReport(); report != nil {
 		c.reports = append(c.reports, report)
+		if len(c.results) > 0 {
+			c.late = append(c.late, report)
+		}
 		c.wantReport = report.GetTrouble() != ""
 		changed = true
 	}

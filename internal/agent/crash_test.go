@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot"
@@ -107,7 +109,8 @@ func dieAt(s *site, step int64, senses bool) (died string) {
 func (s *site) waitOrDeath(p *process, id int64) (dead bool) {
 	have := func() bool { return s.results[id] != nil }
 	result := make(chan bool)
-	ctx := s.Context()
+	ctx, cancel := context.WithTimeout(s.Context(), time.Hour)
+	defer cancel()
 	go func() { result <- s.until(ctx, func() bool { return have() || p.gone.Load() }) }()
 	select {
 	case <-result:
@@ -119,6 +122,9 @@ func (s *site) waitOrDeath(p *process, id int64) (dead bool) {
 		s.news()
 		s.controller.mu.Unlock()
 		<-result
+	}
+	if ctx.Err() != nil {
+		s.Fatalf("task %d has no result after an hour", id)
 	}
 	s.controller.mu.Lock()
 	defer s.controller.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/changer/pioneer"
+	"github.com/odarchive/odarchive/robot/drive/file"
 	"github.com/odarchive/odarchive/robot/port"
 )
 
@@ -55,5 +56,9 @@ func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
 }
 
 func openFile(_ context.Context, c DriveConfig) (robot.Drive, error) {
-	return nil, fmt.Errorf("drive kind %q is not there yet", c.Kind)
+	d, err := file.Open(c.Path)
+	if err != nil {
+		return nil, err // not d, which would be a robot.Drive that is not nil
+	}
+	return d, nil
 }

@@ -34,6 +34,8 @@ func TestMoveOutcome(t *testing.T) {
 		{"drive fault", refuses(robot.ErrDriveFault), false, notMoved, pb.Failure_FAILURE_DRIVE},
 		{"no answer, not moved", refuses(robot.ErrComm), false, notMoved, pb.Failure_FAILURE_ROBOT},
 		{"no answer, moved", func(w *world) { w.lateError = robot.ErrComm }, false, moved, pb.Failure_FAILURE_NONE},
+		{"no answer, still moving", func(w *world) { w.lateError, w.restTime = robot.ErrComm, 100*time.Second }, false, moved, pb.Failure_FAILURE_NONE},
+		{"no answer, moving for ever", func(w *world) { w.lateError, w.restTime = robot.ErrComm, time.Hour }, false, unknown, pb.Failure_FAILURE_ROBOT},
 		{"no answer at all", func(w *world) { w.moveError, w.deaf = []error{robot.ErrComm}, robot.ErrComm }, false, unknown, pb.Failure_FAILURE_ROBOT},
 		{"jam in between", refuses(robot.ErrJam), false, unknown, pb.Failure_FAILURE_ROBOT},
 		{"jam, and it is still there", refuses(robot.ErrJam), true, notMoved, pb.Failure_FAILURE_ROBOT},

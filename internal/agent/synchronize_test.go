@@ -216,6 +216,29 @@ func TestReportFollowsMove(t *testing.T) {
 	})
 }
 
+// TestReportIsNotOlderThanResult: what the robot said before a move ended is not told after the move's result, which it would
+// contradict.
+func TestReportIsNotOlderThanResult(t *testing.T) {
+	inBubble(t, 2, 1, func(s *site) {
+		s.world.slots[1], s.world.askTime = blank(9), time.Minute
+		p := s.start()
+		defer p.end()
+		time.Sleep(10 * time.Second) // the first inventory is under way
+		s.ok(s.run(moveTask(slot(1), drive(1))))
+		time.Sleep(10 * time.Minute)
+		s.seen(func() {
+			if len(s.late) == 0 {
+				t.Error("no report after the move")
+			}
+			for _, r := range s.late {
+				if e := r.GetElements()[0]; e.GetFill() != pb.Fill_FILL_FULL {
+					t.Errorf("reported after the move into it: %v", e)
+				}
+			}
+		})
+	})
+}
+
 // TestNewerLease: a task that is leased anew while it runs goes on, and its result goes out under the newer lease.
 func TestNewerLease(t *testing.T) {
 	inBubble(t, 2, 1, func(s *site) {

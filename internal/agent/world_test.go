@@ -30,6 +30,9 @@ type world struct {
 	lateError error    // of the next move, which is made all the same
 	deaf      error    // of every inventory
 	moveTime  time.Duration
+	restTime  time.Duration // after a move, until the robot can tell what is in its drives
+	restAt    time.Time
+	askTime   time.Duration // of an inventory, of what was there at its beginning
 	burnTime  time.Duration
 	readTime  time.Duration // of each read
 	burnError error         // of the next burn, which is broken off in the middle
@@ -114,6 +117,14 @@ func (c handChanger) Inventory(ctx context.Context) ([]robot.Element, error) {
 	if !c.step("inventory") {
 		return nil, c.dead("inventory")
 	}
+	all, err := c.elements()
+	if c.askTime > 0 {
+		time.Sleep(c.askTime)
+	}
+	return all, err
+}
+
+func (c handChanger) elements() ([]robot.Element, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
@@ -125,6 +136,9 @@ func (c handChanger) Inventory(ctx context.Context) ([]robot.Element, error) {
 		e := robot.Element{Address: drive(n), Unit: 1, Fill: robot.Empty}
 		if c.drives[n] != nil {
 			e.Fill, e.Home = robot.Full, slot(c.home[n])
+		}
+		if time.Now().Before(c.restAt) {
+			e.Fill, e.Home = robot.Unknown, robot.Address{}
 		}
 		all = append(all, e)
 	}
@@ -179,6 +193,7 @@ func (c handChanger) carry(op string, from, to robot.Address) error {
 	if to.Kind == robot.DriveBay {
 		c.home[to.Number] = from.Number
 	}
+	c.restAt = time.Now().Add(c.restTime)
 	err := c.lateError
 	c.lateError = nil
 	if err != nil {
