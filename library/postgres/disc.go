@@ -111,11 +111,11 @@ select count(*), count(*) filter (where d.state = 'blank'), count(*) filter (whe
 	tag, err := tx.Exec(ctx, `
 with made as (
   insert into disc (label, library_id, medium, capacity)
-  select 'new-' || $1::text || '-' || number, $1, $4, $5 from element
+  select 'new-' || $1::uuid::text || '-' || number, $1, $4, $5 from element
    where library_id = $1 and kind = 'slot' and number between $2 and $3 and disc_id is null order by number
   returning id, label)
 update element e set fill = 'full', disc_id = made.id, flag = ''
-  from made where e.library_id = $1 and e.kind = 'slot' and made.label = 'new-' || $1::text || '-' || e.number`, id, r.First, r.Last, medium, capacity)
+  from made where e.library_id = $1 and e.kind = 'slot' and made.label = 'new-' || $1::uuid::text || '-' || e.number`, id, r.First, r.Last, medium, capacity)
 	if err != nil {
 		return 0, 0, err
 	}

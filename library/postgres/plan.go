@@ -201,7 +201,7 @@ insert into image (id, number, vault_id, library_id, medium, sectors, created) o
 	}
 	_, err := tx.Exec(ctx, `
 insert into task (library_id, kind, priority, image_id)
-select $1, 'build', $2::int, $3::uuid union all select $1, 'burn', $2, $3 from generate_series(1, $4::int)`,
+select $1::uuid, 'build'::task_kind, $2::int, $3::uuid union all select $1, 'burn', $2, $3 from generate_series(1, $4::int)`,
 		target.LibraryID, library.PriorityBurn, img.ID, vault.Copies)
 	return err
 }
