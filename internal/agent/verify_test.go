@@ -32,7 +32,7 @@ func TestVerify(t *testing.T) {
 	const size = 1300 // not a multiple of what is read at a time
 	image := inSectors(imageA, size)
 	sum := sha256.Sum256(image)
-	var tooMany, tooManyRuns = sectors(), 0
+	tooMany, tooManyRuns := sectors(), 0
 	for s := int64(2); s < 2*size; s += 2 {
 		tooMany[s] = true
 		tooManyRuns++

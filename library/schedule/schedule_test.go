@@ -14,8 +14,12 @@ func TestNext(t *testing.T) {
 	holding := func(n, unit int, disc int64, home int) Drive {
 		return Drive{Number: n, Unit: unit, Up: true, Known: true, Full: true, Disc: disc, Home: home}
 	}
-	blank := func(id int64, unit, slot int) Disc { return Disc{ID: id, Unit: unit, Slot: slot, Blank: true, Capacity: 100} }
-	burn := func(id int64) Task { return Task{ID: id, Kind: library.BurnTask, Priority: library.PriorityBurn, Sectors: 100, Ready: true} }
+	blank := func(id int64, unit, slot int) Disc {
+		return Disc{ID: id, Unit: unit, Slot: slot, Blank: true, Capacity: 100}
+	}
+	burn := func(id int64) Task {
+		return Task{ID: id, Kind: library.BurnTask, Priority: library.PriorityBurn, Sectors: 100, Ready: true}
+	}
 	read := func(id, disc int64) Task {
 		return Task{ID: id, Kind: library.ReadTask, Priority: library.PriorityStandard, Disc: disc, Ready: true}
 	}

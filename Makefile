@@ -1,0 +1,56 @@
+# The targets that a person types are listed by `make help`.
+SHELL := /bin/bash
+GO    ?= go
+TOOLS := bin/tools
+
+.PHONY: help
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: demo
+demo: setup build ## archive a folder onto discs in a simulated jukebox and restore it (DIR=… KEEP=1)
+	@scripts/demo.sh
+
+.PHONY: test
+test: lint ## everything that must hold, with -race; under ten minutes on two cores
+	$(GO) test -race -timeout 10m ./...
+	$(GO) -C tools test ./...
+
+.PHONY: setup
+setup: ## install what this machine lacks
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## build the commands into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: lint
+lint: tools ## gofumpt, go vet, staticcheck
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); \
+	  [ -z "$$unformatted" ] || { echo "run '$(TOOLS)/gofumpt -w' on:" $$unformatted >&2; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+
+.PHONY: vuln
+vuln: tools ## known vulnerabilities of our dependencies (asks the Go vulnerability database)
+	$(TOOLS)/govulncheck ./...
+
+.PHONY: bench
+bench: build ## time the main paths beside standard tools
+	@scripts/bench.sh
+
+.PHONY: proto
+proto: ## generate proto/odarchivev1 from proto/odarchive/v1
+	$(GO) -C tools run ./protogen
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 30s each)
+	@scripts/fuzz.sh
+
+.PHONY: tools
+tools:
+	@GOBIN=$(CURDIR)/$(TOOLS) $(GO) -C tools install tool
+
+.PHONY: clean
+clean: ## remove what was built and the demo's data
+	rm -rf bin demo

@@ -1,0 +1,151 @@
+package odarchive
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/odarchive/odarchive"
+
+// mayImport is the architecture: every package of the project, and which others of the project it may import. A new
+// package is an entry here, and so a decision.
+var mayImport = map[string][]string{
+	// What a disc contains.
+	"archive":           {},
+	"archive/tree":      {"archive"},
+	"archive/catalogue": {"archive"},
+	"archive/image":     {"archive"},
+	"archive/pack":      {"archive", "archive/catalogue", "archive/image"},
+
+	// The machine.
+	"robot":                 {},
+	"robot/port":            {},
+	"robot/robottest":       {"robot"},
+	"robot/changer/pioneer": {"robot"},
+	"robot/drive/file":      {"robot"},
+	"robot/sim":             {"robot/drive/file"},
+	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
+
+	// What we know.
+	"library":          {},
+	"library/schedule": {"library"},
+	"library/postgres": {"archive", "library", "library/schedule", "migrations"},
+	"migrations":       {},
+
+	// The processes. Controller and agent meet only in proto.
+	"proto/odarchivev1":        {},
+	"internal/pgserver":        {},
+	"internal/pgserver/pgtest": {"internal/pgserver"},
+	"internal/staging":         {},
+	"internal/controller": {
+		"archive", "archive/catalogue", "archive/pack", "internal/pgserver", "internal/staging",
+		"library", "library/postgres", "proto/odarchivev1",
+	},
+	"internal/agent/journal": {"proto/odarchivev1"},
+	"internal/agent": {
+		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
+		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
+	},
+	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
+	"internal/cli":    {"archive", "archive/tree", "internal/client", "proto/odarchivev1"},
+
+	// The commands only wire.
+	"cmd/agent":      {"internal/agent"},
+	"cmd/controller": {"internal/controller"},
+	"cmd/jukebox":    {"robot/sim/jukebox"},
+	"cmd/odarchive":  {"internal/cli"},
+}
+
+// neverLinks says what may not be part of a program through any chain of imports: what a package's tests can't fake
+// away and what a burner host need not have.
+var neverLinks = map[string][]string{
+	"archive/...":         {"google.golang.org/grpc", "github.com/jackc/pgx", "go.bug.st/serial"},
+	"robot/...":           {"google.golang.org/grpc", "github.com/jackc/pgx"},
+	"robot/changer/...":   {"go.bug.st/serial"},
+	"robot/sim/...":       {"go.bug.st/serial", module + "/robot/changer"},
+	"library":             {"google.golang.org/grpc", "github.com/jackc/pgx", "go.bug.st/serial"},
+	"library/schedule":    {"os", "net", "database/sql", "google.golang.org/grpc", "github.com/jackc/pgx"},
+	"library/postgres":    {"google.golang.org/grpc", "go.bug.st/serial"},
+	"internal/agent":      {"github.com/jackc/pgx", module + "/library", module + "/internal/controller"},
+	"internal/controller": {"go.bug.st/serial", module + "/robot", module + "/internal/agent"},
+	"internal/cli":        {"github.com/jackc/pgx", module + "/library", module + "/internal/controller", module + "/internal/agent"},
+}
+
+// directOnly names what is checked for direct imports: what Go's own packages link below is not ours to decide.
+var directOnly = map[string]bool{"library/schedule": true}
+
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func TestLayers(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range list(t, "./...") {
+		name, ours := strings.CutPrefix(p.ImportPath, module+"/")
+		if !ours {
+			continue
+		}
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s is not in the table of layers", name)
+		}
+		seen[name] = true
+		for _, path := range p.Imports {
+			if other, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(allowed, other) {
+				t.Errorf("%s may not import %s", name, other)
+			}
+		}
+		for _, other := range allowed {
+			if !slices.Contains(p.Imports, module+"/"+other) {
+				t.Errorf("%s does not import %s: take it out of the table", name, other)
+			}
+		}
+	}
+	for name := range mayImport {
+		if !seen[name] {
+			t.Errorf("%s is in the table of layers, and there is no such package", name)
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	for pattern, forbidden := range neverLinks {
+		for _, p := range list(t, "./"+pattern) {
+			paths := p.Deps
+			if directOnly[pattern] {
+				paths = p.Imports
+			}
+			for _, path := range paths {
+				for _, prefix := range forbidden {
+					inside := strings.HasPrefix(p.ImportPath, prefix)
+					if !inside && (path == prefix || strings.HasPrefix(path, prefix+"/")) {
+						t.Errorf("%s links %s", p.ImportPath, path)
+					}
+				}
+			}
+		}
+	}
+}
+
+func list(t *testing.T, pattern string) (packages []listed) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", pattern).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pattern, err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
