@@ -51,6 +51,10 @@ var mayImport = map[string][]string{
 		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
 		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
 	},
+	"internal/odtest": {
+		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
+		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
+	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli":    {"archive", "archive/tree", "internal/client", "proto/odarchivev1"},
 

@@ -44,7 +44,7 @@ func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
 	} else if c.Speed > 0 {
 		timing = timing.Faster(c.Speed)
 	}
-	line, err := port.Open(c.Port, port.Mode{Baud: cmp.Or(c.Baud, model.Baud)})
+	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, model.Baud)})
 	if err != nil {
 		return nil, err
 	}

@@ -64,12 +64,17 @@ func (g *progress) text(now time.Time) string {
 	p := g.last
 	took := now.Sub(g.start)
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "%s %s", g.verb[p.Stage], size(p.Bytes))
+	b.WriteString(g.verb[p.Stage])
+	separator := " "
+	if p.Bytes > 0 || p.TotalBytes > 0 {
+		fmt.Fprintf(b, " %s", size(p.Bytes))
+		separator = ", "
+	}
 	if p.TotalBytes > 0 {
 		fmt.Fprintf(b, " of %s (%d %%)", size(p.TotalBytes), p.Bytes*100/p.TotalBytes)
 	}
-	if p.Files > 0 {
-		fmt.Fprintf(b, ", %d files", p.Files)
+	if p.Files > 0 || p.TotalFiles > 0 {
+		fmt.Fprintf(b, "%s%d files", separator, p.Files)
 		if p.TotalFiles > 0 {
 			fmt.Fprintf(b, " of %d", p.TotalFiles)
 		}

@@ -29,7 +29,7 @@ FIFOs, sockets and devices are left out, and said. Symlinks are kept as they are
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Dir = args[0]
 			p.Flush = p.Flush || wait
-			g := a.progress(map[string]string{"scan": "read", "upload": "uploaded", "wait": "safe"})
+			g := a.progress(map[string]string{"scan": "read", "upload": "uploaded", "seal": "sealed", "wait": "safe"})
 			p.Progress = g.show
 			p.Skipped = func(path string, err error) {
 				fmt.Fprintf(a.stderr, "left out: %s: %v\n", printable(path), err)

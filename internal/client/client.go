@@ -67,7 +67,7 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 // Progress is how far something is. Total is 0 while nobody knows it.
 type Progress struct {
-	Stage string // "scan", "upload", "wait", "download": one follows the other
+	Stage string // "scan", "upload", "seal", "wait", "download": one follows the other
 	// Files and Bytes are done, of so many.
 	Files, TotalFiles int64
 	Bytes, TotalBytes int64

@@ -379,6 +379,9 @@ func (u *uploader) sealOnce(ctx context.Context, id string, root archive.Hash) (
 	}), pieceSize)
 	m := catalogue.NewManifestWriter(w)
 	for i := 0; i < len(u.entries) && err == nil; i++ {
+		if i%sealReport == 0 {
+			u.tell(func(p *Progress) { *p = Progress{Stage: "seal", Files: int64(i), TotalFiles: int64(len(u.entries))} })
+		}
 		err = m.WriteEntry(&u.entries[i])
 	}
 	if err == nil {
@@ -389,6 +392,9 @@ func (u *uploader) sealOnce(ctx context.Context, id string, root archive.Hash) (
 	}
 	return stream.CloseAndRecv() // also says why the controller ended the stream early
 }
+
+// sealReport is after how many entries of a manifest its progress is told.
+const sealReport = 4096
 
 type writerFunc func(p []byte) (int, error)
 
