@@ -102,10 +102,7 @@ func (in *intake) piece(ctx context.Context, p *pb.Piece) error {
 		in.content, in.start, in.got, in.busy = c, p.GetOffset(), 0, true
 		in.buffer = nil
 		if c.Size > smallContent {
-			if err := in.staging.Room(c.Size); err != nil {
-				return err
-			}
-			if in.file, err = in.staging.Incoming(in.name()); err != nil {
+			if in.file, err = in.staging.Incoming(in.name(), c.Size); err != nil {
 				return err
 			}
 			in.sum = sha256.New()
@@ -164,7 +161,7 @@ func (in *intake) part(ctx context.Context) error {
 	in.file = nil
 	if file == nil {
 		var err error
-		if file, err = in.staging.Incoming(in.name()); err != nil {
+		if file, err = in.staging.Incoming(in.name(), in.content.Size); err != nil {
 			return err
 		}
 		if _, err := file.WriteAt(in.buffer, in.start); err != nil {

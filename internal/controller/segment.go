@@ -33,12 +33,10 @@ type collector struct {
 
 // add appends a whole small content.
 func (c *collector) add(ctx context.Context, content archive.Content, data []byte) error {
+	if err := c.staging.Room(int64(len(data))); err != nil {
+		return err
+	}
 	if c.segment == nil {
-		if err := c.staging.Room(segmentSize); err != nil {
-			if err := c.staging.Room(int64(len(data))); err != nil {
-				return err
-			}
-		}
 		id, err := c.store.NewSegment(ctx)
 		if err != nil {
 			return err
@@ -58,6 +56,7 @@ func (c *collector) add(ctx context.Context, content archive.Content, data []byt
 
 // addFile makes a large content, whole in its file, a segment of its own.
 func (c *collector) addFile(ctx context.Context, content archive.Content, file *staging.Incoming) error {
+	defer file.Close()
 	id, err := c.store.NewSegment(ctx)
 	if err != nil {
 		return err

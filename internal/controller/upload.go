@@ -113,11 +113,7 @@ func (u *upload) begin(c archive.Content, offset int64) (err error) {
 		u.busy = false
 		return library.Errorf(library.Precondition, "content %v is being uploaded by somebody else", c.Hash)
 	}
-	if err := u.staging.Room(c.Size - offset); err != nil {
-		u.arriving.drop(name)
-		return err
-	}
-	if u.file, err = u.staging.Incoming(name); err != nil {
+	if u.file, err = u.staging.Incoming(name, c.Size); err != nil {
 		u.arriving.drop(name)
 		return err
 	}

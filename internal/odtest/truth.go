@@ -116,6 +116,9 @@ func (s *Site) differs() error {
 		if e.GetFlag() != "" {
 			return fmt.Errorf("%s is flagged: %s", where, e.GetFlag())
 		}
+		if !full && e.GetAddress().GetKind() == pb.ElementKind_ELEMENT_KIND_SLOT && int(e.GetAddress().GetNumber()) > s.options.Blanks && e.GetFill() == pb.Fill_FILL_UNKNOWN {
+			continue // never stocked and never visited: the robot can't see into its slots
+		}
 		if known := (e.GetFill() == pb.Fill_FILL_FULL); e.GetFill() == pb.Fill_FILL_UNKNOWN || known != full {
 			return fmt.Errorf("%s is %v in the catalogue, and holds %q", where, e.GetFill(), there)
 		}

@@ -17,15 +17,64 @@ type Incoming struct {
 	file  *os.File
 }
 
-// Incoming opens what has arrived of the content called name, or begins it. The name is of the caller's making,
-// a single path element.
-func (s *Store) Incoming(name string) (*Incoming, error) {
+// claim is the room that the open files of one name take together: two agents may bring parts of one content.
+type claim struct {
+	files int
+	bytes int64
+}
+
+// Incoming opens what has arrived of the content called name, or begins it, and keeps room for all its bytes until it is closed. The
+// name is of the caller's making, a single path element.
+func (s *Store) Incoming(name string, bytes int64) (*Incoming, error) {
+	if err := s.claim(name, bytes); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(incoming, name)
 	f, err := s.root.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
+		s.unclaim(name)
 		return nil, fmt.Errorf("open incoming %s: %w", name, full(err))
 	}
 	return &Incoming{store: s, path: path, file: f}, nil
+}
+
+func (s *Store) claim(name string, bytes int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.open[name]
+	if c == nil {
+		arrived, err := s.Arrived(name)
+		if err != nil {
+			return err
+		}
+		c = &claim{bytes: arrived}
+	}
+	if more := bytes - c.bytes; more > 0 {
+		if err := s.Room(more); err != nil {
+			return err
+		}
+		s.used.Add(more)
+		c.bytes = bytes
+	}
+	c.files++
+	s.open[name] = c
+	return nil
+}
+
+// unclaim is called for each file that was claimed for; after the last one only what has arrived counts.
+func (s *Store) unclaim(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.open[name]
+	if c.files--; c.files > 0 {
+		return
+	}
+	delete(s.open, name)
+	arrived, err := s.Arrived(name)
+	if err != nil {
+		return // rather too much counted than too little
+	}
+	s.used.Add(arrived - c.bytes)
 }
 
 // Arrived returns how many bytes of the content called name have arrived without a gap from its start.
@@ -79,30 +128,33 @@ func (i *Incoming) Become(id int64) error {
 	if err != nil {
 		return fmt.Errorf("make %s segment %d: %w", i.path, id, full(err))
 	}
+	i.store.used.Add(info.Size())
 	if err := i.store.syncDir(segments); err != nil {
 		return err
 	}
-	i.store.used.Add(info.Size())
-	return i.file.Close()
+	return i.Close()
 }
 
-// Close keeps what has arrived for another time.
-func (i *Incoming) Close() error { return i.file.Close() }
+// Close keeps what has arrived for another time. Whoever has an Incoming closes it, by Become and Discard too; once more does no harm.
+func (i *Incoming) Close() error {
+	if i.file == nil {
+		return nil
+	}
+	err := i.file.Close()
+	i.file = nil
+	i.store.unclaim(filepath.Base(i.path))
+	return err
+}
 
 // Discard deletes it.
 func (i *Incoming) Discard() error {
-	i.file.Close()
-	return i.store.Drop(filepath.Base(i.path))
+	err := i.store.Drop(filepath.Base(i.path))
+	return errors.Join(err, i.Close())
 }
 
 // Expire deletes what has been incoming under a name with the prefix and was not written to since t.
 func (s *Store) Expire(prefix string, t time.Time) error {
-	dir, err := s.root.Open(incoming)
-	if err != nil {
-		return fmt.Errorf("expire incoming: %w", err)
-	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
+	entries, err := s.list(incoming)
 	if err != nil {
 		return fmt.Errorf("expire incoming: %w", err)
 	}
@@ -120,8 +172,17 @@ func (s *Store) Expire(prefix string, t time.Time) error {
 
 // Drop deletes what has arrived of the content called name; nothing is no error.
 func (s *Store) Drop(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	arrived, err := s.Arrived(name)
+	if err != nil {
+		return err
+	}
 	if err := s.root.Remove(filepath.Join(incoming, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop incoming %s: %w", name, err)
+	}
+	if s.open[name] == nil {
+		s.used.Add(-arrived)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,10 @@ type Store struct {
 	root    *os.Root
 	reserve int64
 	limit   int64
-	used    atomic.Int64
+	used    atomic.Int64 // bytes of segments, and of what arrives: of that all that was claimed, while it is open
+
+	mu   sync.Mutex
+	open map[string]*claim // of what arrives, by name
 }
 
 // Config says where a Store lies and how much it may take.
@@ -51,42 +55,48 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open staging: %w", err)
 	}
-	return &Store{root: root, reserve: c.Reserve, limit: c.Limit}, nil
+	return &Store{root: root, reserve: c.Reserve, limit: c.Limit, open: map[string]*claim{}}, nil
 }
 
 // Close releases the folder.
 func (s *Store) Close() error { return s.root.Close() }
 
-// Sweep deletes the segments that keep does not know and counts the others. It is called once, before anything is added:
+// Sweep deletes the segments that keep does not know and counts what else there is. It is called once, before anything is added:
 // such files were made durable by a process that died before it could say so to anybody.
 func (s *Store) Sweep(keep func(segment int64) bool) error {
-	dir, err := s.root.Open(segments)
-	if err != nil {
-		return fmt.Errorf("sweep staging: %w", err)
-	}
-	defer dir.Close()
-	names, err := dir.ReadDir(-1)
-	if err != nil {
-		return fmt.Errorf("sweep staging: %w", err)
-	}
 	var used int64
-	for _, e := range names {
-		id, err := strconv.ParseInt(e.Name(), 10, 64)
-		if err != nil || !keep(id) {
-			if err := s.root.Remove(filepath.Join(segments, e.Name())); err != nil {
-				return fmt.Errorf("sweep staging: %w", err)
-			}
-			continue
+	for _, folder := range []string{segments, incoming} {
+		files, err := s.list(folder)
+		if err != nil {
+			return fmt.Errorf("sweep staging: %w", err)
 		}
-		if info, err := e.Info(); err == nil {
-			used += info.Size()
+		for _, e := range files {
+			id, err := strconv.ParseInt(e.Name(), 10, 64)
+			if folder == segments && (err != nil || !keep(id)) {
+				if err := s.root.Remove(filepath.Join(segments, e.Name())); err != nil {
+					return fmt.Errorf("sweep staging: %w", err)
+				}
+				continue
+			}
+			if info, err := e.Info(); err == nil {
+				used += info.Size()
+			}
 		}
 	}
 	s.used.Store(used)
 	return nil
 }
 
-// Room reports ErrFull, with figures, when n more bytes don't fit.
+func (s *Store) list(folder string) ([]fs.DirEntry, error) {
+	dir, err := s.root.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.ReadDir(-1)
+}
+
+// Room reports ErrFull, with figures, when n more bytes don't fit. It keeps no place for them.
 func (s *Store) Room(n int64) error {
 	if used := s.used.Load(); s.limit > 0 && used+n > s.limit {
 		return fmt.Errorf("%w: it holds %d bytes of at most %d, %d more don't fit", ErrFull, used, s.limit, n)

@@ -1,0 +1,186 @@
+package odtest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot/drive/file"
+)
+
+// job reads a job.
+func (s *Site) job(id string) *pb.Job {
+	s.Helper()
+	j, err := s.Client.Jobs.GetJob(s.Context(), &pb.GetJobRequest{Id: id})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return j
+}
+
+// flagged are the elements that somebody should look at.
+func (s *Site) flagged() []*pb.Element {
+	s.Helper()
+	resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: "site", FlaggedOnly: true})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return resp.GetElements()
+}
+
+func TestNoBlankLeft(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 1})
+	source := s.path("source")
+	s.fill(source, 1) // two discs
+	a, err := s.Client.Put(t.Context(), client.Put{Dir: source, Flush: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Eventually("the job says what it waits for", func() bool {
+		return strings.Contains(s.job(a.GetJobId()).GetWaitingFor(), "blank")
+	})
+	t.Log(s.job(a.GetJobId()).GetWaitingFor())
+
+	if err := file.NewDisc(s.path("jukebox", "discs", "new"), file.Medium{Type: "BD-R", Sectors: 3000}); err != nil {
+		t.Fatal(err)
+	}
+	s.Hand("put", "2", "new")
+	if _, err := s.Client.Library.StockBlanks(t.Context(), &pb.StockBlanksRequest{
+		Library: "site", Slots: []*pb.SlotRange{{First: 2, Last: 2}}, Medium: "BD-R", Capacity: 3000,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Client.Wait(t.Context(), a.GetJobId(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.same(source, s.get(a))
+	s.CheckTruth(0)
+}
+
+// A disc that lies where the catalogue has another goes back, both places are flagged, and nothing is done to it. Once an operator has
+// looked and said what is where, the work goes on.
+func TestWrongDisc(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 4})
+	source := s.path("source")
+	s.fill(source, 1)
+	a := s.put(source)
+	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
+	s.CheckTruth(0)
+	s.Hand("swap", "1", "2")
+
+	target := s.path("restored")
+	done := make(chan error, 1)
+	go func() { done <- s.Client.Get(s.Context(), client.Get{Archive: a, Target: target}) }()
+	s.Eventually("somebody is called", func() bool { return len(s.flagged()) > 0 })
+	for _, e := range s.flagged() {
+		t.Logf("%v %d: %s", e.GetAddress().GetKind(), e.GetAddress().GetNumber(), e.GetFlag())
+	}
+	// An operator looks, puts both discs where they belong, and says so.
+	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
+	s.Hand("swap", "1", "2")
+	for _, e := range s.flagged() {
+		if _, err := s.Client.Library.SetElement(t.Context(), &pb.SetElementRequest{
+			Library: "site", Address: e.GetAddress(), Fill: pb.Fill_FILL_FULL, Disc: discOf(e.GetAddress().GetNumber()),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.same(source, target)
+	s.CheckTruth(0)
+}
+
+// discOf is the label of the disc that was stocked in a slot.
+func discOf(slot int32) string { return fmt.Sprintf("%04d", slot) }
+
+// A disc in a blank's slot that is not blank is left alone: another blank is burned.
+func TestBlankThatIsNone(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 6})
+	first, second := s.path("first"), s.path("second")
+	s.fill(first, 1)
+	s.fill(second, 2)
+	s.put(first)
+	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
+	s.Hand("swap", "1", "3") // a good disc comes to lie where the next blank is expected
+	b := s.put(second)
+	s.Eventually("somebody is called", func() bool { return len(s.flagged()) > 0 })
+	s.same(second, s.get(b))
+	spoiled := 0
+	for label, d := range s.Discs() {
+		if d.GetState() == pb.DiscState_DISC_STATE_SPOILED {
+			t.Errorf("disc %s is spoiled: %s", label, d.GetReason())
+			spoiled++
+		}
+	}
+	if n := s.Status().Refused; n != 0 || spoiled > 0 {
+		t.Errorf("%d impossible acts, %d spoiled discs", n, spoiled)
+	}
+}
+
+// A full staging disk refuses before anything is sealed, and loses nothing that is.
+func TestStagingFull(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 6, StagingLimit: 12 << 20})
+	source := s.path("source")
+	s.fill(source, 1)
+	if err := os.WriteFile(filepath.Join(source, "more"), make([]byte, 8<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Client.Put(t.Context(), client.Put{Dir: source, Flush: true})
+	if status.Code(err) != codes.ResourceExhausted {
+		t.Fatalf("put of more than staging holds: %v", err)
+	}
+	t.Log(err)
+	list, err := s.Client.Archives.ListArchives(t.Context(), &pb.ListArchivesRequest{})
+	if err != nil || len(list.GetArchives()) > 0 {
+		t.Fatalf("sealed all the same: %v %v", list, err)
+	}
+	small := filepath.Join(source, "small")
+	s.same(small, s.get(s.put(small)))
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 4})
+	source := s.path("source")
+	s.fill(source, 1)
+	a := s.put(source)
+	moves := s.Status().Moves
+
+	_, err := s.Client.Put(t.Context(), client.Put{Dir: source, Vault: "nobody's"})
+	if err == nil || !strings.Contains(err.Error(), "nobody's") {
+		t.Errorf("a vault that does not exist: %v", err)
+	}
+	err = s.Client.Get(t.Context(), client.Get{Archive: a, Target: source})
+	if err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("a restore over files that exist: %v", err)
+	}
+	err = s.Client.Get(t.Context(), client.Get{Archive: a, Target: s.path("new"), Paths: []string{"no such"}})
+	if err == nil || !strings.Contains(err.Error(), "no such") {
+		t.Errorf("a path that is not in the archive: %v", err)
+	}
+	_, err = s.Client.Library.StockBlanks(t.Context(), &pb.StockBlanksRequest{
+		Library: "site", Slots: []*pb.SlotRange{{First: 1, Last: 1}}, Medium: "BD-R", Capacity: 3000,
+	})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("blanks where a burned disc belongs: %v", err)
+	}
+	if s.Status().Moves != moves {
+		t.Error("a refused request has moved discs")
+	}
+	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: source, Overwrite: true}); err != nil {
+		t.Errorf("a restore that may overwrite: %v", err)
+	}
+}
