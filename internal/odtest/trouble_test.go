@@ -87,16 +87,24 @@ func TestWrongDisc(t *testing.T) {
 	// An operator looks, puts both discs where they belong, and says so.
 	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
 	s.Hand("swap", "1", "2")
-	for _, e := range s.flagged() {
-		if _, err := s.Client.Library.SetElement(t.Context(), &pb.SetElementRequest{
-			Library: "site", Address: e.GetAddress(), Fill: pb.Fill_FILL_FULL, Disc: discOf(e.GetAddress().GetNumber()),
-		}); err != nil {
-			t.Fatal(err)
+	s.Eventually("the retrieval ends", func() bool {
+		for _, e := range s.flagged() { // the robot may have looked once more while the discs were being put right
+			if _, err := s.Client.Library.SetElement(t.Context(), &pb.SetElementRequest{
+				Library: "site", Address: e.GetAddress(), Fill: pb.Fill_FILL_FULL, Disc: discOf(e.GetAddress().GetNumber()),
+			}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 	s.same(source, target)
 	s.CheckTruth(0)
 }
