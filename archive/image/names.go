@@ -82,13 +82,18 @@ func udfHolds(name string) bool {
 	return utf8.ValidString(name) && len(name) <= maxShown && cs0Length(name) <= maxCS0 && !strings.ContainsAny(name, "\uFEFF\uFFFE")
 }
 
-func fitUDF(name, suffix string) string {
-	name = strings.Map(func(r rune) rune {
+// holdable replaces what a UDF name can't hold.
+func holdable(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r == 0xFEFF || r == 0xFFFE || r == utf8.RuneError {
 			return '_'
 		}
 		return r
 	}, strings.ToValidUTF8(name, "_"))
+}
+
+func fitUDF(name, suffix string) string {
+	name = holdable(name)
 	for !udfHolds(name + suffix) {
 		_, n := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-n]
