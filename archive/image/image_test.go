@@ -254,22 +254,6 @@ func TestEstimate(t *testing.T) {
 	})
 }
 
-func BenchmarkLayoutMillionFiles(b *testing.B) {
-	const n = 1_000_000
-	contents := make([]Content, n)
-	files := make([]File, n)
-	for i := range files {
-		contents[i].Size = 4096
-		files[i] = File{Path: fmt.Sprintf("Data/%04d/file%06d.dat", i/1000, i), Content: i, ModTime: options.Time}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := New(options, contents, files); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkStreamSmallFiles(b *testing.B) {
 	c := &corpus{}
 	for i := range 100_000 {
