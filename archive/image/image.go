@@ -30,6 +30,10 @@ type Options struct {
 	Time time.Time
 	// Protected makes an image whose end is left to in-disc error correction: see Tail.
 	Protected bool
+	// Joliet adds a third tree, for readers that know neither UDF nor Rock Ridge. It is better left off: its names have 64 characters
+	// of 16 bits and are shown by readers that would show Rock Ridge's otherwise (7-Zip's -tiso), and Windows reads the UDF side. It
+	// costs some 100 bytes for each name.
+	Joliet bool
 }
 
 // Content is a run of bytes that one or more files of the image share.
@@ -95,6 +99,7 @@ type Layout struct {
 
 	fidBlocks  int64 // blocks of all UDF directories
 	isoStart   int64 // first sector of the path tables
+	joliet     *joliet
 	tableBytes int64
 	dataStart  int64
 	dataEnd    int64

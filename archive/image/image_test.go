@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,6 +128,80 @@ func TestStreamAndReaderAtAgree(t *testing.T) {
 	}
 }
 
+// TestReaderAtInParallel: several goroutines read one image, each what the stream has.
+func TestReaderAtInParallel(t *testing.T) {
+	c := nasty()
+	l := c.layout(t)
+	img := c.image(t, l)
+	r := l.ReaderAt(generated{c})
+	var readers sync.WaitGroup
+	for k := range uint64(4) {
+		readers.Go(func() {
+			rng := rand.New(rand.NewPCG(k, 3))
+			p := make([]byte, 20_000)
+			for range 300 {
+				off := rng.Int64N(int64(len(img) - len(p)))
+				if _, err := r.ReadAt(p, off); err != nil || !bytes.Equal(p, img[off:off+int64(len(p))]) {
+					t.Errorf("at %d: %v", off, err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+}
+
+// TestWriterThatFails: its error comes back, and nothing is written after it.
+func TestWriterThatFails(t *testing.T) {
+	c := &corpus{}
+	c.add("big", 20<<20)
+	l := c.layout(t)
+	full := errors.New("no space")
+	for after := range 5 {
+		writes := 0
+		err := l.Write(writerFunc(func(p []byte) (int, error) {
+			if writes++; writes > after {
+				return 0, full
+			}
+			return len(p), nil
+		}), generated{c}.open)
+		if !errors.Is(err, full) || writes != after+1 {
+			t.Errorf("after %d writes: %v, %d", after, err, writes)
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestFillsTheLargestDisc: 128 GB in a million files and one of 100 GiB.
+func TestFillsTheLargestDisc(t *testing.T) {
+	contents := []Content{{100 << 30}}
+	files := []File{{Path: "Data/large"}}
+	e := NewEstimate()
+	e.AddContent(100 << 30)
+	e.AddFile("Data/large", 100<<30)
+	const n = 100_000
+	for i := range n {
+		contents = append(contents, Content{Size: 160_000})
+		files = append(files, File{Path: fmt.Sprintf("Data/small/%03d/%06d", i/1000, i), Content: i + 1})
+		e.AddContent(160_000)
+		e.AddFile(files[i+1].Path, 160_000)
+	}
+	l, err := New(options, contents, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const quadruple = 62_500_864 // sectors of BD-R XL 128
+	if l.Sectors() > quadruple || l.Sectors() < quadruple*9/10 || e.Sectors(0) < l.Sectors() || e.Sectors(0) > l.Sectors()+2000 {
+		t.Errorf("%d sectors, estimate %d", l.Sectors(), e.Sectors(0))
+	}
+	r, err := Verify(l.ReaderAt(zeros{}), l.Sectors())
+	if err != nil || len(r.Findings) > 0 || r.Files != n+1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestSectorsHoldContents(t *testing.T) {
 	c := nasty()
 	l := c.layout(t)
@@ -218,9 +293,9 @@ func TestRefuses(t *testing.T) {
 func TestEstimate(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		o := options
-		o.Protected = rapid.Bool().Draw(rt, "protected")
+		o.Protected, o.Joliet = rapid.Bool().Draw(rt, "protected"), rapid.Bool().Draw(rt, "joliet")
 		e := NewEstimate()
-		e.Protected = o.Protected
+		e.Protected, e.Joliet = o.Protected, o.Joliet
 		c := &corpus{}
 		seen := map[string]bool{}
 		for range rapid.IntRange(0, 60).Draw(rt, "files") {
@@ -248,7 +323,7 @@ func TestEstimate(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if got, want := e.Sectors(0), l.Sectors(); got < want || got > want+int64(len(seen))+64 {
+		if got, want := e.Sectors(0), l.Sectors(); got < want || got > want+2*int64(len(seen))+64 {
 			rt.Fatalf("estimate %d, layout %d for %d files", got, want, len(seen))
 		}
 	})

@@ -101,7 +101,14 @@ func fitUDF(name, suffix string) string {
 	return name + suffix
 }
 
-func fitRock(name, suffix string) string { return name[:maxShown-len(suffix)] + suffix }
+// fitRock cuts a name, within no character of UTF-8 unless it is none.
+func fitRock(name, suffix string) string {
+	n := maxShown - len(suffix)
+	for whole := utf8.ValidString(name); whole && !utf8.RuneStart(name[n]); {
+		n--
+	}
+	return name[:n] + suffix
+}
 
 // cs0Length returns the bytes of a name in OSTA CS0 (UDF 1.02 §2.1.1): a compression identifier, then 8 or 16 bits a character.
 func cs0Length(name string) int {

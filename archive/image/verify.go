@@ -85,6 +85,7 @@ func Verify(r io.ReaderAt, sectors int64) (*Report, error) {
 	}
 	if v.ISO {
 		v.isoTree(iso)
+		v.joliet(iso)
 	}
 	if v.UDF && v.ISO {
 		v.compare(u, iso, ".", ".")
@@ -218,8 +219,12 @@ func (v *verifier) table(iso *iso9660.Volume, dirs map[int64]int64) {
 		v.find(iso.TableM, "", "the path tables differ")
 	}
 	n := archive.Sectors(iso.TableBytes)
-	v.occupy(iso.TableL, n, "path table L")
-	v.occupy(iso.TableM, n, "path table M")
+	side := ""
+	if iso.Joliet {
+		side = " (Joliet)"
+	}
+	v.occupy(iso.TableL, n, "path table L"+side)
+	v.occupy(iso.TableM, n, "path table M"+side)
 	if len(l) != len(dirs) {
 		v.find(iso.TableL, "", "the path tables have %d directories, the tree has %d", len(l), len(dirs))
 	}

@@ -3,6 +3,7 @@ package image
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -62,6 +63,52 @@ func (v *verifier) isoTree(iso *iso9660.Volume) {
 	for p, err := range iso.Second {
 		v.find(-1, p, "%v", err)
 	}
+}
+
+// joliet verifies Joliet's tree, where there is one: it leads to the same files as the other.
+func (v *verifier) joliet(iso *iso9660.Volume) {
+	j, err := iso9660.OpenJoliet(v.r, v.sectors)
+	if errors.Is(err, iso9660.ErrNone) {
+		return
+	} else if err != nil {
+		v.wrong("", err)
+		return
+	}
+	for _, err := range j.Faults {
+		v.wrong("", err)
+	}
+	type place struct{ sector, size int64 }
+	left := map[place]int{}
+	for x := range iso.Walk {
+		if x.Entry != nil && x.Entry.Mode.IsRegular() {
+			left[place{x.Entry.Sector, x.Entry.Bytes}]++
+		}
+	}
+	dirs := map[int64]int64{}
+	for x := range j.Walk {
+		if x.Err != nil {
+			v.wrong(x.Path, x.Err)
+		}
+		for _, err := range x.Faults {
+			v.wrong(x.Path, err)
+		}
+		switch e := x.Entry; {
+		case e == nil:
+		case e.Dir:
+			dirs[e.Sector] = x.Parent
+			v.occupy(e.Sector, archive.Sectors(e.Bytes), x.Path+" (Joliet)")
+		case left[place{e.Sector, e.Bytes}] > 0:
+			left[place{e.Sector, e.Bytes}]--
+		case e.Bytes > 0:
+			v.find(e.At, x.Path, "it is on Joliet's side only, with %d bytes at %d", e.Bytes, e.Sector)
+		}
+	}
+	for p, n := range left {
+		if n > 0 && p.size > 0 {
+			v.find(p.sector, "", "Joliet's side leads %d times less to the %d bytes here", n, p.size)
+		}
+	}
+	v.table(j, dirs)
 }
 
 // joined returns extents with those that follow one another made one, and without empty ones.
