@@ -94,6 +94,20 @@ func BenchmarkReaderAt(b *testing.B) {
 	}
 }
 
+func BenchmarkVerifyMillionFiles(b *testing.B) {
+	contents, files := million()
+	l, err := New(options, contents, files)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		r, err := Verify(l.ReaderAt(zeros{}), l.Sectors())
+		if err != nil || len(r.Findings) > 0 || r.Files != int64(len(files)) {
+			b.Fatalf("%+v, %v", r, err)
+		}
+	}
+}
+
 // TestImageDirectory writes the image of a folder as scripts/bench-image.sh asks for it: there is no more to it than walking, laying
 // out and writing.
 func TestImageDirectory(t *testing.T) {
