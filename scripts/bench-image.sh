@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Times making an image of 100,000 files of 4 KiB in 100 folders, and of 20 files of 200 MB, with a warm cache, beside genisoimage -udf,
 # xorriso and cat, RUNS times each in turn (default 3), and prints the medians of wall and CPU seconds. DIR is where the files are made
-# (10 GB free; default: a temporary folder).
+# (10 GB free; default: a temporary folder). SETS chooses among small and large.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${DIR:-$(mktemp -d)}
@@ -18,8 +18,10 @@ make_large() {
   mkdir -p "$dir/large"
   for i in $(seq -w 1 20); do head -c 200000000 /dev/urandom >"$dir/large/file$i"; done
 }
-[ -d "$dir/small/99" ] || make_small
-[ -f "$dir/large/file20" ] || make_large
+sets=${SETS:-small large}
+for from in $sets; do
+  [ -e "$dir/$from.made" ] || { "make_$from"; touch "$dir/$from.made"; }
+done
 go test -c -o "$dir/image.test" ./archive/image
 
 cat_all() { find "$1" -type f -print0 | sort -z | xargs -0 cat >"$2"; }
@@ -39,10 +41,9 @@ measure() { # what how from to
 }
 median() { tr ' ' '\n' <<<"$1" | grep . | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}'; }
 
-cat_all "$dir/small" /dev/null
-cat_all "$dir/large" /dev/null
+for from in $sets; do cat_all "$dir/$from" /dev/null; done
 for _ in $(seq "${RUNS:-3}"); do
-  for from in small large; do
+  for from in $sets; do
     for how in cat_all ours genisoimage_udf xorriso_rr; do
       measure "$from $how file" "$how" "$dir/$from" "$dir/out"
     done
@@ -52,7 +53,7 @@ for _ in $(seq "${RUNS:-3}"); do
   done
 done
 printf '%-32s %8s %8s %14s\n' what 'wall s' 'CPU s' 'wall : cat'
-for from in small large; do
+for from in $sets; do
   for row in 'cat_all file' 'ours file' 'genisoimage_udf file' 'xorriso_rr file' 'cat_all null' 'ours null'; do
     w=$(median "${wall[$from $row]}")
     printf '%-32s %8s %8s %14s\n' "$from $row" "$w" "$(median "${cpu[$from $row]}")" "$(echo "scale=2; $w / $(median "${wall[$from cat_all ${row##* }]}")" | bc)"
