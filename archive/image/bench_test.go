@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // million lays out 1,000,000 files of 4 KiB in 1,000 folders.
@@ -116,21 +118,31 @@ func TestImageDirectory(t *testing.T) {
 		t.Skip("IMAGE_DIR names no folder")
 	}
 	var files []File
-	var contents []Content
 	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
+		if err == nil && !e.IsDir() {
+			files = append(files, File{Path: strings.TrimPrefix(p, dir+"/"), Content: len(files)})
 		}
-		i, err := e.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, p)
-		files = append(files, File{Path: rel, Content: len(contents), Mode: uint32(i.Mode().Perm()), ModTime: i.ModTime()})
-		contents = append(contents, Content{Size: i.Size()})
 		return err
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	contents := make([]Content, len(files))
+	var stats errgroup.Group
+	for half := range 2 {
+		stats.Go(func() error {
+			for i := half; i < len(files); i += 2 {
+				s, err := os.Lstat(filepath.Join(dir, files[i].Path))
+				if err != nil {
+					return err
+				}
+				files[i].Mode, files[i].ModTime = uint32(s.Mode().Perm()), s.ModTime()
+				contents[i].Size = s.Size()
+			}
+			return nil
+		})
+	}
+	if err := stats.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
@@ -146,7 +158,7 @@ func TestImageDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.Write(w, func(i int) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, names[i])) })
+	err = l.WriteAhead(w, func(i int) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, names[i])) }, 2)
 	if err = cmp.Or(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}

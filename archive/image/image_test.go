@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
@@ -254,6 +255,47 @@ func FuzzIdentity(f *testing.F) {
 			t.Errorf("label %q", id.Label)
 		}
 	})
+}
+
+// TestWriteAhead: it makes the bytes that Write makes, and ends when a source or the writer does.
+func TestWriteAhead(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	c := interop()
+	c.add("large", 3*aheadSize+5)
+	l := c.layout(t)
+	img := c.image(t, l)
+	for _, readers := range []int{0, 1, 4} {
+		var b bytes.Buffer
+		if err := l.WriteAhead(&b, generated{c}.open, readers); err != nil || !bytes.Equal(b.Bytes(), img) {
+			t.Errorf("%d readers: %d bytes of %d, %v", readers, b.Len(), len(img), err)
+		}
+	}
+	full := errors.New("no space")
+	if err := l.WriteAhead(writerFunc(func([]byte) (int, error) { return 0, full }), generated{c}.open, 4); !errors.Is(err, full) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+	gone := errors.New("gone")
+	for _, bad := range []int{2, 40, len(c.contents) - 1} {
+		for kind, open := range map[string]func(int) (io.ReadCloser, error){
+			"gone": func(int) (io.ReadCloser, error) { return nil, gone },
+			"short": func(i int) (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(make([]byte, c.contents[i].Size-1))), nil
+			},
+			"long": func(i int) (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(make([]byte, c.contents[i].Size+1))), nil
+			},
+		} {
+			err := l.WriteAhead(io.Discard, func(i int) (io.ReadCloser, error) {
+				if i == bad {
+					return open(i)
+				}
+				return generated{c}.open(i)
+			}, 3)
+			if !errors.Is(err, gone) && !errors.Is(err, ErrSource) {
+				t.Errorf("%s %d: %v", kind, bad, err)
+			}
+		}
+	}
 }
 
 func TestSourceThatLies(t *testing.T) {

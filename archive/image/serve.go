@@ -22,11 +22,12 @@ const bufferSize = 1 << 20
 // that has ended when Write returns.
 func (l *Layout) Write(w io.Writer, open func(content int) (io.ReadCloser, error)) error {
 	s := newStream(w)
-	err := l.write(s, open)
+	err := l.write(s, func(s *stream, i int) error { return l.copyContent(s, i, open) })
 	return cmp.Or(s.close(), err)
 }
 
-func (l *Layout) write(s *stream, open func(content int) (io.ReadCloser, error)) error {
+// write writes the image with what put writes of each content that is not empty.
+func (l *Layout) write(s *stream, put func(s *stream, content int) error) error {
 	m := meta{l: l}
 	sector := make([]byte, sectorSize)
 	for lba := int64(0); lba < l.dataStart; lba++ {
@@ -39,7 +40,7 @@ func (l *Layout) write(s *stream, open func(content int) (io.ReadCloser, error))
 		if l.inodes[i].size == 0 {
 			continue
 		}
-		if err := l.copyContent(s, i, open); err != nil {
+		if err := put(s, i); err != nil {
 			return fmt.Errorf("write image: content %d (%q): %w", i, l.nameOf(i), err)
 		}
 	}
