@@ -19,7 +19,7 @@ const (
 // time with a hundred thousand small files is opening them. open is called by several goroutines at once, and only nearly in the
 // contents' order. They have ended when it returns.
 func (l *Layout) WriteAhead(w io.Writer, open func(content int) (io.ReadCloser, error), readers int) error {
-	a := &ahead{l: l, open: open, slots: make(chan *slot, aheadSlots), jobs: make(chan *slot, aheadSlots), stop: make(chan struct{})}
+	a := &ahead{l: l, open: open, slots: make(chan *slot, aheadSlots), jobs: make(chan *slot, aheadSlots), free: make(chan []byte, aheadSlots), stop: make(chan struct{})}
 	a.start(max(readers, 1))
 	s := newStream(w)
 	err := l.write(s, func(s *stream, i int) error { return a.next(s, i) })
@@ -34,7 +34,7 @@ type ahead struct {
 	open  func(int) (io.ReadCloser, error)
 	slots chan *slot // in order
 	jobs  chan *slot
-	free  sync.Pool
+	free  chan []byte // buffers that were written
 	stop  chan struct{}
 	wait  sync.WaitGroup
 }
@@ -82,7 +82,11 @@ func (a *ahead) start(readers int) {
 func (a *ahead) read(i int) ([]byte, error) {
 	size := a.l.inodes[i].size
 	padded := archive.Sectors(size) * sectorSize
-	b, _ := a.free.Get().([]byte)
+	var b []byte
+	select {
+	case b = <-a.free:
+	default:
+	}
 	if int64(cap(b)) < padded+1 {
 		b = make([]byte, padded+1)
 	}
@@ -116,6 +120,9 @@ func (a *ahead) next(s *stream, i int) error {
 		return x.err
 	}
 	err := s.put(x.data)
-	a.free.Put(x.data)
+	select {
+	case a.free <- x.data:
+	default:
+	}
 	return err
 }
