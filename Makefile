@@ -16,6 +16,10 @@ test: lint ## everything that must hold, with -race; under ten minutes on two co
 	$(GO) test -race -timeout 10m ./...
 	$(GO) -C tools test ./...
 
+.PHONY: interop
+interop: ## images of nasty trees and of giant files before every judge that there is
+	INTEROP=1 $(GO) test -count=1 -timeout 30m -run 'Interop|Judge' ./archive/image
+
 .PHONY: setup
 setup: ## install what this machine lacks
 	@scripts/setup.sh

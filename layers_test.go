@@ -19,8 +19,12 @@ var mayImport = map[string][]string{
 	"archive":           {},
 	"archive/tree":      {"archive"},
 	"archive/catalogue": {"archive"},
-	"archive/image":     {"archive"},
-	"archive/pack":      {"archive", "archive/catalogue", "archive/image"},
+	"archive/image":     {"archive", "archive/image/extent", "archive/image/iso9660", "archive/image/udf"},
+	// The reader of an image knows nothing of its writer.
+	"archive/image/extent":  {"archive"},
+	"archive/image/udf":     {"archive", "archive/image/extent"},
+	"archive/image/iso9660": {"archive", "archive/image/extent"},
+	"archive/pack":          {"archive", "archive/catalogue", "archive/image"},
 
 	// The machine.
 	"robot":                 {},
@@ -56,7 +60,7 @@ var mayImport = map[string][]string{
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
-	"internal/cli":    {"archive", "archive/tree", "internal/client", "proto/odarchivev1"},
+	"internal/cli":    {"archive", "archive/image", "archive/tree", "internal/client", "proto/odarchivev1"},
 
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},

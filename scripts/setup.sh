@@ -16,6 +16,15 @@ need isoinfo genisoimage
 need udfinfo udftools
 need udfdump udfclient
 need bsdtar libarchive-tools
+need dvdisaster dvdisaster
+need grub-fstest grub-common
+need linux.uml user-mode-linux
+need modprobe kmod
+need busybox busybox-static
+need bc bc
+[ -e /usr/include/udfread/udfread.h ] || missing+=(libudfread-dev)
+/usr/bin/python3 -c 'import pycdlib' 2>/dev/null || missing+=(python3-pycdlib)
+need blkid util-linux
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

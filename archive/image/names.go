@@ -82,13 +82,18 @@ func udfHolds(name string) bool {
 	return utf8.ValidString(name) && len(name) <= maxShown && cs0Length(name) <= maxCS0 && !strings.ContainsAny(name, "\uFEFF\uFFFE")
 }
 
-func fitUDF(name, suffix string) string {
-	name = strings.Map(func(r rune) rune {
+// holdable replaces what a UDF name can't hold.
+func holdable(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r == 0xFEFF || r == 0xFFFE || r == utf8.RuneError {
 			return '_'
 		}
 		return r
 	}, strings.ToValidUTF8(name, "_"))
+}
+
+func fitUDF(name, suffix string) string {
+	name = holdable(name)
 	for !udfHolds(name + suffix) {
 		_, n := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-n]
@@ -96,7 +101,14 @@ func fitUDF(name, suffix string) string {
 	return name + suffix
 }
 
-func fitRock(name, suffix string) string { return name[:maxShown-len(suffix)] + suffix }
+// fitRock cuts a name, within no character of UTF-8 unless it is none.
+func fitRock(name, suffix string) string {
+	n := maxShown - len(suffix)
+	for whole := utf8.ValidString(name); whole && !utf8.RuneStart(name[n]); {
+		n--
+	}
+	return name[:n] + suffix
+}
 
 // cs0Length returns the bytes of a name in OSTA CS0 (UDF 1.02 §2.1.1): a compression identifier, then 8 or 16 bits a character.
 func cs0Length(name string) int {

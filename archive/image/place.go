@@ -1,6 +1,10 @@
 package image
 
-import "github.com/odarchive/odarchive/archive"
+import (
+	"unicode/utf8"
+
+	"github.com/odarchive/odarchive/archive"
+)
 
 // Where the fixed parts of an image lie, in sectors.
 const (
@@ -42,6 +46,9 @@ func (l *Layout) place() {
 		d.isoSectors, d.ceSectors = l.isoSize(i)
 		lba += d.isoSectors + d.ceSectors
 	}
+	if l.options.Joliet {
+		lba = l.placeJoliet(lba)
+	}
 	l.dataStart = lba
 	for i := range l.inodes {
 		if n := &l.inodes[i]; n.size > 0 {
@@ -50,15 +57,21 @@ func (l *Layout) place() {
 		}
 	}
 	l.dataEnd = lba
-	l.sectors = total(lba)
+	l.sectors = total(lba, l.options.Protected)
 }
 
 // total returns the sectors of an image whose data end at dataEnd: the reserve volume descriptors follow, and the last two
-// anchors lie 256 sectors apart.
-func total(dataEnd int64) int64 {
-	n := dataEnd + vdsSectors + 256 + 1
-	return (n + cluster - 1) / cluster * cluster
+// anchors lie 256 sectors apart; a protected image has one of them.
+func total(dataEnd int64, protected bool) int64 {
+	n := dataEnd + vdsSectors + 1
+	if protected {
+		return n
+	}
+	return clusters(n + 256)
 }
+
+// clusters returns n sectors, rounded up to whole clusters.
+func clusters(n int64) int64 { return (n + cluster - 1) / cluster * cluster }
 
 // dirBlock and feBlock return the block of the File Entry of a directory and of a content, within the partition.
 func (l *Layout) dirBlock(dir int) int64    { return firstFE + int64(dir) }
@@ -67,15 +80,20 @@ func (l *Layout) feBlock(content int) int64 { return firstFE + int64(len(l.dirs)
 // Estimate counts, while files are added, how many sectors their image will have at most. It never falls short of New's and is
 // above it by little: what sorting a directory's records into sectors may waste.
 type Estimate struct {
+	// Protected and Joliet are those of the image's Options. Set them before anything is added.
+	Protected, Joliet bool
+
 	dirs     map[string]*dirEstimate
 	contents int64
 	data     int64 // sectors
 	fids     int64 // blocks of directories
 	table    int64 // bytes
-	iso      int64 // sectors of directories
+	// Of Joliet's path tables, bytes.
+	jolietTable int64
+	iso         int64 // sectors of directories
 }
 
-type dirEstimate struct{ fid, records, areas int64 } // bytes
+type dirEstimate struct{ fid, records, areas, joliet int64 } // bytes
 
 // NewEstimate returns the estimate of an image without files.
 func NewEstimate() *Estimate {
@@ -91,7 +109,8 @@ func (d *dirEstimate) isoSectors() int64 {
 	const worst = sectorSize - maxRecord + 2
 	n := (d.records + worst - 1) / worst
 	const worstArea = sectorSize - maxArea
-	return n + (d.areas+worstArea-1)/worstArea
+	const worstJoliet = sectorSize - maxJolietRecord + 2
+	return n + (d.areas+worstArea-1)/worstArea + (d.joliet+worstJoliet-1)/worstJoliet
 }
 
 func (e *Estimate) dir(path string) *dirEstimate {
@@ -99,6 +118,10 @@ func (e *Estimate) dir(path string) *dirEstimate {
 		return d
 	}
 	d := &dirEstimate{fid: parentFID, records: 2 * maxRecord}
+	if e.Joliet {
+		d.joliet = 2 * maxJolietRecord
+		e.jolietTable += maxJolietTable
+	}
 	e.dirs[path] = d
 	if path == "" {
 		d.areas = maxArea
@@ -128,6 +151,9 @@ func (e *Estimate) grow(d *dirEstimate, name string, id int, sections int64) {
 	record, area := recordSize(id, shown)
 	d.records += int64(record) * sections
 	d.areas += int64(area) * sections
+	if e.Joliet {
+		d.joliet += int64(34+2*(min(utf8.RuneCountInString(name), maxJoliet)+2)) * sections
+	}
 	e.fids += d.fidBlocks()
 	e.iso += d.isoSectors()
 }
@@ -151,7 +177,15 @@ func (e *Estimate) AddFile(path string, size int64) {
 // Sectors returns how many sectors the image will have at most, with more sectors of contents that AddContent was told
 // nothing of yet.
 func (e *Estimate) Sectors(more int64) int64 {
-	return total(more + partitionStart + firstFE + int64(len(e.dirs)) + e.contents + e.fids + 2*archive.Sectors(e.table) + e.iso + e.data)
+	return total(more+partitionStart+firstFE+int64(len(e.dirs))+e.contents+e.fids+2*archive.Sectors(e.table)+e.iso+e.data+e.joliets(), e.Protected)
+}
+
+// joliets returns the sectors of Joliet's path tables, and of the root where nothing was added to it.
+func (e *Estimate) joliets() int64 {
+	if !e.Joliet {
+		return 0
+	}
+	return 2*archive.Sectors(e.jolietTable+maxJolietTable) + 1
 }
 
 // sections returns how many directory records a file of size bytes has on the ISO side.

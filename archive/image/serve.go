@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +11,23 @@ import (
 	"github.com/odarchive/odarchive/archive"
 )
 
+// padding is what fills a content's last sector.
+var padding [sectorSize]byte
+
 // bufferSize is how much is written at a time.
 const bufferSize = 1 << 20
 
 // Write writes the image from its first sector to its last. It opens each content that has bytes once, in their order, and reads
-// exactly its size: one that gives less or more is an ErrSource.
+// exactly its size: one that gives less or more is an ErrSource. It reads while a goroutine of its own writes, one write at a time;
+// that has ended when Write returns.
 func (l *Layout) Write(w io.Writer, open func(content int) (io.ReadCloser, error)) error {
-	s := &stream{w: w, buf: make([]byte, 0, bufferSize)}
+	s := newStream(w)
+	err := l.write(s, func(s *stream, i int) error { return l.copyContent(s, i, open) })
+	return cmp.Or(s.close(), err)
+}
+
+// write writes the image with what put writes of each content that is not empty.
+func (l *Layout) write(s *stream, put func(s *stream, content int) error) error {
 	m := meta{l: l}
 	sector := make([]byte, sectorSize)
 	for lba := int64(0); lba < l.dataStart; lba++ {
@@ -29,7 +40,7 @@ func (l *Layout) Write(w io.Writer, open func(content int) (io.ReadCloser, error
 		if l.inodes[i].size == 0 {
 			continue
 		}
-		if err := l.copyContent(s, i, open); err != nil {
+		if err := put(s, i); err != nil {
 			return fmt.Errorf("write image: content %d (%q): %w", i, l.nameOf(i), err)
 		}
 	}
@@ -80,13 +91,50 @@ func (l *Layout) copyContent(s *stream, i int, open func(int) (io.ReadCloser, er
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
-	return s.put(make([]byte, archive.Sectors(size)*sectorSize-size))
+	return s.put(padding[:archive.Sectors(size)*sectorSize-size])
 }
 
-// stream gathers what is written into large pieces.
+// buffers is how many pieces there are: one that is filled, one that is written, one that waits.
+const buffers = 3
+
+// stream gathers what is written into large pieces, and writes them in a goroutine.
 type stream struct {
-	w   io.Writer
-	buf []byte
+	buf        []byte
+	full, free chan []byte
+	failed     chan struct{} // closed once writing has failed
+	err        error         // why; read it once failed or ended is closed
+	ended      chan struct{}
+}
+
+func newStream(w io.Writer) *stream {
+	s := &stream{
+		buf:  make([]byte, 0, bufferSize),
+		full: make(chan []byte, buffers), free: make(chan []byte, buffers),
+		failed: make(chan struct{}), ended: make(chan struct{}),
+	}
+	for range buffers - 1 {
+		s.free <- make([]byte, 0, bufferSize)
+	}
+	go func() {
+		defer close(s.ended)
+		for b := range s.full {
+			if s.err == nil {
+				if _, err := w.Write(b); err != nil {
+					s.err = fmt.Errorf("write image: %w", err)
+					close(s.failed)
+				}
+			}
+			s.free <- b[:0]
+		}
+	}()
+	return s
+}
+
+// close waits for what was flushed and returns the error of writing it.
+func (s *stream) close() error {
+	close(s.full)
+	<-s.ended
+	return s.err
 }
 
 // space returns the free part of the buffer, which is never empty.
@@ -112,12 +160,15 @@ func (s *stream) put(p []byte) error {
 	return nil
 }
 
+// flush hands the buffer over to be written and takes another.
 func (s *stream) flush() error {
-	_, err := s.w.Write(s.buf)
-	s.buf = s.buf[:0]
-	if err != nil {
-		return fmt.Errorf("write image: %w", err)
+	select {
+	case <-s.failed:
+		return s.err
+	default:
 	}
+	s.full <- s.buf
+	s.buf = <-s.free
 	return nil
 }
 
@@ -203,6 +254,10 @@ type meta struct {
 	iso    []byte
 	table  int // 1 is L, 2 is M
 	paths  []byte
+
+	jolietDir   int // +1, in the order of path tables
+	jolietBytes []byte
+	jolietPaths []byte
 }
 
 // sector writes the metadata sector lba.
@@ -210,20 +265,26 @@ func (m *meta) sector(b []byte, lba int64) {
 	clear(b)
 	l := m.l
 	tables := archive.Sectors(l.tableBytes)
+	extra := int64(0) // volume descriptors
+	if l.joliet != nil {
+		extra = 1
+	}
 	switch block := lba - partitionStart; {
 	case lba == isoPVD:
 		l.primary(b)
-	case lba == isoPVD+1:
+	case lba == isoPVD+1 && l.joliet != nil:
+		l.supplementary(b)
+	case lba == isoPVD+1+extra:
 		copy(b, "\xffCD001\x01")
-	case lba > isoPVD+1 && lba <= isoPVD+4:
-		copy(b, "\x00"+[]string{"BEA01", "NSR02", "TEA01"}[lba-isoPVD-2]+"\x01")
+	case lba > isoPVD+1+extra && lba <= isoPVD+4+extra:
+		copy(b, "\x00"+[]string{"BEA01", "NSR02", "TEA01"}[lba-isoPVD-2-extra]+"\x01")
 	case lba >= mainVDS && lba < mainVDS+vdsSectors:
 		l.descriptor(b, lba-mainVDS, mainVDS)
 	case lba == integrity:
 		l.integrity(b)
 	case lba == integrity+1:
 		putTag(b, tagTD, lba, whole)
-	case lba == anchor || lba == l.sectors-1 || lba == l.sectors-1-256:
+	case lba == anchor || lba == l.sectors-1 || lba == l.sectors-1-256 && !l.options.Protected:
 		l.anchor(b, lba)
 	case block < 0:
 	case block == 0:
@@ -238,6 +299,8 @@ func (m *meta) sector(b []byte, lba int64) {
 		m.fid(b, block)
 	case lba < l.isoStart+2*tables:
 		m.pathTable(b, lba-l.isoStart, tables)
+	case l.joliet != nil && lba >= l.joliet.start && lba < l.dataStart:
+		m.jolietSector(b, lba)
 	case lba < l.dataStart:
 		m.isoDirectory(b, lba)
 	case lba >= l.dataEnd && lba < l.dataEnd+vdsSectors:

@@ -78,6 +78,7 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	f.StringVar(&a.cert, "tls-cert", "", "certificate to show the controller (PEM)")
 	f.StringVar(&a.key, "tls-key", "", "its key (PEM)")
 	root.AddCommand(
+		a.iso(),
 		a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait(), a.compare(),
 		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.version(), exitCodesTopic(),
 	)
