@@ -91,8 +91,7 @@ func (s *Size) Add(files []File) {
 	s.some = true
 	s.Catalogue += int64(len(s.buf))
 	for i := range files {
-		s.buf = appendSum(s.buf[:0], &files[i], files[i].DiscPath())
-		s.Sums += int64(len(s.buf))
+		s.addSum(&files[i])
 	}
 }
 
@@ -100,8 +99,19 @@ func (s *Size) Add(files []File) {
 func (s *Size) AddName(f *File) {
 	s.buf = appendName(s.buf[:0], "/"+DataDir+"/"+f.Path)
 	s.Catalogue += int64(len(", ") + len(s.buf))
-	s.buf = appendSum(s.buf[:0], f, f.DiscPath())
-	s.Sums += int64(len(s.buf))
+	s.addSum(f)
+}
+
+// addSum counts a file's line in SHA256SUMS.
+func (s *Size) addSum(f *File) {
+	switch {
+	case f.Parts > 0:
+	case strings.ContainsAny(f.Path, escaped):
+		s.buf = appendSum(s.buf[:0], f, f.DiscPath())
+		s.Sums += int64(len(s.buf))
+	default:
+		s.Sums += int64(2*len(f.Content.Hash) + len("  ") + len(DataDir) + len("/") + len(f.Path) + len("\n"))
+	}
 }
 
 func appendContent(b []byte, files []File, first bool) []byte {
@@ -168,10 +178,13 @@ func appendManifestSum(b []byte, a *Archive) []byte {
 	return appendSumLine(b, a.RootHash, ManifestPath(a.ID))
 }
 
+// escaped is what a name in SHA256SUMS can't hold as it is.
+const escaped = "\\\n\r"
+
 // appendSumLine appends a line of SHA256SUMS. Names with a backslash or line end are escaped behind a leading backslash (GNU
 // coreutils manual, "cksum output modes").
 func appendSumLine(b []byte, h archive.Hash, path string) []byte {
-	if strings.ContainsAny(path, "\\\n\r") {
+	if strings.ContainsAny(path, escaped) {
 		b = append(b, '\\')
 		path = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(path)
 	}
