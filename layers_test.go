@@ -25,6 +25,9 @@ var mayImport = map[string][]string{
 	"archive/image/udf":     {"archive", "archive/image/extent"},
 	"archive/image/iso9660": {"archive", "archive/image/extent"},
 	"archive/pack":          {"archive", "archive/catalogue", "archive/image"},
+	"archive/project": {
+		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
+	},
 
 	// The machine.
 	"robot":                 {},

@@ -235,7 +235,6 @@ func (p *parser) entries() error {
 		return fmt.Errorf("its root %.100q is no absolute path", p.c.Root)
 	}
 	p.c.Root = root
-	named := map[string]bool{}
 	p.c.Entries = make([]Entry, 0, len(p.files))
 	for _, f := range p.files {
 		for _, name := range f.names {
@@ -244,10 +243,6 @@ func (p *parser) entries() error {
 			if !ok || rest == "." || archive.ValidPath(rest) != nil {
 				return fmt.Errorf("name %.200q is no path below %q", name, root)
 			}
-			if named[rest] {
-				return fmt.Errorf("name %.200q stands for two contents", name)
-			}
-			named[rest] = true
 			f.entry.Names = append(f.entry.Names, rest)
 		}
 		p.c.Entries = append(p.c.Entries, f.entry)

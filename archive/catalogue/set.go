@@ -50,7 +50,9 @@ type SetDisc struct {
 	Label   string    `json:"label,omitempty"`
 	SetID   string    `json:"set_id,omitempty"`
 	Set     int64     `json:"set_disc_num,omitempty"` // number in the set of SetID, where sets were merged
-	Sectors int64     `json:"sectors,omitempty"`      // of its image
+	Of      int64     `json:"num_discs,omitempty"`    // discs of the set when it was planned
+	Medium  string    `json:"medium,omitempty"`
+	Sectors int64     `json:"sectors,omitempty"` // of its image
 	Created time.Time `json:"created,omitzero"`
 	State   DiscState `json:"state,omitempty"`
 	// Plan is the GUID of the catalogue that the image holds, and Archives are those that it has manifests of.
@@ -201,7 +203,7 @@ func (c *Catalogue) appendEntry(b []byte, e *Entry, first bool) []byte {
 const RunSize = 100
 
 // DiscSize is more than one disc takes in a catalogue that is written for its set, besides its archives, in bytes.
-const DiscSize = 400
+const DiscSize = 600
 
 // Size returns how many bytes Write writes.
 func (c *Catalogue) Size() (int64, error) {

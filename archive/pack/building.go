@@ -43,15 +43,6 @@ func (b *building) sectors() int64 {
 	return b.estimate.Sectors(b.own + archive.Sectors(b.names) + archive.Sectors(list) + archive.Sectors(b.lists.Sums+b.longer))
 }
 
-func (b *building) directory(a *Archive) string {
-	for i := range b.image.Disc.Archives {
-		if b.image.Disc.Archives[i].ID == a.ID {
-			return b.image.Disc.Archives[i].Directory
-		}
-	}
-	return ""
-}
-
 // fresh says that the image holds nothing but a's manifest.
 func (b *building) fresh(a *Archive) bool {
 	return len(b.files) == 0 && len(b.image.Disc.Archives) == 1 && b.image.Disc.Archives[0].ID == a.ID
