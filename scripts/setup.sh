@@ -12,6 +12,7 @@ command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/
 need cc gcc
 need 7z p7zip-full
 need xorriso xorriso
+need cdrskin cdrskin
 need isoinfo genisoimage
 need udfinfo udftools
 need udfdump udfclient
