@@ -13,6 +13,7 @@ need cc gcc
 need 7z p7zip-full
 need xorriso xorriso
 need cdrskin cdrskin
+need python3 python3
 need isoinfo genisoimage
 need udfinfo udftools
 need udfdump udfclient

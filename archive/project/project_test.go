@@ -25,12 +25,11 @@ const small = 4096 // sectors of the discs in tests: 8 MiB
 func fill(t testing.TB, seed uint64) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
-	rng := rand.New(rand.NewPCG(seed, 1))
+	chacha := rand.NewChaCha8([32]byte{byte(seed)})
+	rng := rand.New(chacha)
 	write := func(name string, size int) {
 		b := make([]byte, size)
-		for i := range b {
-			b[i] = byte(rng.Uint32())
-		}
+		chacha.Read(b)
 		p := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, b, 0o640), os.Chtimes(p, time.Unix(1e9, 5), time.Unix(int64(rng.Uint32()), 123456789))); err != nil {
 			t.Fatal(err)
@@ -427,5 +426,26 @@ func TestCapacity(t *testing.T) {
 		if got, err := Capacity(size); got != want || (err != nil) != (want == 0) {
 			t.Errorf("%q: %d sectors, %v", size, got, err)
 		}
+	}
+}
+
+// TestSpecifiedReader: the program in docs/disc-format.md reads what we write.
+func TestSpecifiedReader(t *testing.T) {
+	page, err := os.ReadFile("../../docs/disc-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(page), "```python\n")
+	program, _, found := strings.Cut(program, "```")
+	if !found {
+		t.Fatal("docs/disc-format.md has no program")
+	}
+	source := fill(t, 6)
+	p := begin(t, source)
+	plan(t, p)
+	for n, f := range create(t, p, p.Numbers(catalogue.Planned)...) {
+		dir := filepath.Join(t.TempDir(), fmt.Sprint(n))
+		judge(t, "", "python3", "-c", program, f, dir)
+		judge(t, dir, "sha256sum", "--quiet", "-c", "SHA256SUMS")
 	}
 }
