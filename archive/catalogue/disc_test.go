@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/odarchive/odarchive/archive"
 )
 
 func disc() Disc {
@@ -143,6 +147,36 @@ func FuzzMappings(f *testing.F) {
 		}
 		if again, err := ReadMappings(bytes.NewReader(b)); err != nil || !reflect.DeepEqual(again, all) {
 			t.Errorf("read %q, then %q, %v", all, again, err)
+		}
+	})
+}
+
+// TestSizeCounts: sizes are counted as lists are written, whatever files are called and whenever they changed.
+func TestSizeCounts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := disc()
+		var list, sums bytes.Buffer
+		w, size := NewWriter(&d, &list, &sums), NewSize(&d)
+		for range rapid.IntRange(0, 5).Draw(t, "contents") {
+			first := File{
+				Content: archive.Content{Size: rapid.Int64Min(0).Draw(t, "size")},
+				ModTime: time.Unix(rapid.Int64Range(-1e11, 1e12).Draw(t, "seconds"), rapid.SampledFrom([]int64{0, 1, 500_000_000, 123_456_000}).Draw(t, "nanoseconds")),
+			}
+			if rapid.Bool().Draw(t, "split") {
+				first.Offset, first.Length, first.Part, first.Parts = 5, first.Content.Size, 1, 12
+			}
+			files := make([]File, rapid.IntRange(1, 3).Draw(t, "names"))
+			for i := range files {
+				files[i] = first
+				files[i].Path = rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]{1,20}`), rapid.Just("\xff\\\n")).Draw(t, "path")
+			}
+			if err := w.Write(files); err != nil {
+				t.Fatal(err)
+			}
+			size.Add(files)
+		}
+		if err := w.Close(); err != nil || size.Catalogue != int64(list.Len()) || size.Sums != int64(sums.Len()) {
+			t.Fatalf("counted %d and %d bytes, written %d and %d, %v", size.Catalogue, size.Sums, list.Len(), sums.Len(), err)
 		}
 	})
 }

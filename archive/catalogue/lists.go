@@ -87,9 +87,8 @@ func (s *Size) AddArchive(a *Archive) { s.Sums += int64(len(appendManifestSum(ni
 
 // Add counts a content with all its names, as Writer.Write writes it.
 func (s *Size) Add(files []File) {
-	s.buf = appendContent(s.buf[:0], files, !s.some)
+	s.Catalogue += s.contentSize(files)
 	s.some = true
-	s.Catalogue += int64(len(s.buf))
 	for i := range files {
 		s.addSum(&files[i])
 	}
@@ -97,9 +96,42 @@ func (s *Size) Add(files []File) {
 
 // AddName counts one more name of a content that has been added.
 func (s *Size) AddName(f *File) {
-	s.buf = appendName(s.buf[:0], "/"+DataDir+"/"+f.Path)
-	s.Catalogue += int64(len(", ") + len(s.buf))
+	s.Catalogue += int64(len(", ") + s.nameSize(f))
 	s.addSum(f)
+}
+
+// contentSize is the length of what appendContent appends, mostly without making it: a planner asks for millions.
+func (s *Size) contentSize(files []File) int64 {
+	f := &files[0]
+	if year := f.ModTime.Year(); f.Parts > 0 || year < 1 || year > 9998 {
+		s.buf = appendContent(s.buf[:0], files, !s.some)
+		return int64(len(s.buf))
+	}
+	n := len("\n\"") + len(sha256Label) + 2*len(f.Content.Hash) + len(`": {"filenames": {`) + (len(files)-1)*len(", ")
+	if s.some {
+		n += len(",")
+	}
+	for i := range files {
+		n += s.nameSize(&files[i])
+	}
+	n += len(`}, "size": `) + len(strconv.AppendInt(s.buf[:0], f.Content.Size, 10)) + len(`, "mtime": "2006-01-02T15:04:05Z"}`)
+	if nano := f.ModTime.Nanosecond(); nano > 0 {
+		for n += len(".000000000"); nano%10 == 0; nano /= 10 {
+			n--
+		}
+	}
+	return int64(n)
+}
+
+// nameSize is the length of what appendName appends for a file.
+func (s *Size) nameSize(f *File) int {
+	for i := range len(f.Path) {
+		if c := f.Path[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
+			s.buf = appendName(s.buf[:0], "/"+DataDir+"/"+f.Path)
+			return len(s.buf)
+		}
+	}
+	return len(`"/`) + len(DataDir) + len(`/`) + len(f.Path) + len(`": null`)
 }
 
 // addSum counts a file's line in SHA256SUMS.
