@@ -60,6 +60,26 @@ func TestSetComesBack(t *testing.T) {
 	}
 }
 
+// TestGolden: a catalogue of version 3 is for ever what it was.
+func TestGolden(t *testing.T) {
+	const name = "testdata/catalogue-3.json"
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(name, write(t, set()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(write(t, set()), old) {
+		t.Errorf("%s is written in another way", name)
+	}
+	if got, err := Read(bytes.NewReader(old)); err != nil || !reflect.DeepEqual(got, set()) {
+		t.Errorf("%s: %+v, %v", name, got, err)
+	}
+}
+
 // TestBounds: what a planner reserves for discs and runs is more than they take.
 func TestBounds(t *testing.T) {
 	c := set()
