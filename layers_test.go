@@ -25,6 +25,9 @@ var mayImport = map[string][]string{
 	"archive/image/udf":     {"archive", "archive/image/extent"},
 	"archive/image/iso9660": {"archive", "archive/image/extent"},
 	"archive/pack":          {"archive", "archive/catalogue", "archive/image"},
+	"archive/project": {
+		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
+	},
 
 	// The machine.
 	"robot":                 {},
@@ -60,7 +63,9 @@ var mayImport = map[string][]string{
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
-	"internal/cli":    {"archive", "archive/image", "archive/tree", "internal/client", "proto/odarchivev1"},
+	"internal/cli": {
+		"archive", "archive/catalogue", "archive/image", "archive/project", "archive/tree", "internal/client", "proto/odarchivev1",
+	},
 
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},

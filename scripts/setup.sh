@@ -12,6 +12,8 @@ command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/
 need cc gcc
 need 7z p7zip-full
 need xorriso xorriso
+need cdrskin cdrskin
+need python3 python3
 need isoinfo genisoimage
 need udfinfo udftools
 need udfdump udfclient

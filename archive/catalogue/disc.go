@@ -24,21 +24,29 @@ const (
 
 // Disc describes a disc and the image on it.
 type Disc struct {
-	ImageID   string // UUID: the disc's identity
-	Label     string // volume identifier: at most 15 characters of A-Z, 0-9 and '_'
-	Number    int64  // of the image, in the order in which they were planned
+	ImageID string // UUID: the disc's identity
+	Label   string // volume identifier: at most 15 characters of A-Z, 0-9 and '_'
+	Number  int64  // of the image, in the order in which they were planned; in a disc set made without a library, from 0
+	// Discs is how many discs the set had when it was planned; 0 where that is not known: a vault grows.
+	Discs     int64
+	SetID     string // UUID of the disc set; empty when there is none
+	JobID     string // UUID of the job that it was made for; empty when not known
+	GUID      string // UUID that changes whenever the description of the disc is saved anew
 	Vault     string
-	LibraryID string // UUID
+	LibraryID string // UUID; empty for a disc that was made without a library
 	Library   string
 	Medium    string
 	Created   time.Time
 	Archives  []Archive // in ascending order of Directory
+	// CatalogueSize is the size in bytes of the catalogue of a whole disc set, which then stands on the disc instead of one of
+	// the disc's own files; 0 for that.
+	CatalogueSize int64
 }
 
-// NewDisc describes a disc without archives. Its label follows from its number.
+// NewDisc describes a disc of a vault without archives. Its label follows from its number.
 func NewDisc(imageID string, number int64, vault, libraryID, library, medium string, created time.Time) Disc {
 	return Disc{
-		ImageID: imageID, Label: fmt.Sprintf("OD_%06d", number), Number: number, Vault: vault, LibraryID: libraryID, Library: library,
+		ImageID: imageID, Label: fmt.Sprintf("OD_%06d", number), Number: number, GUID: imageID, Vault: vault, LibraryID: libraryID, Library: library,
 		Medium: medium, Created: created.UTC(),
 	}
 }
@@ -47,7 +55,7 @@ func NewDisc(imageID string, number int64, vault, libraryID, library, medium str
 type Archive struct {
 	ID           string // UUID
 	Name         string
-	Directory    string // below Data: where this archive's files are on this disc
+	Directory    string // below Data: where this archive's files are on this disc; "." for Data itself
 	RootHash     archive.Hash
 	ManifestSize int64 // bytes
 	Sealed       time.Time

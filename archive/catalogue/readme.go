@@ -9,20 +9,34 @@ import (
 // Readme returns README.txt: plain words for whoever finds the disc.
 func Readme(d *Disc) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `THIS DISC IS PART OF AN ARCHIVE
-
-Disc %s, number %d of vault "%s", made %s.
-Its identity is %s.
-
+	b.WriteString("THIS DISC IS PART OF AN ARCHIVE\n\n")
+	switch {
+	case d.Discs > 1:
+		fmt.Fprintf(&b, "Disc number %d of a set of %d discs, which are counted from 0 to %d.\nMade %s.\n", d.Number, d.Discs, d.Discs-1, d.Created.UTC().Format(time.DateOnly))
+	case d.Discs == 1:
+		fmt.Fprintf(&b, "It is the only disc of its set, made %s.\n", d.Created.UTC().Format(time.DateOnly))
+	default:
+		fmt.Fprintf(&b, "Disc %s, number %d of vault \"%s\", made %s.\n", d.Label, d.Number, d.Vault, d.Created.UTC().Format(time.DateOnly))
+	}
+	fmt.Fprintf(&b, "Its identity is %s.\n", d.ImageID)
+	if d.SetID != "" {
+		fmt.Fprintf(&b, "The identity of the set is %s.\n", d.SetID)
+	}
+	catalogue, missing := "the files on this disc by the SHA-256 of their contents", "on this disc or on another one of this vault"
+	if d.CatalogueSize > 0 {
+		catalogue = "all files of the set by the SHA-256 of their contents, and\n                        which disc each is on (\"disc_num\")"
+		missing = "and catalogue.json says\n  on which disc"
+	}
+	fmt.Fprintf(&b, `
 You need no special software: the files are below the folder Data, as they were,
 and any computer that reads UDF or ISO 9660 discs can copy them.
 
 WHAT IS WHERE
-  Data/<archive>/...    the files, one folder for each archive
+  Data/...              the files
   archives/*.jsonl      the whole list of each archive's files, also of those on
                         other discs: one line of JSON text each, with owner,
                         permissions, times and the SHA-256 of the contents
-  catalogue.json        the files on this disc by the SHA-256 of their contents
+  catalogue.json        %s
   disc_info.json        which disc this is, and where the archives are
   SHA256SUMS            to check the files (below)
   NAMES.TSV             names that a disc can't hold, and what stands for them
@@ -36,16 +50,16 @@ A FILE THAT IS SPLIT OVER SEVERAL DISCS
   Its SHA-256 is in the list in archives/.
 
 A FILE THAT SEEMS TO BE MISSING
-  A content is stored once, however many names it has. Look its SHA-256 up in
-  the list in archives/: a file with the same SHA-256 has the same content, on
-  this disc or on another one of this vault. Empty files, symbolic links, owners
-  and exact times are only in that list.
+  A content is stored once, however many discs and archives want it. Look its
+  SHA-256 up in the list in archives/: a file with the same SHA-256 has the same
+  content, %s. Symbolic links,
+  owners and exact times are only in that list.
 
 ARCHIVES ON THIS DISC
-`, d.Label, d.Number, d.Vault, d.Created.UTC().Format(time.DateOnly), d.ImageID)
+`, catalogue, missing)
 	for _, a := range d.Archives {
-		fmt.Fprintf(&b, "  %s  Data/%s\n    sealed %s, list archives/%s%s\n    SHA-256 of that list: %s\n",
-			a.Name, a.Directory, a.Sealed.UTC().Format(time.DateTime), a.ID, manifestType, a.RootHash)
+		fmt.Fprintf(&b, "  %s  %s\n    sealed %s, list\n    archives/%s%s\n    SHA-256 of that list:\n    %s\n",
+			a.Name, below(a.Directory), a.Sealed.UTC().Format(time.DateTime), a.ID, manifestType, a.RootHash)
 	}
 	fmt.Fprintf(&b, "\nThe format is odarchive's, version %d. It is open: docs/disc-format.md of the\nprogram describes it.\n", infoVersion)
 	return b.Bytes()

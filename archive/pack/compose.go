@@ -30,6 +30,7 @@ type Composition struct {
 	runs   []Run    // archived contents, in the order of sectors
 	first  int      // index of the first of runs among the layout's contents
 	groups [][]catalogue.File
+	onDisc func(path string) string // the name on the UDF side; nil where all names are those of the archive
 }
 
 // What the disc says about itself comes first on it, in this order; then the manifests, then what is archived.
@@ -59,7 +60,9 @@ func Compose(disc *catalogue.Disc, files []catalogue.File) (*Composition, error)
 	}
 	if slices.ContainsFunc(files, func(f catalogue.File) bool { return !image.Holds(f.DiscPath()) }) {
 		// Which names are mapped does not depend on how long the list of them is.
-		for _, m := range c.Layout.Mapped() {
+		mapped := c.Layout.Mapped()
+		c.onDisc = udfPath(mapped)
+		for _, m := range mapped {
 			c.own[names] = catalogue.AppendMapping(c.own[names], m.Path, m.UDF, m.Rock)
 		}
 		if err := c.layout(files); err != nil {
@@ -89,10 +92,38 @@ func (c *Composition) group(files []catalogue.File) {
 	}
 }
 
+// udfPath returns what finds a path on the UDF side, where every mapped element has another name.
+func udfPath(mapped []image.Mapping) func(string) string {
+	last := make(map[string]string, len(mapped))
+	for _, m := range mapped {
+		if m.UDF != m.Path {
+			last[m.Path] = m.UDF[strings.LastIndexByte(m.UDF, '/')+1:]
+		}
+	}
+	return func(p string) string {
+		var b strings.Builder
+		for start, i := 0, 0; i <= len(p); i++ {
+			if i < len(p) && p[i] != '/' {
+				continue
+			}
+			if start > 0 {
+				b.WriteByte('/')
+			}
+			if name, ok := last[p[:i]]; ok {
+				b.WriteString(name)
+			} else {
+				b.WriteString(p[start:i])
+			}
+			start = i + 1
+		}
+		return b.String()
+	}
+}
+
 func (c *Composition) layout(files []catalogue.File) error {
-	size := catalogue.NewSize(c.disc)
-	for _, g := range c.groups {
-		size.Add(g)
+	size, err := c.listSizes()
+	if err != nil {
+		return err
 	}
 	contents := make([]image.Content, 0, c.first+len(c.runs))
 	named := make([]image.File, 0, c.first+len(files))
@@ -126,6 +157,31 @@ func (c *Composition) layout(files []catalogue.File) error {
 	return nil
 }
 
+// listSizes returns the sizes of catalogue.json and SHA256SUMS.
+func (c *Composition) listSizes() (size catalogue.Size, err error) {
+	if c.onDisc != nil { // rare, and a name's length may change
+		var list, sums counter
+		err = c.lists(&list, &sums)
+		size.Catalogue, size.Sums = int64(list), int64(sums)
+	} else {
+		size = catalogue.NewSize(c.disc)
+		for _, g := range c.groups {
+			size.Add(g)
+		}
+	}
+	if c.disc.CatalogueSize > 0 {
+		size.Catalogue = c.disc.CatalogueSize
+	}
+	return size, err
+}
+
+type counter int64
+
+func (n *counter) Write(p []byte) (int, error) {
+	*n += counter(len(p))
+	return len(p), nil
+}
+
 func parseUUID(s string) (id [16]byte, err error) {
 	digits := strings.ReplaceAll(s, "-", "")
 	if n, err := hex.Decode(id[:], []byte(digits)); err != nil || n != len(id) || len(digits) != 32 {
@@ -149,6 +205,8 @@ type Sources struct {
 	Manifest func(archiveID string) (io.ReadCloser, error)
 	// Run opens a run of a content; it is called for each that is not empty, in the order of sectors.
 	Run func(Run) (io.ReadCloser, error)
+	// Catalogue opens the catalogue of the disc set. It is only called for a disc with a CatalogueSize.
+	Catalogue func() (io.ReadCloser, error)
 }
 
 // Write writes the image.
@@ -157,6 +215,8 @@ func (c *Composition) Write(w io.Writer, s Sources) error {
 		switch {
 		case i < len(c.own):
 			return io.NopCloser(bytes.NewReader(c.own[i])), nil
+		case i == catalogueFile && c.disc.CatalogueSize > 0:
+			return s.Catalogue()
 		case i == catalogueFile:
 			return c.stream(func(w io.Writer) error { return c.lists(w, io.Discard) }), nil
 		case i == sums:
@@ -170,6 +230,7 @@ func (c *Composition) Write(w io.Writer, s Sources) error {
 
 func (c *Composition) lists(list, sums io.Writer) error {
 	w := catalogue.NewWriter(c.disc, list, sums)
+	w.OnDisc = c.onDisc
 	for _, g := range c.groups {
 		if err := w.Write(g); err != nil {
 			return err

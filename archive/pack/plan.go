@@ -41,10 +41,12 @@ type Image struct {
 // Compose composes the image.
 func (i *Image) Compose() (*Composition, error) { return Compose(&i.Disc, i.Files) }
 
-// Plan puts the files of archives, in their order and that of paths, onto images of at most capacity sectors each. Neighbours stay
-// together; a file that is larger than a two-hundredth of a disc is split where a disc ends, any other goes to the next one. Begin
-// is asked for each image's disc, without archives.
+// Plan puts the files of archives, in their order and that of paths, onto images of at most capacity sectors each. A folder of less
+// than a gigabyte stays on one disc; what room it leaves is given to the largest of what follows that fits. Where that leaves more than
+// a four-hundredth of a disc, a file that is larger than a two-hundredth of a disc is split so that the disc is full to its last
+// sector, or a folder is divided. Begin is asked for each image's disc, without archives.
 func Plan(capacity int64, archives []Archive, begin func() (catalogue.Disc, error)) ([]*Image, error) {
+	capacity -= capacity % cluster // images have whole clusters
 	p := &planner{capacity: capacity, begin: begin, placed: map[archive.Hash]bool{}}
 	for i := range archives {
 		if err := p.archive(&archives[i]); err != nil {
@@ -54,105 +56,15 @@ func Plan(capacity int64, archives []Archive, begin func() (catalogue.Disc, erro
 	return p.finish(), nil
 }
 
+// cluster is what images have a multiple of, in sectors.
+const cluster = 32
+
 type planner struct {
 	capacity int64
 	begin    func() (catalogue.Disc, error)
 	images   []*building
 	now      *building // nil before the first
 	placed   map[archive.Hash]bool
-}
-
-// building is an image that is being filled.
-type building struct {
-	image    Image
-	estimate *image.Estimate
-	lists    catalogue.Size
-	names    int64 // bytes of NAMES.TSV at most
-	taken    map[string]bool
-	own      int64                            // sectors of README.txt and disc_info.json
-	contents map[archive.Hash]*catalogue.File // a name of each
-	files    []*catalogue.File
-}
-
-// group is a content with all its names in one archive.
-type group struct {
-	files []File
-}
-
-func groups(files []File) []group {
-	index := make(map[archive.Hash]int, len(files))
-	var all []group
-	for _, f := range files {
-		i, ok := index[f.Content.Hash]
-		if !ok {
-			i = len(all)
-			index[f.Content.Hash] = i
-			all = append(all, group{})
-		}
-		all[i].files = append(all[i].files, f)
-	}
-	return all
-}
-
-func (p *planner) archive(a *Archive) error {
-	all := groups(a.Files)
-	var on *building // the image to which the archive was added last
-	join := func() (err error) {
-		if on != nil && on == p.now {
-			return nil
-		}
-		fits := false
-		if p.now != nil {
-			if fits, err = p.now.addArchive(a, all, p.capacity); err != nil {
-				return err
-			}
-		}
-		if !fits {
-			if err := p.next(); err != nil {
-				return err
-			}
-			if fits, err = p.now.addArchive(a, all, p.capacity); err != nil {
-				return err
-			}
-			if !fits {
-				return fmt.Errorf("its manifest of %d bytes and what a disc says about itself take more than %d sectors: %w", a.ManifestSize, p.capacity, ErrTooSmall)
-			}
-		}
-		on = p.now
-		return nil
-	}
-	if err := join(); err != nil {
-		return err
-	}
-	for _, g := range all {
-		c := g.files[0].Content
-		if p.placed[c.Hash] {
-			continue
-		}
-		p.placed[c.Hash] = true
-		for offset := int64(0); ; {
-			if err := join(); err != nil {
-				return err
-			}
-			n := p.now.take(p.capacity, on.directory(a), g, offset)
-			if n < 0 {
-				if on.fresh(a) {
-					return fmt.Errorf("%q does not fit onto an empty disc of %d sectors: %w", g.files[0].Path, p.capacity, ErrTooSmall)
-				}
-				if err := p.next(); err != nil {
-					return err
-				}
-				continue
-			}
-			if offset += n; offset == c.Size {
-				break
-			}
-			if err := p.next(); err != nil { // the disc is full: it ends where the content is split
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func (p *planner) next() error {
@@ -163,7 +75,7 @@ func (p *planner) next() error {
 	disc.Archives = nil
 	p.now = &building{
 		image: Image{Disc: disc}, estimate: image.NewEstimate(), lists: catalogue.NewSize(&disc), names: int64(len(catalogue.NamesHead)),
-		taken: map[string]bool{}, contents: map[archive.Hash]*catalogue.File{},
+		taken: map[string]bool{}, contents: map[archive.Hash]*catalogue.File{}, on: map[string]string{},
 	}
 	for _, name := range ownNames {
 		p.now.estimate.AddFile(name, 0)
@@ -204,140 +116,21 @@ func (p *planner) finish() []*Image {
 	p.number()
 	images := make([]*Image, len(p.images))
 	for i, b := range p.images {
-		img := &b.image
-		for _, f := range b.files {
-			img.Files = append(img.Files, *f)
-		}
-		slices.SortFunc(img.Files, func(a, b catalogue.File) int { return strings.Compare(a.DiscPath(), b.DiscPath()) })
-		slices.SortFunc(img.Disc.Archives, func(a, b catalogue.Archive) int { return strings.Compare(a.Directory, b.Directory) })
-		img.Open = i == len(p.images)-1
-		images[i] = img
+		images[i] = b.finished()
+		images[i].Open = i == len(p.images)-1
 	}
 	return images
 }
 
-// describe counts what depends on the disc and its archives alone.
-func (b *building) describe() error {
-	info, err := catalogue.Info(&b.image.Disc)
-	if err != nil {
-		return err
+// finished returns the image with its files in order.
+func (b *building) finished() *Image {
+	img := b.image
+	img.Files = make([]catalogue.File, len(b.files))
+	for i, f := range b.files {
+		img.Files[i] = *f
 	}
-	b.own = archive.Sectors(int64(len(catalogue.Readme(&b.image.Disc)))) + archive.Sectors(int64(len(info)))
-	return nil
-}
-
-// sectors returns how many sectors the image takes at most.
-func (b *building) sectors() int64 {
-	return b.estimate.Sectors(b.own + archive.Sectors(b.names) + archive.Sectors(b.lists.Catalogue) + archive.Sectors(b.lists.Sums))
-}
-
-func (b *building) directory(a *Archive) string {
-	for i := range b.image.Disc.Archives {
-		if b.image.Disc.Archives[i].ID == a.ID {
-			return b.image.Disc.Archives[i].Directory
-		}
-	}
-	return ""
-}
-
-// fresh says that the image holds nothing but a's manifest.
-func (b *building) fresh(a *Archive) bool {
-	return len(b.files) == 0 && len(b.image.Disc.Archives) == 1 && b.image.Disc.Archives[0].ID == a.ID
-}
-
-// addArchive adds an archive's manifest, and its names of contents that are on the image already. It says whether that fits.
-func (b *building) addArchive(a *Archive, all []group, capacity int64) (bool, error) {
-	names := int64(0)
-	for _, g := range all {
-		if b.contents[g.files[0].Content.Hash] != nil {
-			for _, f := range g.files {
-				names += nameCost(f.Path)
-			}
-		}
-	}
-	if b.sectors()+archive.Sectors(a.ManifestSize)+overhead+names > capacity {
-		return false, nil
-	}
-	entry := a.Archive
-	entry.Directory = catalogue.DirectoryName(a.Name, b.taken)
-	b.image.Disc.Archives = append(b.image.Disc.Archives, entry)
-	b.estimate.AddContent(a.ManifestSize)
-	b.estimate.AddFile(catalogue.ManifestPath(a.ID), a.ManifestSize)
-	for _, g := range all {
-		if b.contents[g.files[0].Content.Hash] != nil {
-			for i := range g.files {
-				b.addName(entry.Directory, &g.files[i])
-			}
-		}
-	}
-	return true, b.describe()
-}
-
-// addName adds one more name of a content that is on the image, whole or in part.
-func (b *building) addName(directory string, f *File) {
-	like := b.contents[f.Content.Hash]
-	named := catalogue.File{
-		Path: directory + "/" + f.Path, Content: f.Content, Offset: like.Offset, Length: like.Length, Part: like.Part, Parts: like.Parts, Mode: f.Mode, ModTime: f.ModTime,
-	}
-	b.files = append(b.files, &named)
-	b.estimate.AddFile(named.DiscPath(), named.Length)
-	b.count(&named)
-	b.lists.AddName(&named)
-}
-
-// count counts a name's line in NAMES.TSV.
-func (b *building) count(f *catalogue.File) {
-	if p := f.DiscPath(); !image.Holds(p) {
-		b.names += int64(len(catalogue.AppendMapping(nil, p, p, p))) + 3*4*9 // each side's name is no longer, but for a piece of hash
-	}
-}
-
-// overhead is more than a file or an archive adds to an image besides its data and its names, in sectors.
-const overhead = 16
-
-// nameCost is more than a name adds to an image, in sectors: its lines in the lists, its records and those of new directories.
-func nameCost(path string) int64 {
-	return archive.Sectors(int64(14*len(path))+1000) + 5*int64(strings.Count(path, "/")+1)
-}
-
-// take puts as much of a content, from offset on, onto the image as goes there by the rules, with all its names, and returns how
-// many bytes that were; -1 when it belongs onto the next image.
-func (b *building) take(capacity int64, directory string, g group, offset int64) int64 {
-	c := g.files[0].Content
-	cost := int64(overhead)
-	for _, f := range g.files {
-		cost += nameCost(f.Path)
-	}
-	room := (capacity - b.sectors() - cost) * archive.SectorSize
-	n := c.Size - offset
-	if n > room {
-		if room < 0 {
-			return -1
-		}
-		whole := capacity * archive.SectorSize
-		if n <= whole/200 || room < max(whole/1000, archive.SectorSize) {
-			return -1
-		}
-		n = room
-	}
-	part := 0
-	if offset > 0 || n < c.Size {
-		part = somePart
-	}
-	var files []catalogue.File
-	for _, f := range g.files {
-		named := catalogue.File{
-			Path: directory + "/" + f.Path, Content: c, Offset: offset, Length: n, Part: part, Parts: part, Mode: f.Mode, ModTime: f.ModTime,
-		}
-		files = append(files, named)
-		b.estimate.AddFile(named.DiscPath(), n)
-		b.count(&named)
-	}
-	b.estimate.AddContent(n)
-	b.lists.Add(files)
-	b.contents[c.Hash] = &files[0]
-	for i := range files {
-		b.files = append(b.files, &files[i])
-	}
-	return n
+	slices.SortFunc(img.Files, func(a, b catalogue.File) int { return strings.Compare(a.DiscPath(), b.DiscPath()) })
+	img.Disc.Archives = slices.Clone(img.Disc.Archives)
+	slices.SortFunc(img.Disc.Archives, func(a, b catalogue.Archive) int { return strings.Compare(a.Directory, b.Directory) })
+	return &img
 }

@@ -1,5 +1,5 @@
 // Package cli is the command line of odarchive: what people type and what they see. Everything that it does it asks of
-// internal/client; it knows terminals, words and exit codes.
+// internal/client, or without a controller of archive/project; it knows terminals, words and exit codes.
 package cli
 
 import (
@@ -28,6 +28,7 @@ type app struct {
 	address        string
 	json, quiet    bool
 	ca, cert, key  string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       bool // stderr is one
 	partial        bool // something was left out
@@ -35,11 +36,15 @@ type app struct {
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr, terminal: isTerminal(stderr)}
+	a := &app{stdin: os.Stdin, stdout: stdout, stderr: stderr, terminal: isTerminal(stderr)}
+	return a.run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
@@ -77,6 +82,8 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	f.StringVar(&a.ca, "tls-ca", "", "file of the authority that vouches for the controller (PEM)")
 	f.StringVar(&a.cert, "tls-cert", "", "certificate to show the controller (PEM)")
 	f.StringVar(&a.key, "tls-key", "", "its key (PEM)")
+	root.AddGroup(&cobra.Group{ID: offline, Title: "Without a controller, on this machine alone (the names of odarchive 0.1 work too):"})
+	root.AddCommand(a.ancestors()...)
 	root.AddCommand(
 		a.iso(),
 		a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait(), a.compare(),

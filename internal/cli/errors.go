@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/odarchive/odarchive/archive/project"
 	"github.com/odarchive/odarchive/archive/tree"
 )
 
@@ -84,7 +85,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case status.Code(err) == codes.NotFound:
+	case status.Code(err) == codes.NotFound || errors.Is(err, project.ErrNone) || errors.Is(err, project.ErrNoDisc):
 		return ExitNotFound
 	case status.Code(err) == codes.InvalidArgument:
 		return ExitUsage
@@ -118,6 +119,10 @@ func hint(err error) string {
 	switch {
 	case errors.Is(err, tree.ErrExists):
 		return "choose another folder with --to, or take its place with --overwrite"
+	case errors.Is(err, project.ErrChanged):
+		return "scan the folder again with create_db, then plan_iso: discs that were made stay as they are"
+	case errors.Is(err, project.ErrMissing):
+		return "give the other discs too, or answer when they are asked for (--ask)"
 	case errors.Is(err, tree.ErrChanging):
 		return "stop what writes to it, or archive a snapshot"
 	case status.Code(err) == codes.Unavailable:
