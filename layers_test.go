@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"archive/tree":      {"archive"},
 	"archive/catalogue": {"archive"},
 	"archive/image":     {"archive"},
+	"archive/ecc":       {"archive"},
 	"archive/pack":      {"archive", "archive/catalogue", "archive/image"},
 
 	// The machine.

@@ -16,6 +16,7 @@ need isoinfo genisoimage
 need udfinfo udftools
 need udfdump udfclient
 need bsdtar libarchive-tools
+need dvdisaster dvdisaster
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
