@@ -68,7 +68,7 @@ func writeFile(t *testing.T, b []byte) string {
 	return path
 }
 
-// memory is an image in memory that grows as it is written.
+// ram is an image in memory that grows as it is written.
 type ram struct{ b []byte }
 
 func (r *ram) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(r.b).ReadAt(p, off) }
