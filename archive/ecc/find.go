@@ -19,7 +19,8 @@ func Find(ctx context.Context, source Source, sectors int64) (Header, error) {
 		if found, err := look(ctx); err != nil {
 			return Header{}, fmt.Errorf("find error correction: %w", err)
 		} else if found {
-			return f.header, nil
+			err := f.complete()
+			return f.header, err
 		}
 	}
 	return Header{}, fmt.Errorf("find error correction: %w", ErrNotFound)
@@ -126,6 +127,18 @@ func (f *finder) bySearch(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// complete takes from the header, where it can be read, what CRC blocks don't repeat.
+func (f *finder) complete() error {
+	var b [headerSize]byte
+	if ok, err := f.read(b[:], f.header.Data); !ok {
+		return err
+	}
+	if h, err := parseHeader(b[:]); err == nil && h.Geometry == f.header.Geometry && h.Fingerprint == f.header.Fingerprint {
+		f.header = h
+	}
+	return nil
 }
 
 // mostDoubts is how many CRC blocks of a geometry that doesn't seem to be this image's are looked into.

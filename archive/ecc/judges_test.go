@@ -141,3 +141,58 @@ func TestJudgeSum(t *testing.T) {
 		t.Errorf("dvdisaster doesn't compare the MD5:\n%s", out)
 	}
 }
+
+// TestJudgeRepair has each repair the other's images, as far as they bear it.
+func TestJudgeRepair(t *testing.T) {
+	for _, g := range []Geometry{{Data: 1100, Layer: 5}, {Data: 700, Layer: 5}, {Data: 1228, Layer: 5}} {
+		for name, hurt := range map[string]func(s *specimen){
+			"scattered": func(s *specimen) {
+				for range 20 {
+					s.hurt(s.rng.Int64N(s.Sectors()), harm(1+s.rng.IntN(2)))
+				}
+			},
+			"to the limit": func(s *specimen) {
+				for i := range int64(s.Roots()) * s.Layer {
+					s.hurt(17*s.Layer+i, marked)
+				}
+			},
+		} {
+			t.Run(fmt.Sprint(name, g.Roots()), func(t *testing.T) {
+				s := specimenOf(t, g, 21)
+				hurt(s)
+				path := writeFile(t, s.drive.b)
+				if out, code := dvdisaster(t, "-i", path, "-f"); code != 1 {
+					// It leaves with 1 when it has repaired something.
+					t.Fatalf("dvdisaster -f: exit code %d:\n%s", code, out)
+				}
+				if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, s.whole) {
+					t.Errorf("dvdisaster repairs it to something else (%v)", err)
+				}
+				judgedGood(t, path)
+				s.mustHeal(t)
+			})
+		}
+	}
+}
+
+// TestJudgeBeyond has one row with a sector more than it bears: both repair all others and say that it is lost.
+func TestJudgeBeyond(t *testing.T) {
+	s := specimenOf(t, Geometry{Data: 1100, Layer: 5}, 22)
+	for i := range int64(s.Roots())*s.Layer + 1 {
+		s.hurt(17*s.Layer+i, marked)
+	}
+	path := writeFile(t, s.drive.b)
+	if out, code := dvdisaster(t, "-i", path, "-f"); code != 2 {
+		t.Fatalf("dvdisaster -f: exit code %d:\n%s", code, out)
+	}
+	theirs, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.repair(t); r.LostRows != 1 || r.Lost != int64(s.Roots())+1 {
+		t.Errorf("%s", told(r))
+	}
+	if !bytes.Equal(theirs, s.drive.b) {
+		t.Error("what is left of the image is not what dvdisaster leaves")
+	}
+}
