@@ -17,6 +17,7 @@ need udfinfo udftools
 need udfdump udfclient
 need bsdtar libarchive-tools
 need dvdisaster dvdisaster
+need blkid util-linux
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

@@ -28,6 +28,8 @@ type Options struct {
 	ID [16]byte
 	// Time is when the image was made: the only time in it besides those of files. Whole seconds, UTC.
 	Time time.Time
+	// Protected makes an image whose end is left to in-disc error correction: see Tail.
+	Protected bool
 }
 
 // Content is a run of bytes that one or more files of the image share.
@@ -237,7 +239,8 @@ func renumber(names map[int32]string, number []int) map[int32]string {
 	return out
 }
 
-// Sectors returns how many sectors the image has: a multiple of 32, the cluster of BD-R (64 KiB), so that no burner pads it.
+// Sectors returns how many sectors the image has: a multiple of 32, the cluster of BD-R (64 KiB), so that no burner pads it. A
+// protected image has as many as it needs, which ISO 9660's volume space says too: what protects it begins at that sector.
 func (l *Layout) Sectors() int64 { return l.sectors }
 
 // Sector returns the first sector of a content; 0 for an empty one.

@@ -31,9 +31,14 @@ func (c *corpus) add(path string, size int64) {
 
 func (c *corpus) layout(t testing.TB) *Layout {
 	t.Helper()
+	return c.layoutWith(t, options)
+}
+
+func (c *corpus) layoutWith(t testing.TB, o Options) *Layout {
+	t.Helper()
 	files := slices.Clone(c.files)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	l, err := New(options, c.contents, files)
+	l, err := New(o, c.contents, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +217,10 @@ func TestRefuses(t *testing.T) {
 // TestEstimate: it is never below the layout, and above it by less than a hundredth and a few sectors.
 func TestEstimate(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
+		o := options
+		o.Protected = rapid.Bool().Draw(rt, "protected")
 		e := NewEstimate()
+		e.Protected = o.Protected
 		c := &corpus{}
 		seen := map[string]bool{}
 		for range rapid.IntRange(0, 60).Draw(rt, "files") {
@@ -236,7 +244,7 @@ func TestEstimate(t *testing.T) {
 		}
 		files := slices.Clone(c.files)
 		slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-		l, err := New(options, c.contents, files)
+		l, err := New(o, c.contents, files)
 		if err != nil {
 			rt.Fatal(err)
 		}

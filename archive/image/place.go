@@ -50,15 +50,21 @@ func (l *Layout) place() {
 		}
 	}
 	l.dataEnd = lba
-	l.sectors = total(lba)
+	l.sectors = total(lba, l.options.Protected)
 }
 
 // total returns the sectors of an image whose data end at dataEnd: the reserve volume descriptors follow, and the last two
-// anchors lie 256 sectors apart.
-func total(dataEnd int64) int64 {
-	n := dataEnd + vdsSectors + 256 + 1
-	return (n + cluster - 1) / cluster * cluster
+// anchors lie 256 sectors apart; a protected image has one of them.
+func total(dataEnd int64, protected bool) int64 {
+	n := dataEnd + vdsSectors + 1
+	if protected {
+		return n
+	}
+	return clusters(n + 256)
 }
+
+// clusters returns n sectors, rounded up to whole clusters.
+func clusters(n int64) int64 { return (n + cluster - 1) / cluster * cluster }
 
 // dirBlock and feBlock return the block of the File Entry of a directory and of a content, within the partition.
 func (l *Layout) dirBlock(dir int) int64    { return firstFE + int64(dir) }
@@ -67,6 +73,9 @@ func (l *Layout) feBlock(content int) int64 { return firstFE + int64(len(l.dirs)
 // Estimate counts, while files are added, how many sectors their image will have at most. It never falls short of New's and is
 // above it by little: what sorting a directory's records into sectors may waste.
 type Estimate struct {
+	// Protected is that of the image's Options.
+	Protected bool
+
 	dirs     map[string]*dirEstimate
 	contents int64
 	data     int64 // sectors
@@ -151,7 +160,7 @@ func (e *Estimate) AddFile(path string, size int64) {
 // Sectors returns how many sectors the image will have at most, with more sectors of contents that AddContent was told
 // nothing of yet.
 func (e *Estimate) Sectors(more int64) int64 {
-	return total(more + partitionStart + firstFE + int64(len(e.dirs)) + e.contents + e.fids + 2*archive.Sectors(e.table) + e.iso + e.data)
+	return total(more+partitionStart+firstFE+int64(len(e.dirs))+e.contents+e.fids+2*archive.Sectors(e.table)+e.iso+e.data, e.Protected)
 }
 
 // sections returns how many directory records a file of size bytes has on the ISO side.

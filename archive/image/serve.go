@@ -223,7 +223,7 @@ func (m *meta) sector(b []byte, lba int64) {
 		l.integrity(b)
 	case lba == integrity+1:
 		putTag(b, tagTD, lba, whole)
-	case lba == anchor || lba == l.sectors-1 || lba == l.sectors-1-256:
+	case lba == anchor || lba == l.sectors-1 || lba == l.sectors-1-256 && !l.options.Protected:
 		l.anchor(b, lba)
 	case block < 0:
 	case block == 0:
