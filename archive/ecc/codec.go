@@ -12,7 +12,7 @@ const (
 	// lines of the first-level cache, and a third of the speed would be gone: BenchmarkStagger.
 	stagger = 192
 	// mostRows is how many rows a window has at most, and memory how many bytes all windows together.
-	mostRows = 64
+	mostRows = 32
 	memory   = 160 << 20
 )
 

@@ -11,16 +11,30 @@ import (
 const isoPadding = 150
 
 // Find finds the error correction of an image of so many sectors: through its volume descriptor, as dvdisaster does; where that
-// or the header is damaged, by CRC blocks, first where media of the usual sizes have theirs and then anywhere. ErrNotFound
-// means that there is none, or nothing left of it.
+// or the header is damaged, by CRC blocks, first where an image of that size or for a usual medium has them and then anywhere.
+// ErrNotFound means that there is none, or nothing left of it.
 func Find(ctx context.Context, source Source, sectors int64) (Header, error) {
 	f := finder{source: source, sectors: sectors}
-	for _, look := range []func(context.Context) (bool, error){f.byDescriptor, f.byMedium, f.bySearch} {
-		if found, err := look(ctx); err != nil {
+	return f.find(ctx, f.byDescriptor, f.bySize, f.byMedium, f.bySearch)
+}
+
+// FindQuickly is Find without reading the whole image: it finds the error correction of one that is whole.
+func FindQuickly(ctx context.Context, source Source, sectors int64) (Header, error) {
+	f := finder{source: source, sectors: sectors}
+	return f.find(ctx, f.byDescriptor, f.bySize)
+}
+
+func (f *finder) find(ctx context.Context, looks ...func(context.Context) (bool, error)) (Header, error) {
+	for _, look := range looks {
+		found, err := look(ctx)
+		if found {
+			err = f.complete()
+		}
+		if err != nil {
 			return Header{}, fmt.Errorf("find error correction: %w", err)
-		} else if found {
-			err := f.complete()
-			return f.header, err
+		}
+		if found {
+			return f.header, nil
 		}
 	}
 	return Header{}, fmt.Errorf("find error correction: %w", ErrNotFound)
@@ -80,31 +94,37 @@ func (f *finder) byDescriptor(context.Context) (bool, error) {
 	return false, nil
 }
 
-// byMedium looks for CRC blocks where images that fill a medium have them, in a few rows.
+// bySize looks for CRC blocks where an image of just this size has them.
+func (f *finder) bySize(ctx context.Context) (bool, error) { return f.probe(ctx, f.sectors/layers) }
+
+// byMedium looks for CRC blocks where an image has them that was cut off and had filled a medium.
 func (f *finder) byMedium(ctx context.Context) (bool, error) {
-	var b [sectorSize]byte
 	for _, m := range Media {
-		n := m.Capacity / layers
-		if m.Capacity < f.sectors {
-			continue
+		if m.Capacity >= f.sectors {
+			// A larger medium's image would not be so small.
+			return f.probe(ctx, m.Capacity/layers)
 		}
-		for _, r := range []int64{0, n / 3, 2 * n / 3} {
-			for j := int64(minLayers); j <= maxLayers; j++ {
-				if ctx.Err() != nil {
-					return false, context.Cause(ctx)
-				}
-				if ok, err := f.read(b[:], j*n+r); err != nil {
-					return false, err
-				} else if !ok {
-					continue
-				}
-				if found, err := f.block(b[:], j*n+r); found || err != nil {
-					return found, err
-				}
+	}
+	return false, nil
+}
+
+// probe looks into a few rows of layers of n sectors.
+func (f *finder) probe(ctx context.Context, n int64) (bool, error) {
+	var b [sectorSize]byte
+	for _, r := range []int64{0, n / 3, 2 * n / 3} {
+		for j := int64(minLayers); j <= maxLayers; j++ {
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
+			if ok, err := f.read(b[:], j*n+r); err != nil {
+				return false, err
+			} else if !ok {
+				continue
+			}
+			if found, err := f.block(b[:], j*n+r); found || err != nil {
+				return found, err
 			}
 		}
-		// A larger medium's image would not be so small.
-		break
 	}
 	return false, nil
 }

@@ -141,8 +141,8 @@ func (a *app) addECC(ctx context.Context, path string, sum bool, choose func(dat
 	if g.Roots() < roots {
 		return fmt.Errorf("%s leaves room for %d roots only: %w", path, g.Roots(), ecc.ErrNoRoom)
 	}
-	if h, err := ecc.Find(ctx, ecc.Source{ReaderAt: f}, sectors); err == nil {
-		return fmt.Errorf("%s has error correction already: %v", path, h)
+	if h, err := ecc.FindQuickly(ctx, ecc.Source{ReaderAt: f}, sectors); err == nil {
+		return fmt.Errorf("%s has error correction already: %v", path, h.Geometry)
 	} else if !errors.Is(err, ecc.ErrNotFound) {
 		return err
 	}
