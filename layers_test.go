@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"archive/catalogue": {"archive"},
 	"archive/image":     {"archive"},
 	"archive/ecc":       {"archive"},
-	"archive/pack":      {"archive", "archive/catalogue", "archive/image"},
+	"archive/pack":      {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 
 	// The machine.
 	"robot":                 {},
@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
 		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
 	},
 	"internal/odtest": {

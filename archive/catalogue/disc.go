@@ -32,6 +32,8 @@ type Disc struct {
 	Library   string
 	Medium    string
 	Created   time.Time
+	// Protected says that the disc carries error correction of its own (RS03) behind its files.
+	Protected bool
 	Archives  []Archive // in ascending order of Directory
 }
 

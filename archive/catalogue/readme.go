@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+const archivesHead = "ARCHIVES ON THIS DISC\n"
+
+const protectedText = `IF SOME OF THIS DISC CAN'T BE READ
+  It carries error correction (RS03) behind its files. The program dvdisaster
+  copies what can be read and repairs the copy:
+      dvdisaster -i copy.iso -r
+      dvdisaster -i copy.iso -f --truncate
+  So does odarchive:   odarchive ecc repair /dev/sr0 --to copy.iso
+
+`
+
 // Readme returns README.txt: plain words for whoever finds the disc.
 func Readme(d *Disc) []byte {
 	var b bytes.Buffer
@@ -41,8 +52,11 @@ A FILE THAT SEEMS TO BE MISSING
   this disc or on another one of this vault. Empty files, symbolic links, owners
   and exact times are only in that list.
 
-ARCHIVES ON THIS DISC
-`, d.Label, d.Number, d.Vault, d.Created.UTC().Format(time.DateOnly), d.ImageID)
+`+archivesHead, d.Label, d.Number, d.Vault, d.Created.UTC().Format(time.DateOnly), d.ImageID)
+	if d.Protected {
+		b.Truncate(b.Len() - len(archivesHead))
+		b.WriteString(protectedText + archivesHead)
+	}
 	for _, a := range d.Archives {
 		fmt.Fprintf(&b, "  %s  Data/%s\n    sealed %s, list archives/%s%s\n    SHA-256 of that list: %s\n",
 			a.Name, a.Directory, a.Sealed.UTC().Format(time.DateTime), a.ID, manifestType, a.RootHash)
