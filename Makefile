@@ -16,6 +16,10 @@ test: lint ## everything that must hold, with -race; under ten minutes on two co
 	$(GO) test -race -timeout 10m ./...
 	$(GO) -C tools test ./...
 
+.PHONY: interop
+interop: ## what takes long before every judge that there is
+	INTEROP=1 $(GO) test -count=1 -timeout 60m -run 'Interop' ./archive/ecc
+
 .PHONY: setup
 setup: ## install what this machine lacks
 	@scripts/setup.sh
