@@ -196,3 +196,35 @@ func TestJudgeBeyond(t *testing.T) {
 		t.Error("what is left of the image is not what dvdisaster leaves")
 	}
 }
+
+// TestJudgeTail has sectors behind the image, as discs end: both pass over them, and dvdisaster repairs when told so.
+func TestJudgeTail(t *testing.T) {
+	g := Geometry{Data: 1100, Layer: 5}
+	s := specimenOf(t, g, 23)
+	tail := make([]byte, 5*sectorSize)
+	tail[len(tail)-7] = 9
+	path := writeFile(t, append(bytes.Clone(s.whole), tail...))
+	judgedGood(t, path)
+	for range 50 {
+		s.hurt(s.rng.Int64N(s.Sectors()), marked)
+	}
+	damaged := append(bytes.Clone(s.drive.b), tail...)
+	path = writeFile(t, damaged)
+	if out, code := dvdisaster(t, "-i", path, "-f", "--truncate"); code != 1 {
+		t.Fatalf("dvdisaster -f --truncate: exit code %d:\n%s", code, out)
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got[:len(s.whole)], s.whole) {
+		t.Errorf("dvdisaster repairs it to something else (%v)", err)
+	}
+	r := &ram{damaged}
+	h, err := Find(t.Context(), Source{ReaderAt: r}, int64(len(damaged))/sectorSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := Repair(t.Context(), Source{ReaderAt: r}, r, h, Options{}); err != nil || !rep.Whole() {
+		t.Errorf("%s, %v", told(rep), err)
+	}
+	if !bytes.Equal(r.b[:len(s.whole)], s.whole) || !bytes.Equal(r.b[len(s.whole):], tail) {
+		t.Error("not repaired, or the tail was touched")
+	}
+}
