@@ -130,6 +130,7 @@ func (s *specimen) mustHeal(t testing.TB) Report {
 var small = Geometry{Data: 2200, Layer: 10} // 221 layers of data and 33 roots
 
 func TestRepairHarms(t *testing.T) {
+	t.Parallel()
 	for how := range harms {
 		s := specimenOf(t, small, uint64(how))
 		for range 60 {
@@ -141,6 +142,7 @@ func TestRepairHarms(t *testing.T) {
 
 // TestLimit damages as many layers as there are roots, of which kind soever, and then a sector more.
 func TestLimit(t *testing.T) {
+	t.Parallel()
 	for _, g := range []Geometry{{Data: 660, Layer: 3}, {Data: 160, Layer: 2}, {Data: 982, Layer: 4}} {
 		for _, how := range []harm{unreadable, marked} {
 			for _, from := range []int{0, 100, layers - g.Roots(), g.crcLayer() - 2} {
@@ -181,6 +183,7 @@ func TestLimit(t *testing.T) {
 
 // TestSilent has damage that no read error tells of, in every layer, the CRC layer as a whole, and parity beyond half the roots.
 func TestSilent(t *testing.T) {
+	t.Parallel()
 	layersFrom := func(s *specimen, from, n int, how harm) {
 		for j := from; j < from+n; j++ {
 			for r := range s.Layer {
@@ -216,6 +219,7 @@ func TestSilent(t *testing.T) {
 
 // TestAnyDamage draws damage: within the limits everything comes back, beyond them it is reported.
 func TestAnyDamage(t *testing.T) {
+	t.Parallel()
 	specimens := map[Geometry]*specimen{}
 	rapid.Check(t, func(rt *rapid.T) {
 		g := rapid.SampledFrom([]Geometry{{Data: 660, Layer: 3}, {Data: 436, Layer: 2}, {Data: 490, Layer: 2}}).Draw(rt, "geometry")

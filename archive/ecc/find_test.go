@@ -8,6 +8,7 @@ import (
 )
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	header := func(s *specimen) { s.hurt(s.Data, trashed) }
 	for name, hurt := range map[string]func(s *specimen){
 		"header":                      header,

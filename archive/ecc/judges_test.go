@@ -89,11 +89,12 @@ func augmented(t testing.TB, data []byte, g Geometry) []byte {
 }
 
 func TestJudgeSameBytes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		capacity, data int64
 		cut            int
 	}{
-		{2550, 1801, 0}, {2550 + 17, 2458, 0}, {510, 400, 0}, {255 * 7, 300, 0}, {255 * 70, 12000, 0}, {2550, 2000, 700},
+		{2550, 1801, 0}, {2550 + 17, 2458, 0}, {510, 400, 0}, {255 * 7, 300, 0}, {255 * 40, 6000, 0}, {2550, 2000, 700},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			data := iso(c.data, rand.New(rand.NewPCG(uint64(c.data), 1)))
@@ -127,6 +128,7 @@ func TestJudgeSameBytes(t *testing.T) {
 }
 
 func TestJudgeSum(t *testing.T) {
+	t.Parallel()
 	data := iso(1801, rand.New(rand.NewPCG(5, 6)))
 	g, _ := Fill(2550, 1801)
 	r := &ram{make([]byte, g.Sectors()*sectorSize)}
@@ -144,11 +146,15 @@ func TestJudgeSum(t *testing.T) {
 
 // TestJudgeRepair has each repair the other's images, as far as they bear it.
 func TestJudgeRepair(t *testing.T) {
-	for _, g := range []Geometry{{Data: 1100, Layer: 5}, {Data: 700, Layer: 5}, {Data: 1228, Layer: 5}} {
+	t.Parallel()
+	for _, g := range []Geometry{{Data: 660, Layer: 3}, {Data: 420, Layer: 3}, {Data: 736, Layer: 3}} {
 		for name, hurt := range map[string]func(s *specimen){
 			"scattered": func(s *specimen) {
-				for range 20 {
-					s.hurt(s.rng.Int64N(s.Sectors()), harm(1+s.rng.IntN(2)))
+				for range 12 {
+					// Without descriptor and header dvdisaster finds nothing in a size that it doesn't know.
+					if i := s.rng.Int64N(s.Sectors()); i != fingerprintSector && i/2 != s.Data/2 {
+						s.hurt(i, harm(1+s.rng.IntN(2)))
+					}
 				}
 			},
 			"to the limit": func(s *specimen) {
@@ -177,6 +183,7 @@ func TestJudgeRepair(t *testing.T) {
 
 // TestJudgeBeyond has one row with a sector more than it bears: both repair all others and say that it is lost.
 func TestJudgeBeyond(t *testing.T) {
+	t.Parallel()
 	s := specimenOf(t, Geometry{Data: 1100, Layer: 5}, 22)
 	for i := range int64(s.Roots())*s.Layer + 1 {
 		s.hurt(17*s.Layer+i, marked)
@@ -199,14 +206,15 @@ func TestJudgeBeyond(t *testing.T) {
 
 // TestJudgeTail has sectors behind the image, as discs end: both pass over them, and dvdisaster repairs when told so.
 func TestJudgeTail(t *testing.T) {
+	t.Parallel()
 	g := Geometry{Data: 1100, Layer: 5}
 	s := specimenOf(t, g, 23)
 	tail := make([]byte, 5*sectorSize)
 	tail[len(tail)-7] = 9
 	path := writeFile(t, append(bytes.Clone(s.whole), tail...))
 	judgedGood(t, path)
-	for range 50 {
-		s.hurt(s.rng.Int64N(s.Sectors()), marked)
+	for i := range int64(50) {
+		s.hurt(100+i*23, marked)
 	}
 	damaged := append(bytes.Clone(s.drive.b), tail...)
 	path = writeFile(t, damaged)

@@ -9,6 +9,7 @@ import (
 
 // TestReader reads the data through damage that a drive reports, and through damage that it doesn't.
 func TestReader(t *testing.T) {
+	t.Parallel()
 	s := specimenOf(t, small, 4)
 	for range 50 {
 		s.hurt(s.rng.Int64N(s.Sectors()), unreadable)
