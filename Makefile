@@ -17,8 +17,9 @@ test: lint ## everything that must hold, with -race; under ten minutes on two co
 	$(GO) -C tools test ./...
 
 .PHONY: interop
-interop: ## images of nasty trees and of giant files before every judge that there is
+interop: ## what takes long before every judge that there is: nasty trees, giant files, full-size error correction
 	INTEROP=1 $(GO) test -count=1 -timeout 30m -run 'Interop|Judge' ./archive/image
+	INTEROP=1 $(GO) test -count=1 -timeout 60m -run 'Interop' ./archive/ecc
 
 .PHONY: setup
 setup: ## install what this machine lacks

@@ -24,7 +24,8 @@ var mayImport = map[string][]string{
 	"archive/image/extent":  {"archive"},
 	"archive/image/udf":     {"archive", "archive/image/extent"},
 	"archive/image/iso9660": {"archive", "archive/image/extent"},
-	"archive/pack":          {"archive", "archive/catalogue", "archive/image"},
+	"archive/ecc":           {"archive"},
+	"archive/pack":          {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/project": {
 		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
 	},
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
 		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
 	},
 	"internal/odtest": {
@@ -64,7 +65,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/image", "archive/project", "archive/tree", "internal/client", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/project", "archive/tree", "internal/client", "proto/odarchivev1",
 	},
 
 	// The commands only wire.

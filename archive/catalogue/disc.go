@@ -37,6 +37,8 @@ type Disc struct {
 	Library   string
 	Medium    string
 	Created   time.Time
+	// Protected says that the disc carries error correction of its own (RS03) behind its files.
+	Protected bool
 	Archives  []Archive // in ascending order of Directory
 	// CatalogueSize is the size in bytes of the catalogue of a whole disc set, which then stands on the disc instead of one of
 	// the disc's own files; 0 for that.

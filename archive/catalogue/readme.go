@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+const archivesHead = "ARCHIVES ON THIS DISC\n"
+
+const protectedText = `IF SOME OF THIS DISC CAN'T BE READ
+  It carries error correction (RS03) behind its files. The program dvdisaster
+  copies what can be read and repairs the copy:
+      dvdisaster -i copy.iso -r
+      dvdisaster -i copy.iso -f --truncate
+  So does odarchive:   odarchive ecc repair /dev/sr0 --to copy.iso
+
+`
+
 // Readme returns README.txt: plain words for whoever finds the disc.
 func Readme(d *Disc) []byte {
 	var b bytes.Buffer
@@ -55,8 +66,11 @@ A FILE THAT SEEMS TO BE MISSING
   content, %s. Symbolic links,
   owners and exact times are only in that list.
 
-ARCHIVES ON THIS DISC
 `, catalogue, missing)
+	if d.Protected {
+		b.WriteString(protectedText)
+	}
+	b.WriteString(archivesHead)
 	for _, a := range d.Archives {
 		fmt.Fprintf(&b, "  %s  %s\n    sealed %s, list\n    archives/%s%s\n    SHA-256 of that list:\n    %s\n",
 			a.Name, below(a.Directory), a.Sealed.UTC().Format(time.DateTime), a.ID, manifestType, a.RootHash)

@@ -150,7 +150,7 @@ func (c *Composition) layout(files []catalogue.File) error {
 	if err != nil {
 		return err
 	}
-	c.Layout, err = image.New(image.Options{Label: c.disc.Label, ID: id, Time: c.disc.Created}, contents, named)
+	c.Layout, err = image.New(image.Options{Label: c.disc.Label, ID: id, Time: c.disc.Created, Protected: c.disc.Protected}, contents, named)
 	if err != nil {
 		return fmt.Errorf("compose image %s: %w", c.disc.ImageID, err)
 	}

@@ -77,6 +77,7 @@ func (p *planner) next() error {
 		image: Image{Disc: disc}, estimate: image.NewEstimate(), lists: catalogue.NewSize(&disc), names: int64(len(catalogue.NamesHead)),
 		taken: map[string]bool{}, contents: map[archive.Hash]*catalogue.File{}, on: map[string]string{},
 	}
+	p.now.estimate.Protected = disc.Protected
 	for _, name := range ownNames {
 		p.now.estimate.AddFile(name, 0)
 		p.now.estimate.AddContent(0)

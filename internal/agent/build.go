@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/ecc"
 	"github.com/odarchive/odarchive/archive/pack"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
@@ -35,7 +36,7 @@ func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResul
 		return err
 	}
 	if sum == nil {
-		if sum, err = a.make(ctx, w, id, size); err != nil {
+		if sum, err = a.make(ctx, w, t, size); err != nil {
 			return err
 		}
 	}
@@ -45,7 +46,8 @@ func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResul
 }
 
 // make writes an image and returns its hash. Nothing is left of one that fails.
-func (a *agent) make(ctx context.Context, w *work, id string, size int64) (sum []byte, err error) {
+func (a *agent) make(ctx context.Context, w *work, t *pb.Build, size int64) (sum []byte, err error) {
+	id := t.GetImageId()
 	file, err := a.space(ctx, id, size)
 	if err != nil {
 		return nil, err
@@ -55,17 +57,20 @@ func (a *agent) make(ctx context.Context, w *work, id string, size int64) (sum [
 			err = fmt.Errorf("build image %s: %w", id, errors.Join(err, a.scratch.discard(id)))
 		}
 	}()
-	out := &counted{to: file, sum: sha256.New(), left: size, w: w}
-	if err := a.writeImage(ctx, id, size, out); err != nil {
+	out := &counted{to: file, sum: sha256.New(), w: w}
+	if err := a.writeImage(ctx, t, file, out); err != nil {
 		return nil, err
-	}
-	if out.left != 0 {
-		return nil, defect("%d bytes of %d are missing at the end", out.left, size)
 	}
 	if err := file.Sync(); err != nil {
 		return nil, err
 	}
 	sum = out.sum.Sum(nil)
+	if t.GetLayerSectors() != 0 {
+		// Its sectors were written in no order.
+		if sum, err = sumFile(ctx, file, size); err != nil {
+			return nil, err
+		}
+	}
 	return sum, a.scratch.keep(id, sum)
 }
 
@@ -84,8 +89,10 @@ func (a *agent) space(ctx context.Context, id string, size int64) (*os.File, err
 	}
 }
 
-// writeImage asks for the description of an image, composes it and writes it with its contents from staging.
-func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Writer) error {
+// writeImage asks for the description of an image, composes it and writes it with its contents from staging, and behind it what
+// protects it.
+func (a *agent) writeImage(ctx context.Context, t *pb.Build, file *os.File, out *counted) error {
+	id := t.GetImageId()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d, err := a.describe(ctx, id)
@@ -97,9 +104,16 @@ func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Wr
 	if err != nil {
 		return err
 	}
-	if n := composed.Layout.Sectors(); n != archive.Sectors(size) {
-		return defect("it comes to %d sectors, %d were planned", n, archive.Sectors(size))
+	l := composed.Layout
+	var g ecc.Geometry
+	if t.GetLayerSectors() != 0 {
+		if g, err = protection(l, t.GetLayerSectors(), t.GetSectors()); err != nil {
+			return err
+		}
+	} else if l.Sectors() != t.GetSectors() {
+		return defect("it comes to %d sectors, %d were planned", l.Sectors(), t.GetSectors())
 	}
+	out.left = l.Sectors() * archive.SectorSize
 	stream, err := a.client.ReadImageContents(ctx, &pb.ReadImageContentsRequest{ImageId: id})
 	if err != nil {
 		return fmt.Errorf("read its contents from staging: %w", err)
@@ -108,7 +122,16 @@ func (a *agent) writeImage(ctx context.Context, id string, size int64, out io.Wr
 	if err := composed.Write(out, pack.Sources{Manifest: d.manifest, Run: contents.open}); err != nil {
 		return err
 	}
-	return contents.end()
+	if err := contents.end(); err != nil {
+		return err
+	}
+	if out.left != 0 {
+		return defect("%d bytes of its layout are missing at the end", out.left)
+	}
+	if t.GetLayerSectors() != 0 {
+		return protect(ctx, out.w, file, l, g)
+	}
+	return nil
 }
 
 // counted writes an image's file, hashes it, and refuses more than was to come.

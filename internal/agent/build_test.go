@@ -23,12 +23,20 @@ import (
 // planned is an image of the controller's with archives and contents, and what it must come to.
 func planned(t *testing.T) (*imageOfController, []byte) {
 	t.Helper()
+	return plannedWith(t, 0)
+}
+
+// plannedWith is planned for a disc with error correction in layers of that many sectors.
+func plannedWith(t *testing.T, layer int64) (*imageOfController, []byte) {
+	t.Helper()
 	made := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	disc := catalogue.NewDisc(imageA, 17, "photos", imageB, "north", "BD-R", made)
+	disc.Protected = layer != 0
 	i := &imageOfController{}
 	say := func(m *pb.ImageDescription) { i.description = append(i.description, m) }
 	say(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
-		ImageId: imageA, Number: 17, Vault: "photos", LibraryId: imageB, Library: "north", Medium: "BD-R", Created: timestamppb.New(made),
+		LayerSectors: layer,
+		ImageId:      imageA, Number: 17, Vault: "photos", LibraryId: imageB, Library: "north", Medium: "BD-R", Created: timestamppb.New(made),
 	}}})
 	manifests := map[string]string{"id-1": strings.Repeat("manifest one, ", 500), "id-2": "", "id-3": "manifest three"}
 	for n, id := range []string{"id-1", "id-2", "id-3"} {

@@ -72,6 +72,7 @@ func (d *description) receive(next func() (*pb.ImageDescription, error)) error {
 		case *pb.ImageDescription_Header:
 			h := x.Header
 			disc := catalogue.NewDisc(h.GetImageId(), h.GetNumber(), h.GetVault(), h.GetLibraryId(), h.GetLibrary(), h.GetMedium(), h.GetCreated().AsTime())
+			disc.Protected = h.GetLayerSectors() != 0
 			d.disc = &disc
 		case *pb.ImageDescription_Archive:
 			err = d.archive(x.Archive)

@@ -11,9 +11,10 @@ import (
 // pass reads extents in ascending order. What lies side by side on the disc is read in one go, however many
 // extents it is.
 type pass struct {
-	drive robot.Drive
-	runs  []run // what is left
-	bad   *damage
+	drive  robot.Drive
+	runs   []run // what is left
+	bad    *damage
+	mender mender
 
 	window  []byte // what was read last
 	first   int64  // its first sector
@@ -59,9 +60,24 @@ func (p *pass) fill(ctx context.Context, sector int64) error {
 	}
 	sectors := min(transfer/archive.SectorSize, p.runs[0].end-sector)
 	p.first, p.window = sector, make([]byte, sectors*archive.SectorSize)
-	ok, err := readSectors(ctx, p.drive, p.window, sector, p.bad)
-	p.damaged = !ok
-	return err
+	var here damage
+	ok, err := readSectors(ctx, p.drive, p.window, sector, &here)
+	if err != nil {
+		return err
+	}
+	left := &here
+	if !ok {
+		if left, err = p.mender.mend(ctx, p.window, sector, &here); err != nil {
+			return err
+		}
+	}
+	p.damaged = left.sectors > 0
+	for _, r := range left.runs {
+		for s := range r.GetCount() {
+			p.bad.add(r.GetFirst() + s)
+		}
+	}
+	return nil
 }
 
 // within says whether one of the sectors from first to before end could not be read.

@@ -34,8 +34,10 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 
 	rd := &reading{work: w, drive: b.drive, lost: newHashes()}
 	rd.pass = newPass(b.drive, t.GetExtents(), &rd.bad)
+	rd.pass.mender = mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
 	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost}
 	defer rd.store.breakOff()
+	defer func() { r.Repaired, r.WorstRow = rd.pass.mender.repaired, rd.pass.mender.worst() }()
 	for _, x := range t.GetExtents() {
 		if err := rd.extent(ctx, x); err != nil {
 			return fmt.Errorf("read image %s in %s: %w", t.GetImageId(), b.drive.Name(), err)

@@ -173,29 +173,32 @@ func (a *app) vaults() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetVaults(), "NAME\tCOPIES\tMAX WAIT\tARCHIVES\tBYTES", showVault)
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tMAX WAIT\tARCHIVES\tBYTES", showVault)
 			})
 		},
 	}
-	var copies int32
+	var copies, roots int32
 	var wait time.Duration
 	create := &cobra.Command{
 		Use:     "create NAME",
 		Short:   "Make a vault",
-		Long:    "Makes a vault. Its policy stays: how many discs carry each byte, and how long a sealed archive waits at most for its last disc to be filled.",
-		Example: "  odarchive vault create research --copies 2 --max-wait 72h",
+		Long:    "Makes a vault. Its policy stays: how many discs carry each byte, how much of each disc is error correction, and how long a sealed archive waits at most for its last disc to be filled.\n\nOf the 255ths of a disc, so many as it has roots can be lost in one piece, and of any 255 sectors that belong together, so many scattered; the rest is data. dvdisaster repairs such a disc too.",
+		Example: "  odarchive vault create research --copies 2 --max-wait 72h\n  odarchive vault create letters --roots 64",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(c *client.Client) error {
-				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second)})
+				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots})
 				if err != nil {
 					return err
 				}
-				return a.print(v, func(w io.Writer) { fmt.Fprintf(w, "vault %s: %d copies\n", v.GetName(), v.GetCopies()) })
+				return a.print(v, func(w io.Writer) {
+					fmt.Fprintf(w, "vault %s: %d copies, %d roots\n", v.GetName(), v.GetCopies(), v.GetRoots())
+				})
 			})
 		},
 	}
 	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
+	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
 	c.AddCommand(create)
 	return c
@@ -206,7 +209,7 @@ func showVault(v *pb.Vault) string {
 	if v.GetMaxWaitSeconds() > 0 {
 		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
 	}
-	return cells(v.GetName(), v.GetCopies(), wait, v.GetArchives(), size(v.GetBytes()))
+	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), wait, v.GetArchives(), size(v.GetBytes()))
 }
 
 func (a *app) compare() *cobra.Command {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/odarchive/odarchive/archive/ecc"
 	"github.com/odarchive/odarchive/archive/project"
 	"github.com/odarchive/odarchive/archive/tree"
 )
@@ -33,7 +35,7 @@ func exitCodesTopic() *cobra.Command {
   1    failed; the last line on stderr says why
   2    the command line makes no sense
   3    what was named doesn't exist
-  4    done, but something was left out (--keep-going), or two folders differ (compare)
+  4    done, but something was left out (--keep-going), two folders differ (compare), or an image needs repair (ecc test)
   5    the controller can't be reached
   130  interrupted (Ctrl-C); nothing half-written is left under its own name`,
 	}
@@ -85,7 +87,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case status.Code(err) == codes.NotFound || errors.Is(err, project.ErrNone) || errors.Is(err, project.ErrNoDisc):
+	case status.Code(err) == codes.NotFound || errors.Is(err, project.ErrNone) || errors.Is(err, project.ErrNoDisc) ||
+		errors.Is(err, ecc.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound
 	case status.Code(err) == codes.InvalidArgument:
 		return ExitUsage
@@ -123,6 +126,10 @@ func hint(err error) string {
 		return "scan the folder again with create_db, then plan_iso: discs that were made stay as they are"
 	case errors.Is(err, project.ErrMissing):
 		return "give the other discs too, or answer when they are asked for (--ask)"
+	case errors.Is(err, ecc.ErrNoRoom):
+		return "choose a larger medium or fewer roots"
+	case errors.Is(err, ecc.ErrLost):
+		return "what else could be repaired is or can be; another copy of the disc may have the rest"
 	case errors.Is(err, tree.ErrChanging):
 		return "stop what writes to it, or archive a snapshot"
 	case status.Code(err) == codes.Unavailable:

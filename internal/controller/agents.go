@@ -117,6 +117,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 		res := postgres.Result{
 			Ref: refOf(r.GetRef()), Error: r.GetError(), Failure: postgres.Failure(r.GetFailure()), Outcome: postgres.Outcome(r.GetMove()),
 			SHA256: r.GetSha256(), Bytes: r.GetBytes(), Seconds: r.GetSeconds(), Lost: r.GetLost(),
+			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()),
 		}
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{
@@ -151,13 +152,13 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.MoveTask:
 		p.Work = &pb.Task_Move{Move: &pb.Move{From: addressProto(t.From), To: addressProto(t.To)}}
 	case library.BuildTask:
-		p.Work = &pb.Task_Build{Build: &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors}}
+		p.Work = &pb.Task_Build{Build: &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}}
 	case library.BurnTask:
 		p.Work = &pb.Task_Burn{Burn: &pb.Burn{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256}}
 	case library.VerifyTask:
 		p.Work = &pb.Task_Verify{Verify: &pb.Verify{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256}}
 	case library.ReadTask:
-		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive)}
+		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer}
 		for _, x := range t.Extents {
 			r.Extents = append(r.Extents, &pb.ReadExtent{Hash: x.Hash, Size: x.Size, Offset: x.Offset, Length: x.Length, Sector: x.Sector})
 		}
@@ -179,7 +180,7 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 	}
 	if err := stream.Send(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
 		ImageId: img.ID, Number: img.Number, Vault: img.Vault, LibraryId: img.LibraryID, Library: img.Library,
-		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors,
+		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors, LayerSectors: img.Layer,
 	}}}); err != nil {
 		return err
 	}

@@ -68,7 +68,9 @@ func (p *planner) plan(ctx context.Context) error {
 
 // planVault makes images of what waits in a vault: of all of it when some of it is due, otherwise of as many as are full.
 func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.Target) error {
-	if !v.Due && v.Bytes < t.Capacity*archive.SectorSize {
+	roots := v.Vault.Roots
+	room := pack.Room(t.Capacity, roots)
+	if !v.Due && v.Bytes < room*archive.SectorSize {
 		return nil
 	}
 	archives := make([]pack.Archive, len(v.Archives))
@@ -88,9 +90,11 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	if err != nil {
 		return err
 	}
-	images, err := pack.Plan(t.Capacity, archives, func() (catalogue.Disc, error) {
+	images, err := pack.Plan(room, archives, func() (catalogue.Disc, error) {
 		number, err := p.store.NewImageNumber(ctx)
-		return catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created), err
+		disc := catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created)
+		disc.Protected = roots != 0
+		return disc, err
 	})
 	if errors.Is(err, pack.ErrTooSmall) {
 		return p.store.Wait(ctx, v.Vault.ID, err.Error())
@@ -105,7 +109,7 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	}
 	planned := make([]postgres.PlannedImage, len(images))
 	for i, img := range images {
-		if planned[i], err = plannedImage(img, t.Capacity, ids); err != nil {
+		if planned[i], err = plannedImage(img, t.Capacity, roots, ids); err != nil {
 			return err
 		}
 		p.log.Info("planned image", "image", planned[i].ID, "number", planned[i].Number, "vault", v.Vault.Name, "sectors", planned[i].Sectors, "files", len(img.Files))
@@ -132,12 +136,19 @@ func fullOnes(images []*pack.Image) []*pack.Image {
 	return images
 }
 
-func plannedImage(img *pack.Image, capacity int64, ids map[archive.Hash]int64) (postgres.PlannedImage, error) {
+func plannedImage(img *pack.Image, capacity int64, roots int, ids map[archive.Hash]int64) (postgres.PlannedImage, error) {
 	c, err := img.Compose()
 	if err != nil {
 		return postgres.PlannedImage{}, err
 	}
 	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Sectors: c.Layout.Sectors(), Created: img.Disc.Created}
+	if roots != 0 {
+		g, burned, err := pack.Protect(capacity, roots, planned.Sectors)
+		if err != nil {
+			return planned, fmt.Errorf("image %s: %w", planned.ID, err)
+		}
+		planned.Sectors, planned.Layer = burned, g.Layer
+	}
 	if planned.Sectors > capacity {
 		return planned, fmt.Errorf("image %s takes %d sectors of a disc's %d", planned.ID, planned.Sectors, capacity)
 	}

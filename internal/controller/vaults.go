@@ -16,12 +16,19 @@ type vaultServer struct {
 	store *postgres.Store
 }
 
+// defaultRoots gives an eighth of each disc to its error correction: the data may lose a scratch of that size anywhere.
+const defaultRoots = 32
+
 func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultRequest) (*pb.Vault, error) {
 	copies := int(req.GetCopies())
 	if copies == 0 {
 		copies = 1
 	}
-	v, err := s.store.CreateVault(ctx, req.GetName(), copies, time.Duration(req.GetMaxWaitSeconds())*time.Second)
+	roots := defaultRoots
+	if req.Roots != nil {
+		roots = int(req.GetRoots())
+	}
+	v, err := s.store.CreateVault(ctx, req.GetName(), copies, time.Duration(req.GetMaxWaitSeconds())*time.Second, roots)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +58,7 @@ func (s *vaultServer) ListVaults(ctx context.Context, _ *pb.ListVaultsRequest) (
 func vaultProto(v postgres.Vault) *pb.Vault {
 	return &pb.Vault{
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
+		Roots:   int32(v.Roots),
 		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
 	}
 }

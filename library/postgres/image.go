@@ -18,14 +18,15 @@ type Image struct {
 	LibraryID string
 	Library   string
 	Medium    string
-	Sectors   int64
+	Sectors   int64 // of all that is burned
+	Layer     int64 // sectors of each layer of the error correction; 0: none
 	Created   time.Time
 }
 
 // Image returns an image by id.
 func (s *Store) Image(ctx context.Context, id string) (Image, error) {
 	rows, err := s.pool.Query(ctx, `
-select i.id, i.number, v.name, l.id, l.name, i.medium, i.sectors, i.created
+select i.id, i.number, v.name, l.id, l.name, i.medium, i.sectors, i.layer_sectors, i.created
   from image i join vault v on v.id = i.vault_id join library l on l.id = i.library_id where i.id::text = $1`, id)
 	if err != nil {
 		return Image{}, err

@@ -138,7 +138,8 @@ func (s *Store) NewImageNumber(ctx context.Context) (n int64, err error) {
 type PlannedImage struct {
 	ID       string
 	Number   int64
-	Sectors  int64
+	Sectors  int64 // of all that is burned
+	Layer    int64 // sectors of each layer of the error correction; 0: none
 	Created  time.Time
 	Archives []ImageArchive
 	Extents  []PlannedExtent
@@ -182,8 +183,8 @@ func (s *Store) SavePlan(ctx context.Context, vault Vault, target Target, images
 
 func saveImage(ctx context.Context, tx pgx.Tx, vault Vault, target Target, img PlannedImage) error {
 	if _, err := tx.Exec(ctx, `
-insert into image (id, number, vault_id, library_id, medium, sectors, created) overriding system value values ($1, $2, $3, $4, $5, $6, $7)`,
-		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Created); err != nil {
+insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created) overriding system value values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Layer, img.Created); err != nil {
 		return err
 	}
 	for _, a := range img.Archives {

@@ -91,6 +91,8 @@ type Result struct {
 	Seconds  float64
 	Lost     [][]byte // hashes of contents that a read could not bring back
 	Damaged  int64    // sectors that could not be read
+	Repaired int64    // sectors that could not be read and were repaired by the disc's error correction
+	WorstRow int      // the most bad sectors in a row that was looked at for that
 }
 
 // leased is the row of the task that a result is about.
@@ -120,11 +122,11 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 	t := &rec.t
 	err := tx.QueryRow(ctx, `
 update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
-       bytes_done = $5, bytes = greatest(bytes, $5), seconds = $6
+       bytes_done = $5, bytes = greatest(bytes, $5), seconds = $6, repaired = $7, worst_row = $8
  where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
 returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
           coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`,
-		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds).
+		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds, max(r.Repaired, 0), max(r.WorstRow, 0)).
 		Scan(&t.ID, &t.Kind, &t.Image, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil

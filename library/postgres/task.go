@@ -132,6 +132,7 @@ type Task struct {
 	Kind     library.TaskKind
 	ImageID  string
 	Sectors  int64
+	Layer    int64 // sectors of each layer of the image's error correction; 0: none
 	SHA256   []byte
 	Drive    int
 	From, To Place
@@ -151,7 +152,7 @@ const MaxExtents = 16384
 // Leased returns the tasks that the library's agent should be running. The work of those in running is left out.
 func (s *Store) Leased(ctx context.Context, lib string, running []Ref) ([]Task, error) {
 	rows, err := s.pool.Query(ctx, `
-select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), i.sha256, coalesce(t.drive, 0),
+select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0)
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
  where t.library_id = $1 and t.state = 'leased' order by t.id`, lib)
@@ -159,7 +160,7 @@ select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), 
 		return nil, err
 	}
 	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
-		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.SHA256, &t.Drive,
+		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
 			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID)
 		return t, err
 	})

@@ -15,18 +15,19 @@ type Vault struct {
 	Name     string
 	Copies   int
 	MaxWait  time.Duration // 0: no limit
+	Roots    int           // of the error correction inside each disc; 0: none
 	Created  time.Time
 	Archives int64
 	Bytes    int64
 }
 
 const selectVault = `
-select v.id, v.name, v.copies, v.max_wait, v.created, a.archives, a.bytes
+select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes
   from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
 
 // CreateVault makes a vault, or returns the one of that name when its policy is the same.
-func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWait time.Duration) (Vault, error) {
-	_, err := s.pool.Exec(ctx, `insert into vault (name, copies, max_wait) values ($1, $2, $3) on conflict (name) do nothing`, name, copies, maxWait)
+func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWait time.Duration, roots int) (Vault, error) {
+	_, err := s.pool.Exec(ctx, `insert into vault (name, copies, max_wait, roots) values ($1, $2, $3, $4) on conflict (name) do nothing`, name, copies, maxWait, roots)
 	if violates(err, "vault_name_check") {
 		return Vault{}, library.Errorf(library.Invalid, "vault name %q: want 1 to 255 characters of letters, digits, '_', '-' and '.'", name)
 	}
@@ -36,12 +37,15 @@ func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWai
 	if violates(err, "vault_max_wait_check") {
 		return Vault{}, library.Errorf(library.Invalid, "vault %q: a maximum wait of %v is negative", name, maxWait)
 	}
+	if violates(err, "vault_roots_check") {
+		return Vault{}, library.Errorf(library.Invalid, "vault %q: %d roots: want 8 to 170, or 0 for no error correction", name, roots)
+	}
 	if err != nil {
 		return Vault{}, err
 	}
 	v, err := s.Vault(ctx, name)
-	if err == nil && (v.Copies != copies || v.MaxWait != maxWait) {
-		return Vault{}, library.Errorf(library.Exists, "vault %q exists with %d copies and a maximum wait of %v", name, v.Copies, v.MaxWait)
+	if err == nil && (v.Copies != copies || v.MaxWait != maxWait || v.Roots != roots) {
+		return Vault{}, library.Errorf(library.Exists, "vault %q exists with %d copies, a maximum wait of %v and %d roots", name, v.Copies, v.MaxWait, v.Roots)
 	}
 	return v, err
 }

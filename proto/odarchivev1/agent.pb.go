@@ -957,9 +957,12 @@ func (x *Move) GetTo() *Address {
 
 // Build makes an image on the scratch disk.
 type Build struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	Sectors       int64                  `protobuf:"varint,2,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// All that is burned.
+	Sectors int64 `protobuf:"varint,2,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
+	LayerSectors  int64 `protobuf:"varint,3,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1004,6 +1007,13 @@ func (x *Build) GetImageId() string {
 func (x *Build) GetSectors() int64 {
 	if x != nil {
 		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Build) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
 	}
 	return 0
 }
@@ -1153,7 +1163,10 @@ type Read struct {
 	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
 	Drive   int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
 	// In ascending order of sectors.
-	Extents       []*ReadExtent `protobuf:"bytes,3,rep,name=extents,proto3" json:"extents,omitempty"`
+	Extents []*ReadExtent `protobuf:"bytes,3,rep,name=extents,proto3" json:"extents,omitempty"`
+	// Sectors of the image, and of each of its 255 layers of RS03 error correction; 0 for none.
+	Sectors       int64 `protobuf:"varint,4,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	LayerSectors  int64 `protobuf:"varint,5,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1207,6 +1220,20 @@ func (x *Read) GetExtents() []*ReadExtent {
 		return x.Extents
 	}
 	return nil
+}
+
+func (x *Read) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Read) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
+	}
+	return 0
 }
 
 type ReadExtent struct {
@@ -1411,7 +1438,11 @@ type TaskResult struct {
 	Unreadable []*SectorRun           `protobuf:"bytes,9,rep,name=unreadable,proto3" json:"unreadable,omitempty"`
 	Finished   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=finished,proto3" json:"finished,omitempty"`
 	// Of a read: contents that could not be brought back whole.
-	Lost          [][]byte `protobuf:"bytes,11,rep,name=lost,proto3" json:"lost,omitempty"`
+	Lost [][]byte `protobuf:"bytes,11,rep,name=lost,proto3" json:"lost,omitempty"`
+	// Of a read: sectors that could not be read and were repaired by the error correction on the disc; and how many bad
+	// sectors the worst row had that was looked at for it.
+	Repaired      int64 `protobuf:"varint,12,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	WorstRow      int32 `protobuf:"varint,13,opt,name=worst_row,json=worstRow,proto3" json:"worst_row,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1521,6 +1552,20 @@ func (x *TaskResult) GetLost() [][]byte {
 		return x.Lost
 	}
 	return nil
+}
+
+func (x *TaskResult) GetRepaired() int64 {
+	if x != nil {
+		return x.Repaired
+	}
+	return 0
+}
+
+func (x *TaskResult) GetWorstRow() int32 {
+	if x != nil {
+		return x.WorstRow
+	}
+	return 0
 }
 
 type SectorRun struct {
@@ -1747,7 +1792,9 @@ type ImageHeader struct {
 	Created   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created,proto3" json:"created,omitempty"`
 	Medium    string                 `protobuf:"bytes,7,opt,name=medium,proto3" json:"medium,omitempty"`
 	// Sectors that the whole image occupies: the agent's layout must come to the same.
-	Sectors       int64 `protobuf:"varint,8,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	Sectors int64 `protobuf:"varint,8,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
+	LayerSectors  int64 `protobuf:"varint,9,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1834,6 +1881,13 @@ func (x *ImageHeader) GetMedium() string {
 func (x *ImageHeader) GetSectors() int64 {
 	if x != nil {
 		return x.Sectors
+	}
+	return 0
+}
+
+func (x *ImageHeader) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
 	}
 	return 0
 }
@@ -2289,10 +2343,11 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
-	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"<\n" +
+	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"a\n" +
 	"\x05Build\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
-	"\asectors\x18\x02 \x01(\x03R\asectors\"i\n" +
+	"\asectors\x18\x02 \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\"i\n" +
 	"\x04Burn\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
@@ -2302,11 +2357,13 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"k\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\xaa\x01\n" +
 	"\x04Read\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x122\n" +
-	"\aextents\x18\x03 \x03(\v2\x18.odarchive.v1.ReadExtentR\aextents\"|\n" +
+	"\aextents\x18\x03 \x03(\v2\x18.odarchive.v1.ReadExtentR\aextents\x12\x18\n" +
+	"\asectors\x18\x04 \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\x05 \x01(\x03R\flayerSectors\"|\n" +
 	"\n" +
 	"ReadExtent\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x12\n" +
@@ -2320,7 +2377,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\x02 \x01(\x03R\tbytesDone\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xac\x03\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xe5\x03\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -2336,7 +2393,9 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"unreadable\x126\n" +
 	"\bfinished\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bfinished\x12\x12\n" +
-	"\x04lost\x18\v \x03(\fR\x04lost\"7\n" +
+	"\x04lost\x18\v \x03(\fR\x04lost\x12\x1a\n" +
+	"\brepaired\x18\f \x01(\x03R\brepaired\x12\x1b\n" +
+	"\tworst_row\x18\r \x01(\x05R\bworstRow\"7\n" +
 	"\tSectorRun\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x03R\x05first\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\"1\n" +
@@ -2347,7 +2406,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\aarchive\x18\x02 \x01(\v2\x1a.odarchive.v1.ImageArchiveH\x00R\aarchive\x12\x1c\n" +
 	"\bmanifest\x18\x03 \x01(\fH\x00R\bmanifest\x120\n" +
 	"\x05files\x18\x04 \x01(\v2\x18.odarchive.v1.ImageFilesH\x00R\x05filesB\t\n" +
-	"\amessage\"\xf7\x01\n" +
+	"\amessage\"\x9c\x02\n" +
 	"\vImageHeader\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
@@ -2357,7 +2416,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\alibrary\x18\x05 \x01(\tR\alibrary\x124\n" +
 	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
 	"\x06medium\x18\a \x01(\tR\x06medium\x12\x18\n" +
-	"\asectors\x18\b \x01(\x03R\asectors\"\xc6\x01\n" +
+	"\asectors\x18\b \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\t \x01(\x03R\flayerSectors\"\xc6\x01\n" +
 	"\fImageArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +

@@ -36,8 +36,11 @@ type Vault struct {
 	MaxWaitSeconds int64                  `protobuf:"varint,4,opt,name=max_wait_seconds,json=maxWaitSeconds,proto3" json:"max_wait_seconds,omitempty"`
 	Created        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
 	// Sealed archives and their bytes, before deduplication.
-	Archives      int64 `protobuf:"varint,6,opt,name=archives,proto3" json:"archives,omitempty"`
-	Bytes         int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Archives int64 `protobuf:"varint,6,opt,name=archives,proto3" json:"archives,omitempty"`
+	Bytes    int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How many roots the error correction inside each disc has at least: of 255 sectors that belong together so many may be
+	// lost. 0 means no error correction.
+	Roots         int32 `protobuf:"varint,8,opt,name=roots,proto3" json:"roots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,14 +124,23 @@ func (x *Vault) GetBytes() int64 {
 	return 0
 }
 
+func (x *Vault) GetRoots() int32 {
+	if x != nil {
+		return x.Roots
+	}
+	return 0
+}
+
 type CreateVaultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// 0 means 1.
 	Copies         int32 `protobuf:"varint,2,opt,name=copies,proto3" json:"copies,omitempty"`
 	MaxWaitSeconds int64 `protobuf:"varint,3,opt,name=max_wait_seconds,json=maxWaitSeconds,proto3" json:"max_wait_seconds,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// 8 to 170, or 0 for none. Not given means 32: an eighth of each disc.
+	Roots         *int32 `protobuf:"varint,4,opt,name=roots,proto3,oneof" json:"roots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateVaultRequest) Reset() {
@@ -178,6 +190,13 @@ func (x *CreateVaultRequest) GetCopies() int32 {
 func (x *CreateVaultRequest) GetMaxWaitSeconds() int64 {
 	if x != nil {
 		return x.MaxWaitSeconds
+	}
+	return 0
+}
+
+func (x *CreateVaultRequest) GetRoots() int32 {
+	if x != nil && x.Roots != nil {
+		return *x.Roots
 	}
 	return 0
 }
@@ -310,7 +329,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x01\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -318,11 +337,14 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\x10max_wait_seconds\x18\x04 \x01(\x03R\x0emaxWaitSeconds\x124\n" +
 	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x1a\n" +
 	"\barchives\x18\x06 \x01(\x03R\barchives\x12\x14\n" +
-	"\x05bytes\x18\a \x01(\x03R\x05bytes\"j\n" +
+	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x14\n" +
+	"\x05roots\x18\b \x01(\x05R\x05roots\"\x8f\x01\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
-	"\x10max_wait_seconds\x18\x03 \x01(\x03R\x0emaxWaitSeconds\"%\n" +
+	"\x10max_wait_seconds\x18\x03 \x01(\x03R\x0emaxWaitSeconds\x12\x19\n" +
+	"\x05roots\x18\x04 \x01(\x05H\x00R\x05roots\x88\x01\x01B\b\n" +
+	"\x06_roots\"%\n" +
 	"\x0fGetVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +
 	"\x11ListVaultsRequest\"A\n" +
@@ -376,6 +398,7 @@ func file_odarchive_v1_vault_proto_init() {
 	if File_odarchive_v1_vault_proto != nil {
 		return
 	}
+	file_odarchive_v1_vault_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
