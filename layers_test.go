@@ -27,6 +27,8 @@ var mayImport = map[string][]string{
 	"robot/port":            {},
 	"robot/robottest":       {"robot"},
 	"robot/changer/pioneer": {"robot"},
+	"robot/changer/stack":   {"robot"},
+	"robot/changer/dialect": {"robot", "robot/changer/stack"},
 	"robot/drive/file":      {"robot"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
