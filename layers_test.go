@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},
 	"cmd/controller": {"internal/controller"},
-	"cmd/jukebox":    {"robot/sim/jukebox"},
+	"cmd/jukebox":    {"robot/sim", "robot/sim/jukebox"},
 	"cmd/odarchive":  {"internal/cli"},
 }
 

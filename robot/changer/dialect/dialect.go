@@ -214,5 +214,5 @@ func scaled(d time.Duration, n float64) time.Duration {
 	if n == 0 {
 		return d
 	}
-	return max(time.Duration(float64(d)/n), min(d, time.Second))
+	return max(time.Duration(float64(d)/n), min(d, 250*time.Millisecond))
 }

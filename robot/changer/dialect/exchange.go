@@ -3,6 +3,7 @@ package dialect
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,12 +60,7 @@ func (l *Loader) run(s Step, values map[string]string) (heard, error) {
 	if _, err := l.line.Discard(); err != nil {
 		return heard{}, fmt.Errorf("before %q: %w", command, err)
 	}
-	limit := queryLimit
-	if s.Limit.Duration > 0 {
-		limit = scaled(s.Limit.Duration, l.speed)
-	}
-	end := time.Now().Add(limit)
-	ctx, cancel := context.WithDeadline(context.Background(), end)
+	ctx, cancel := context.WithTimeout(context.Background(), scaled(cmp.Or(s.Limit.Duration, queryLimit), l.speed))
 	defer cancel()
 	if err := l.line.Send(ctx, []byte(l.d.Frame.Start+command+l.d.Frame.End)); err != nil {
 		return heard{}, fmt.Errorf("%q: %w", command, err)

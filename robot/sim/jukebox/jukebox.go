@@ -23,7 +23,12 @@ import (
 
 // Main is a simulated jukebox. Its fields are set before Run.
 type Main struct {
-	Dir    string
+	Dir string
+	// Robot is whose protocol it speaks: "pioneer", which "" means too, or one of sim.Protocols, which have Piles and Drives
+	// instead of a Shape and Blanks.
+	Robot  string
+	Piles  []sim.Pile
+	Drives int
 	Shape  sim.Shape
 	Medium file.Medium
 	Blanks int
@@ -59,6 +64,9 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("run jukebox: %w", err)
+	}
+	if m.Robot != "" && m.Robot != "pioneer" {
+		return m.runTower(ctx, dir)
 	}
 	if err := sim.Create(dir, m.Shape, m.Medium, m.Blanks); err != nil {
 		return err
