@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"robot/changer/pioneer": {"robot"},
 	"robot/changer/stack":   {"robot"},
 	"robot/changer/dialect": {"robot", "robot/changer/stack"},
+	"robot/changer/manual":  {"robot"},
 	"robot/drive/file":      {"robot"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
@@ -51,7 +52,8 @@ var mayImport = map[string][]string{
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
 		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
-		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
+		"robot", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/stack",
+		"robot/drive/file", "robot/port",
 	},
 	"internal/odtest": {
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",

@@ -6,19 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
+	"go.bug.st/serial"
+
 	"github.com/odarchive/odarchive/robot"
+	"github.com/odarchive/odarchive/robot/changer/dialect"
+	"github.com/odarchive/odarchive/robot/changer/manual"
 	"github.com/odarchive/odarchive/robot/changer/pioneer"
+	"github.com/odarchive/odarchive/robot/changer/stack"
 	"github.com/odarchive/odarchive/robot/drive/file"
 	"github.com/odarchive/odarchive/robot/port"
 )
 
 // changers and drives are the kinds of robots and drives that this program knows.
 var (
-	changers = map[string]func(context.Context, RobotConfig) (robot.Changer, error){
+	changers = map[string]func(context.Context, RobotConfig, robotHost) (robot.Changer, error){
 		"pioneer": openPioneer,
+		"dialect": openDialect,
+		"manual":  openManual,
 	}
 	drives = map[string]func(context.Context, DriveConfig) (robot.Drive, error){
 		"file": openFile,
@@ -33,7 +41,7 @@ func checkKind[T any](what, kind string, known map[string]T) error {
 	return fmt.Errorf("%s kind %q: known are %s", what, kind, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
-func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
+func openPioneer(ctx context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
 	model, err := pioneer.ModelNamed(c.Model)
 	if err != nil {
 		return nil, err
@@ -44,7 +52,7 @@ func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
 	} else if c.Speed > 0 {
 		timing = timing.Faster(c.Speed)
 	}
-	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, model.Baud)})
+	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, model.Baud), Record: host.record})
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +61,59 @@ func openPioneer(ctx context.Context, c RobotConfig) (robot.Changer, error) {
 		return nil, errors.Join(err, line.Close())
 	}
 	return changer, nil
+}
+
+// robotHost is what a robot's driver gets from its agent besides the configuration.
+type robotHost struct {
+	// folder is where drivers keep what their robots can't be asked.
+	folder *os.Root
+	record port.Recorder // of the line; nil for none
+	person manual.Person
+}
+
+func openDialect(ctx context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
+	loader, err := openLoader(ctx, c, host)
+	if err != nil {
+		return nil, err
+	}
+	changer, err := stack.Open(loader, stack.InFolder(host.folder), c.Discs)
+	if err != nil {
+		return nil, errors.Join(err, loader.Close())
+	}
+	return changer, nil
+}
+
+func openManual(_ context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
+	changer, err := manual.Open(host.person, host.folder, manual.Config{Slots: c.Slots, Drives: c.Drives, Label: c.Label})
+	if err != nil {
+		return nil, err // not changer, which would be a robot.Changer that is not nil
+	}
+	return changer, nil
+}
+
+// openLoader finds the robot of a dialect.
+func openLoader(ctx context.Context, c RobotConfig, host robotHost) (*dialect.Loader, error) {
+	d, err := dialect.Load(c.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	mode := port.Mode{Baud: cmp.Or(c.Baud, d.Line.Baud), DataBits: d.Line.DataBits, Record: host.record}
+	mode.Parity = map[string]serial.Parity{"none": serial.NoParity, "even": serial.EvenParity, "odd": serial.OddParity}[d.Line.ParityName()]
+	if d.Line.StopBits == 2 {
+		mode.StopBits = serial.TwoStopBits
+	}
+	if d.Line.DTR != nil || d.Line.RTS != nil {
+		mode.Modem = &port.Modem{DTR: d.Line.DTR == nil || *d.Line.DTR, RTS: d.Line.RTS == nil || *d.Line.RTS}
+	}
+	line, err := port.OpenDurable(c.Port, mode)
+	if err != nil {
+		return nil, err
+	}
+	loader, err := dialect.Open(ctx, line, d, dialect.Config{Capacity: c.Capacity, DriveWires: c.DriveWires, Setup: c.Setup, Speed: c.Speed})
+	if err != nil {
+		return nil, errors.Join(err, line.Close())
+	}
+	return loader, nil
 }
 
 func openFile(_ context.Context, c DriveConfig) (robot.Drive, error) {

@@ -106,8 +106,6 @@ func (t template) fill(values map[string]string) string {
 	return blank.ReplaceAllStringFunc(t.text, func(b string) string { return values[strings.Trim(b, "{}")] })
 }
 
-func (t template) uses(name string) bool { return strings.Contains(t.text, "{"+name+"}") }
-
 // Place is "bin" or "drive" for any of them, or "bin 2" for one.
 type Place struct {
 	kind   stack.Kind
