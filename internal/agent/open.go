@@ -101,7 +101,7 @@ func (m *Main) openRobot(ctx context.Context, a *agent, r *resources) error {
 		return err
 	}
 	r.add(folder.Close)
-	host := robotHost{folder: folder}
+	host := robotHost{folder: folder, record: m.record}
 	if m.Config.Robot.Kind == "manual" {
 		desk, err := openDesk(m.Config.Data, a.log, m.Abort)
 		if err != nil {

@@ -55,12 +55,23 @@ func binPlace(n int) stack.Place   { return stack.Bin(n) }
 func drivePlace(n int) stack.Place { return stack.Drive(n) }
 
 // Machine implements stack.Loader.
-func (l *Loader) Machine() stack.Machine {
-	m := stack.Machine{Model: l.d.Name, Drives: len(l.d.Drives), HostOpensTray: l.d.HostOpensTray == nil || *l.d.HostOpensTray}
-	for _, b := range l.d.Bins {
+func (l *Loader) Machine() stack.Machine { return l.d.machine() }
+
+// Machine returns how an owner's robot of this dialect is built.
+func (d *Dialect) Machine(config Config) (stack.Machine, error) {
+	own, err := d.apply(config)
+	if err != nil {
+		return stack.Machine{}, err
+	}
+	return own.machine(), nil
+}
+
+func (d *Dialect) machine() stack.Machine {
+	m := stack.Machine{Model: d.Name, Drives: len(d.Drives), HostOpensTray: d.HostOpensTray == nil || *d.HostOpensTray}
+	for _, b := range d.Bins {
 		m.Bins = append(m.Bins, stack.BinShape{Capacity: b.Capacity, Gives: b.Gives, Takes: b.Takes})
 	}
-	m.Shifts = l.d.shifts()
+	m.Shifts = d.shifts()
 	return m
 }
 
@@ -265,10 +276,7 @@ func (l *Loader) Close() error {
 	return l.line.Close()
 }
 
-// Mode returns how the dialect's line is set up.
-func (d *Dialect) Mode() LineMode { return d.Line }
-
-// Parity is the line's: none, even or odd.
+// ParityName is the line's: none, even or odd.
 func (m LineMode) ParityName() string {
 	if m.Parity.Word == "" {
 		return "none"
