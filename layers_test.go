@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"robot/changer/pioneer": {"robot"},
 	"robot/changer/stack":   {"robot"},
 	"robot/changer/dialect": {"robot", "robot/changer/stack"},
+	"robot/changer/denon":   {"robot"},
 	"robot/changer/manual":  {"robot"},
 	"robot/drive/file":      {"robot"},
 	"robot/sim":             {"robot/drive/file"},
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
 		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
-		"robot", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/stack",
+		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/stack",
 		"robot/drive/file", "robot/port",
 	},
 	"internal/odtest": {

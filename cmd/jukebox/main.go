@@ -41,7 +41,7 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 	}
 	f := run.Flags()
 	f.StringVar(&m.Dir, "dir", "", "folder of the library")
-	f.StringVar(&m.Robot, "robot", "pioneer", "whose protocol it speaks: pioneer, or one with piles: "+strings.Join(sim.Protocols, ", "))
+	f.StringVar(&m.Robot, "robot", "pioneer", "whose protocol it speaks: pioneer, denon (--units 1 --slots 200), or one with piles: "+strings.Join(sim.Protocols, ", "))
 	var piles string
 	f.StringVar(&piles, "piles", "100:90,100:90,100", "bins of a robot with piles, each CAPACITY:DISCS")
 	f.IntVar(&m.Drives, "drives", 1, "drives of a robot with piles")

@@ -13,6 +13,7 @@ import (
 	"go.bug.st/serial"
 
 	"github.com/odarchive/odarchive/robot"
+	"github.com/odarchive/odarchive/robot/changer/denon"
 	"github.com/odarchive/odarchive/robot/changer/dialect"
 	"github.com/odarchive/odarchive/robot/changer/manual"
 	"github.com/odarchive/odarchive/robot/changer/pioneer"
@@ -26,6 +27,7 @@ var (
 	changers = map[string]func(context.Context, RobotConfig, robotHost) (robot.Changer, error){
 		"pioneer": openPioneer,
 		"dialect": openDialect,
+		"denon":   openDenon,
 		"manual":  openManual,
 	}
 	drives = map[string]func(context.Context, DriveConfig) (robot.Drive, error){
@@ -79,6 +81,18 @@ func openDialect(ctx context.Context, c RobotConfig, host robotHost) (robot.Chan
 	changer, err := stack.Open(loader, stack.InFolder(host.folder), c.Discs)
 	if err != nil {
 		return nil, errors.Join(err, loader.Close())
+	}
+	return changer, nil
+}
+
+func openDenon(ctx context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
+	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, denon.Baud), Parity: serial.EvenParity, Record: host.record})
+	if err != nil {
+		return nil, err
+	}
+	changer, err := denon.Open(ctx, line, denon.Config{Unit: c.Unit, Speed: c.Speed})
+	if err != nil {
+		return nil, errors.Join(err, line.Close())
 	}
 	return changer, nil
 }

@@ -17,7 +17,6 @@ import (
 type Replay struct {
 	mu     sync.Mutex
 	pieces []piece
-	sent   []byte // of a command, of which a piece of the recording may hold a part
 	unread []byte
 	closed bool
 }

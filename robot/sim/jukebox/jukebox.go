@@ -24,7 +24,7 @@ import (
 // Main is a simulated jukebox. Its fields are set before Run.
 type Main struct {
 	Dir string
-	// Robot is whose protocol it speaks: "pioneer", which "" means too, or one of sim.Protocols, which have Piles and Drives
+	// Robot is whose protocol it speaks: "pioneer", which "" means too, "denon", or one of sim.Protocols, which have Piles and Drives
 	// instead of a Shape and Blanks.
 	Robot  string
 	Piles  []sim.Pile
@@ -65,7 +65,9 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("run jukebox: %w", err)
 	}
-	if m.Robot != "" && m.Robot != "pioneer" {
+	switch m.Robot {
+	case "", "pioneer", "denon":
+	default:
 		return m.runTower(ctx, dir)
 	}
 	if err := sim.Create(dir, m.Shape, m.Medium, m.Blanks); err != nil {
@@ -77,6 +79,9 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	if err := m.setRates(dir, lib.Shape()); err != nil {
 		return err
+	}
+	if m.Robot == "denon" {
+		return m.runDenon(ctx, dir, lib, faults)
 	}
 	line, slave, err := openPTY()
 	if err != nil {

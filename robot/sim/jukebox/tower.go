@@ -38,6 +38,24 @@ func (m *Main) runTower(ctx context.Context, dir string) error {
 	return m.onLine(ctx, dir, speaker.Serve, func(words []string) (string, error) { return byHand(tower, speaker, words) })
 }
 
+// runDenon serves a Denon DN-1400F, at which what a person can do are HandHelp's, "reset" and "fault COMMAND ACTION".
+func (m *Main) runDenon(ctx context.Context, dir string, lib *sim.Library, faults *sim.Faults) error {
+	if lib.Shape() != (sim.Shape{Units: 1, SlotsPerUnit: 200, PlayersPerUnit: 2}) {
+		return errors.New("run jukebox: a denon has 1 unit of 200 slots and 2 players")
+	}
+	d := &sim.Denon{Library: lib, Faults: faults, Log: m.Log}
+	return m.onLine(ctx, dir, d.Serve, func(words []string) (string, error) {
+		switch {
+		case len(words) == 1 && words[0] == "reset":
+			d.Reset()
+			return "ok", nil
+		case len(words) == 3 && words[0] == "fault":
+			return "ok", faults.Add(sim.Fault{On: words[1], Do: words[2]})
+		}
+		return act(ctx, lib, words)
+	})
+}
+
 // onLine serves a protocol on a pty and a person's hand on a socket.
 func (m *Main) onLine(ctx context.Context, dir string, serve func(context.Context, io.ReadWriter) error, hand func([]string) (string, error)) error {
 	line, slave, err := openPTY()
