@@ -111,14 +111,8 @@ func openLoader(ctx context.Context, c RobotConfig, host robotHost) (*dialect.Lo
 	if err != nil {
 		return nil, err
 	}
-	mode := port.Mode{Baud: cmp.Or(c.Baud, d.Line.Baud), DataBits: d.Line.DataBits, Record: host.record}
-	mode.Parity = map[string]serial.Parity{"none": serial.NoParity, "even": serial.EvenParity, "odd": serial.OddParity}[d.Line.ParityName()]
-	if d.Line.StopBits == 2 {
-		mode.StopBits = serial.TwoStopBits
-	}
-	if d.Line.DTR != nil || d.Line.RTS != nil {
-		mode.Modem = &port.Modem{DTR: d.Line.DTR == nil || *d.Line.DTR, RTS: d.Line.RTS == nil || *d.Line.RTS}
-	}
+	mode := modeOf(d, c)
+	mode.Record = host.record
 	line, err := port.OpenDurable(c.Port, mode)
 	if err != nil {
 		return nil, err
@@ -128,6 +122,19 @@ func openLoader(ctx context.Context, c RobotConfig, host robotHost) (*dialect.Lo
 		return nil, errors.Join(err, line.Close())
 	}
 	return loader, nil
+}
+
+// modeOf is how the line of a dialect is set up.
+func modeOf(d *dialect.Dialect, c RobotConfig) port.Mode {
+	mode := port.Mode{Baud: cmp.Or(c.Baud, d.Line.Baud), DataBits: d.Line.DataBits, RTSCTS: d.Line.RTSCTS}
+	mode.Parity = map[string]serial.Parity{"none": serial.NoParity, "even": serial.EvenParity, "odd": serial.OddParity}[d.Line.ParityName()]
+	if d.Line.StopBits == 2 {
+		mode.StopBits = serial.TwoStopBits
+	}
+	if d.Line.DTR != nil || d.Line.RTS != nil {
+		mode.Modem = &port.Modem{DTR: d.Line.DTR == nil || *d.Line.DTR, RTS: d.Line.RTS == nil || *d.Line.RTS}
+	}
+	return mode
 }
 
 func openFile(_ context.Context, c DriveConfig) (robot.Drive, error) {

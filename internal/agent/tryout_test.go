@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"go.bug.st/serial"
 
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/changer/dialect"
@@ -152,6 +155,27 @@ func TestTryoutFindsWrongDialect(t *testing.T) {
 	config.Robot.DriveWires = nil
 	err := (&Tryout{Config: config, Out: &bytes.Buffer{}}).Probe(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "Nothing was moved") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestModeOfLine: a pty can't tell a wrong line, so that what a dialect says of it is checked here.
+func TestModeOfLine(t *testing.T) {
+	for name, want := range map[string]port.Mode{
+		"aleratec-autopublisher-ls": {Baud: 9600, Parity: serial.EvenParity, Modem: &port.Modem{DTR: false, RTS: true}},
+		"rimage-liberty":            {Baud: 38400},
+		"amtren":                    {Baud: 9600},
+	} {
+		d, err := dialect.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := modeOf(d, RobotConfig{}); !reflect.DeepEqual(have, want) {
+			t.Errorf("%s: %+v, want %+v", name, have, want)
+		}
+	}
+	d, err := dialect.Parse("x.toml", []byte("name = 1"))
+	if d != nil || err == nil || !strings.Contains(err.Error(), "x.toml:1") {
 		t.Errorf("%v", err)
 	}
 }

@@ -151,3 +151,17 @@ func (w brokenWriter) Write([]byte) (int, error) {
 	}
 	return 0, errors.New("disk full")
 }
+
+func TestHardwareFlowControl(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		_, path := pty(t)
+		l := openLine(t, path, Mode{RTSCTS: wanted})
+		control(t, l.file, func(fd int) error {
+			modes, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+			if err == nil && (modes.Cflag&unix.CRTSCTS != 0) != wanted {
+				t.Errorf("c_cflag %#o: want CRTSCTS %v", modes.Cflag, wanted)
+			}
+			return err
+		})
+	}
+}

@@ -48,6 +48,7 @@ type LineMode struct {
 	DataBits int      `toml:"data_bits"` // 0 means 8
 	Parity   parity   `toml:"parity"`
 	StopBits int      `toml:"stop_bits"` // 1 or 2; 0 means 1
+	RTSCTS   bool     `toml:"rtscts"`    // hardware flow control
 	DTR      *bool    `toml:"dtr"`       // left as it is when left out
 	RTS      *bool    `toml:"rts"`
 	Pace     duration `toml:"pace"` // least pause between an answer and the next command
