@@ -58,6 +58,7 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 	f.Float64Var(&m.Speed, "speed", 1, "how many times faster than a real robot it moves; 0 takes no time at all")
 	f.Int64Var(&m.ReadRate, "read-rate", 0, "what a drive reads at speed 1, in bytes a second; 0 is no limit")
 	f.Int64Var(&m.WriteRate, "write-rate", 0, "what a drive burns at speed 1, in bytes a second; 0 is no limit")
+	f.BoolVar(&m.Early, "early", false, "pioneer: answer when a movement begins, as in communication mode 7")
 	f.StringVar(&m.Faults, "faults", "", "script of faults (TOML)")
 	f.StringVar(&m.Link, "link", "", "where to make the symlink to the serial line")
 	if err := run.MarkFlagRequired("dir"); err != nil {

@@ -162,12 +162,19 @@ func (c *Config) check() error {
 	if err := checkKind("robot", c.Robot.Kind, changers); err != nil {
 		return err
 	}
+	most, err := checkRobot(c.Robot)
+	if err != nil {
+		return err
+	}
 	seen, devices := map[int]bool{}, map[string]int{}
 	for i, d := range c.Drives {
 		if d.Number < 1 || seen[d.Number] {
 			return &badDrive{i, fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)}
 		}
 		seen[d.Number] = true
+		if most > 0 && d.Number > most {
+			return &badDrive{i, fmt.Errorf("drive %d: the robot has drives 1 to %d", d.Number, most)}
+		}
 		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
 			return &badDrive{i, err}
 		}

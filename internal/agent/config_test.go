@@ -74,6 +74,12 @@ func TestConfigIsRefused(t *testing.T) {
 		{`limit = 200_000_000_000`, `limit = -1`, "scratch.limit"},
 		{`kind = "pioneer"`, `kind = "poineer"`, `robot kind "poineer"`},
 		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"tape\"\npath = \"x\"", `drive 2: kind "tape"`},
+		{`number = 2`, `number = 5`, "line 20: drive 5: the robot has drives 1 to 4"},
+		{`port = "/dev/ttyUSB0"`, ``, "robot.port is missing"},
+		{`model = "CAC-V3000"`, `model = "CAC-V9"`, "CAC-V5000"},
+		{"kind = \"pioneer\"", "kind = \"dialect\"\ndialect = \"rimage-liberty\"\ndiscs = [109]", "robot.discs: 109 discs in bin 1"},
+		{"kind = \"pioneer\"", "kind = \"dialect\"\ndialect = \"amtren\"", "bin 1 holds must be configured"},
+		{"kind = \"pioneer\"", "kind = \"manual\"", "robot.slots is 0"},
 		{"[robot]", "[tls]\ncert = \"x\"\n[robot]", "tls.cert and tls.key go together"},
 		{"[robot]", "[tls]\ncert = \"x\"\nkey = \"y\"\n[robot]", "without tls.ca"},
 	} {

@@ -35,6 +35,39 @@ var (
 	}
 )
 
+// checkRobot refuses a configuration that its kind can't be, before anything is opened, and says how many drives the robot has;
+// 0 when only the robot can tell.
+func checkRobot(c RobotConfig) (drives int, err error) {
+	if c.Speed < 0 {
+		return 0, fmt.Errorf("robot.speed is %v", c.Speed)
+	}
+	if c.Port == "" && (c.Kind == "pioneer" || c.Kind == "denon" || c.Kind == "dialect") {
+		return 0, errors.New("robot.port is missing: best a name in /dev/serial/by-id")
+	}
+	switch c.Kind {
+	case "pioneer":
+		model, err := pioneer.ModelNamed(c.Model)
+		return model.Players * max(c.Units, 1), err
+	case "denon":
+		return denon.Drives, nil
+	case "manual":
+		if c.Slots < 1 || c.Drives < 1 {
+			return 0, fmt.Errorf("robot.slots is %d and robot.drives %d: want one or more of each", c.Slots, c.Drives)
+		}
+		return c.Drives, nil
+	case "dialect":
+		m, err := machineOf(c)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := stack.NewOrder(m, c.Discs); err != nil {
+			return 0, fmt.Errorf("robot.discs: %w", err)
+		}
+		return m.Drives, nil
+	}
+	return 0, nil
+}
+
 // checkKind refuses a kind that is not among the known ones.
 func checkKind[T any](what, kind string, known map[string]T) error {
 	if _, ok := known[kind]; ok {
@@ -49,9 +82,7 @@ func openPioneer(ctx context.Context, c RobotConfig, host robotHost) (robot.Chan
 		return nil, err
 	}
 	timing := pioneer.DefaultTiming()
-	if c.Speed < 0 {
-		return nil, fmt.Errorf("robot.speed is %v", c.Speed)
-	} else if c.Speed > 0 {
+	if c.Speed > 0 {
 		timing = timing.Faster(c.Speed)
 	}
 	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, model.Baud), Record: host.record})

@@ -36,6 +36,8 @@ type Main struct {
 	Speed float64
 	// ReadRate and WriteRate are the drives', in bytes a second at speed 1; 0 is no limit.
 	ReadRate, WriteRate int64
+	// Early makes a pioneer answer when a movement begins: see sim.Pioneer.
+	Early bool
 	// Faults is a script; empty for none.
 	Faults string
 	// Link is where a symlink to the serial line is made; empty means "line" in Dir.
@@ -116,7 +118,7 @@ func (m *Main) serve(ctx context.Context, lib *sim.Library, faults *sim.Faults, 
 		return errors.Join(line.Close(), control.Close())
 	})
 	g.Go(func() error {
-		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log}
+		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log, Early: m.Early}
 		err := p.Serve(ctx, line)
 		if ctx.Err() != nil {
 			return nil
