@@ -256,3 +256,17 @@ func TestWrongDialect(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkMove is what a driver of piles adds to a move: a robot that takes no time at all, behind a real line, with the order synced
+// to a disk twice a move, which is most of the time unless TMPDIR is in memory. Two moves an operation, of six commands each and their status.
+func BenchmarkMove(b *testing.B) {
+	s := newSite(b, "rimage", "rimage-liberty", piles(9, 5, 9, 0, 9, 0, 9, 0), 1)
+	c := s.must()
+	defer c.Close()
+	for b.Loop() {
+		if err := errors.Join(c.Move(b.Context(), slot(5), bay(1)), c.Move(b.Context(), bay(1), slot(5))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(2*b.N), "µs/move")
+}
