@@ -44,6 +44,10 @@ vuln: tools ## known vulnerabilities of our dependencies (asks the Go vulnerabil
 bench: build ## time the main paths beside standard tools
 	@scripts/bench.sh
 
+.PHONY: soak
+soak: ## a day of a robot's moves, with a fault every 50
+	ODARCHIVE_SOAK=14400 $(GO) test -count=1 -timeout 30m -v -run TestSoak ./robot/changer/pioneer
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen

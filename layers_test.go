@@ -35,6 +35,10 @@ var mayImport = map[string][]string{
 	"robot/port":            {},
 	"robot/robottest":       {"robot"},
 	"robot/changer/pioneer": {"robot"},
+	"robot/changer/stack":   {"robot"},
+	"robot/changer/dialect": {"robot", "robot/changer/stack"},
+	"robot/changer/denon":   {"robot"},
+	"robot/changer/manual":  {"robot"},
 	"robot/drive/file":      {"robot"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
@@ -57,7 +61,8 @@ var mayImport = map[string][]string{
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
 		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
-		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
+		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/stack",
+		"robot/drive/file", "robot/port",
 	},
 	"internal/odtest": {
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
@@ -71,7 +76,7 @@ var mayImport = map[string][]string{
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},
 	"cmd/controller": {"internal/controller"},
-	"cmd/jukebox":    {"robot/sim/jukebox"},
+	"cmd/jukebox":    {"robot/sim", "robot/sim/jukebox"},
 	"cmd/odarchive":  {"internal/cli"},
 }
 

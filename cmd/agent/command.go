@@ -46,6 +46,22 @@ The configuration is a TOML file:
   baud = 9600                  # as delivered when left out
   speed = 1.0                  # of a simulated robot: how many times as fast it moves
 
+  # or a robot with piles, by a dialect file or a dialect that is built in (docs/adding-a-robot.md):
+  #   kind = "dialect"
+  #   dialect = "rimage-liberty"       # or "/etc/odarchive/mine.toml"
+  #   capacity = [108, 108, 108, 108]  # of the bins; as the dialect says when left out
+  #   discs = [100, 100, 100, 0]       # in each when the robot is used for the first time
+  #   drive_wires = ["4", "3"]         # how commands name the drives, from drive 1
+  #   setup = ["c09d11n123"]           # lines that it forgets without power
+  # or a Denon DN-1400F:
+  #   kind = "denon"
+  #   unit_id = 0
+  # or a person, asked by "odarchive-agent person":
+  #   kind = "manual"
+  #   slots = 500
+  #   drives = 1
+  #   label = "QK-%04d"                # written on the disc of a slot
+
   [[drive]]
   number = 1                   # in the robot
   kind = "file"
@@ -75,7 +91,9 @@ func command(abort <-chan struct{}) *cobra.Command {
 		},
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.Flags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
+	read := func() (agent.Config, error) { return agent.ReadConfig(path) }
+	c.AddCommand(robotCommand(read), personCommand(read))
+	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
 	c.Flags().StringVar(&format, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what is of use to a developer too")
 	return c

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/odarchive/odarchive/robot/sim"
 	"github.com/odarchive/odarchive/robot/sim/jukebox"
 )
 
@@ -39,6 +41,14 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 	}
 	f := run.Flags()
 	f.StringVar(&m.Dir, "dir", "", "folder of the library")
+	f.StringVar(&m.Robot, "robot", "pioneer", "whose protocol it speaks: pioneer, denon (--units 1 --slots 200), or one with piles: "+strings.Join(sim.Protocols, ", "))
+	var piles string
+	f.StringVar(&piles, "piles", "100:90,100:90,100", "bins of a robot with piles, each CAPACITY:DISCS")
+	f.IntVar(&m.Drives, "drives", 1, "drives of a robot with piles")
+	run.PreRunE = func(*cobra.Command, []string) (err error) {
+		m.Piles, err = parsePiles(piles)
+		return err
+	}
 	f.IntVar(&m.Shape.Units, "units", 2, "chained units")
 	f.IntVar(&m.Shape.SlotsPerUnit, "slots", 300, "slots of a unit")
 	f.IntVar(&m.Shape.PlayersPerUnit, "players", 2, "drives of a unit")
@@ -48,6 +58,7 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 	f.Float64Var(&m.Speed, "speed", 1, "how many times faster than a real robot it moves; 0 takes no time at all")
 	f.Int64Var(&m.ReadRate, "read-rate", 0, "what a drive reads at speed 1, in bytes a second; 0 is no limit")
 	f.Int64Var(&m.WriteRate, "write-rate", 0, "what a drive burns at speed 1, in bytes a second; 0 is no limit")
+	f.BoolVar(&m.Early, "early", false, "pioneer: answer when a movement begins, as in communication mode 7")
 	f.StringVar(&m.Faults, "faults", "", "script of faults (TOML)")
 	f.StringVar(&m.Link, "link", "", "where to make the symlink to the serial line")
 	if err := run.MarkFlagRequired("dir"); err != nil {
@@ -62,6 +73,7 @@ func control() *cobra.Command {
 	c := &cobra.Command{
 		Use:          "ctl --dir DIR COMMAND…",
 		Short:        "Do by hand what a person would: " + jukebox.HandHelp,
+		Long:         "At a robot with slots: " + jukebox.HandHelp + ".\nAt one with piles: " + jukebox.TowerHelp + ".",
 		Args:         cobra.MinimumNArgs(1),
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,4 +86,20 @@ func control() *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "dir", "", "folder of the running library")
 	return c
+}
+
+// parsePiles reads "100:90,100".
+func parsePiles(text string) (piles []sim.Pile, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		capacity, discs, _ := strings.Cut(word, ":")
+		var p sim.Pile
+		if p.Capacity, err = strconv.Atoi(capacity); err == nil && discs != "" {
+			p.Discs, err = strconv.Atoi(discs)
+		}
+		if err != nil || p.Capacity < 1 || p.Discs < 0 || p.Discs > p.Capacity {
+			return nil, fmt.Errorf("--piles %q: want CAPACITY:DISCS, with a comma between bins", text)
+		}
+		piles = append(piles, p)
+	}
+	return piles, nil
 }

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -32,7 +34,7 @@ type ScratchConfig struct {
 	Limit int64 `toml:"limit"`
 }
 
-// RobotConfig is a robot. The fields behind Port are those of the kind "pioneer".
+// RobotConfig is a robot. Which fields a kind has is told in docs/adding-a-robot.md.
 type RobotConfig struct {
 	Kind string `toml:"kind"`
 	// Port is a serial device, best one of /dev/serial/by-id.
@@ -47,6 +49,23 @@ type RobotConfig struct {
 	Baud int `toml:"baud"`
 	// Speed is how many times as fast as the real machine it moves, as simulated ones do; 0 means 1.
 	Speed float64 `toml:"speed"`
+
+	// Dialect is the name of one that is built in, or a file ending in ".toml".
+	Dialect string `toml:"dialect"`
+	// Capacity is how many discs each bin holds, and Discs how many lie in each when the robot is used for the first time.
+	Capacity []int `toml:"capacity"`
+	Discs    []int `toml:"discs"`
+	// DriveWires are how commands name the drives, from drive 1.
+	DriveWires []string `toml:"drive_wires"`
+	// Setup are lines that the robot forgets when it loses power.
+	Setup []string `toml:"setup"`
+
+	// Slots and Drives are those of a person's shelf and desk, and Label is what is written on the disc of a slot: "QK-%04d".
+	Slots  int    `toml:"slots"`
+	Drives int    `toml:"drives"`
+	Label  string `toml:"label"`
+	// Unit is a Denon's number on its line, 0 to 15.
+	Unit int `toml:"unit_id"`
 }
 
 // DriveConfig is a drive of the robot.
@@ -72,13 +91,12 @@ type TLS struct {
 
 // ReadConfig reads a configuration file. The error shows the line that is wrong.
 func ReadConfig(path string) (Config, error) {
-	file, err := os.Open(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	defer file.Close()
 	var c Config
-	d := toml.NewDecoder(file)
+	d := toml.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()
 	err = d.Decode(&c)
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
@@ -91,10 +109,36 @@ func ReadConfig(path string) (Config, error) {
 	if err == nil {
 		err = c.check()
 	}
+	if bad, ok := errors.AsType[*badDrive](err); ok {
+		return Config{}, fmt.Errorf("read configuration %s: line %d: %w", path, bad.line(string(content)), err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// badDrive is something wrong with the nth drive of a file, from 0.
+type badDrive struct {
+	n   int
+	err error
+}
+
+func (b *badDrive) Error() string { return b.err.Error() }
+func (b *badDrive) Unwrap() error { return b.err }
+
+// line is where the drive's table begins.
+func (b *badDrive) line(text string) int {
+	n := b.n
+	for i, l := range strings.Split(text, "\n") {
+		if strings.TrimSpace(l) == "[[drive]]" {
+			if n == 0 {
+				return i + 1
+			}
+			n--
+		}
+	}
+	return 1
 }
 
 // check says what is missing or can't be.
@@ -118,15 +162,30 @@ func (c *Config) check() error {
 	if err := checkKind("robot", c.Robot.Kind, changers); err != nil {
 		return err
 	}
-	seen := map[int]bool{}
-	for _, d := range c.Drives {
+	most, err := checkRobot(c.Robot)
+	if err != nil {
+		return err
+	}
+	seen, devices := map[int]bool{}, map[string]int{}
+	for i, d := range c.Drives {
 		if d.Number < 1 || seen[d.Number] {
-			return fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)
+			return &badDrive{i, fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)}
 		}
 		seen[d.Number] = true
-		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
-			return err
+		if most > 0 && d.Number > most {
+			return &badDrive{i, fmt.Errorf("drive %d: the robot has drives 1 to %d", d.Number, most)}
 		}
+		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
+			return &badDrive{i, err}
+		}
+		device := filepath.Clean(d.Path)
+		if real, err := filepath.EvalSymlinks(device); err == nil {
+			device = real
+		}
+		if other := devices[device]; other != 0 {
+			return &badDrive{i, fmt.Errorf("drive %d: %s is drive %d already", d.Number, d.Path, other)}
+		}
+		devices[device] = d.Number
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/odarchive/odarchive/robot"
+	"github.com/odarchive/odarchive/robot/port"
 )
 
 // Main is the agent as a program starts it. What is nil is opened as Config says, and closed in the end; what is set
@@ -28,6 +29,8 @@ type Main struct {
 	// For the tests of this package: the journal's hook, and what finds out which image a disc carries.
 	hook     func(written bool) error
 	identify identify
+
+	record port.Recorder // of the robot's line; nil for none
 }
 
 // Run runs the agent until ctx ends. Then it takes no more work, breaks off what can be done again, waits for moves

@@ -43,10 +43,31 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 	ctx = context.WithoutCancel(ctx)
 	moveErr := a.changer.Move(ctx, from, to)
 	r.Move, r.Failure = a.outcomeOf(ctx, from, to, moveErr)
+	a.closeTrays(ctx, bays, to, r.GetMove())
 	if r.GetMove() != pb.MoveOutcome_MOVE_OUTCOME_MOVED {
 		return &fault{r.GetFailure(), moveErr}
 	}
 	return a.arrived(w.hard, to, r)
+}
+
+// closeTrays closes the trays that were opened for a move and in which no disc arrived: some robots crush a second one that stands
+// open. One of a move whose end is unknown stays open, because a disc may hang over it. A tray that can't be closed
+// shows when the drive is used next.
+func (a *agent) closeTrays(ctx context.Context, bays []*bay, to robot.Address, outcome pb.MoveOutcome) {
+	if !a.changer.Properties().HostOpensTray || outcome == pb.MoveOutcome_MOVE_OUTCOME_UNKNOWN {
+		return
+	}
+	for _, b := range bays {
+		arrived := outcome == pb.MoveOutcome_MOVE_OUTCOME_MOVED && to.Kind == robot.DriveBay && to.Number == int(b.number)
+		if arrived {
+			continue // and is identified next
+		}
+		id, err := b.load(ctx)
+		left := outcome == pb.MoveOutcome_MOVE_OUTCOME_MOVED && id.GetState() != pb.Identity_STATE_NO_DISC
+		if err != nil || left {
+			a.log.Warn("drive is not empty after its disc was taken", "drive", b.number, "holds", describe(id), "error", err)
+		}
+	}
 }
 
 // arrived finishes a move that ended where it should. The disc of one that ended in a drive, which the caller holds, is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/google/uuid"
@@ -93,16 +94,46 @@ func (m *Main) openData(a *agent, r *resources) error {
 	return nil
 }
 
+// openRobot opens the configured robot, with a folder of its own in the data folder.
+func (m *Main) openRobot(ctx context.Context, a *agent, r *resources) error {
+	folder, err := robotFolder(m.Config.Data)
+	if err != nil {
+		return err
+	}
+	r.add(folder.Close)
+	host := robotHost{folder: folder, record: m.record}
+	if m.Config.Robot.Kind == "manual" {
+		desk, err := openDesk(m.Config.Data, a.log, m.Abort)
+		if err != nil {
+			return err
+		}
+		r.add(desk.Close)
+		host.person = desk
+	}
+	if a.changer, err = changers[m.Config.Robot.Kind](ctx, m.Config.Robot, host); err == nil {
+		r.add(a.changer.Close)
+	}
+	return err
+}
+
+// robotFolder opens the folder in which drivers keep what their robots can't be asked.
+func robotFolder(data string) (*os.Root, error) {
+	path := filepath.Join(data, "robot")
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(path)
+}
+
 // openMachine opens the robot and the drives. A drive that can't be opened is reported, the others go on.
 func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err error) {
 	if a.changer = m.Changer; a.changer == nil {
 		if err := checkKind("robot", m.Config.Robot.Kind, changers); err != nil {
 			return err
 		}
-		if a.changer, err = changers[m.Config.Robot.Kind](ctx, m.Config.Robot); err != nil {
+		if err := m.openRobot(ctx, a, r); err != nil {
 			return fmt.Errorf("open robot: %w", err)
 		}
-		r.add(a.changer.Close)
 	}
 	id := m.identify
 	if id == nil {

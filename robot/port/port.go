@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.bug.st/serial"
+	"golang.org/x/sys/unix"
 )
 
 // The failures that callers decide by. All are wrapped with the line's path.
@@ -27,12 +28,14 @@ var (
 )
 
 // Mode is how a line is set up. The zero value with a Baud is 8N1 with the modem lines left alone.
-// There is no hardware flow control: go.bug.st/serial v1.8.0 switches CRTSCTS off.
 type Mode struct {
 	Baud     int // bits per second
 	DataBits int // 5 to 8; 0 means 8
 	Parity   serial.Parity
 	StopBits serial.StopBits
+
+	// RTSCTS is hardware flow control. It is set here, because go.bug.st/serial v1.8.0 switches it off and has no word for it.
+	RTSCTS bool
 
 	// Modem sets DTR and RTS after opening; nil leaves both as the kernel sets them, which is on. A line
 	// whose kernel driver has none, a pty above all, is opened all the same: see Line.HasModemLines.
@@ -101,6 +104,12 @@ func open(path string, m Mode) (_ *Line, err error) {
 		l.closed.Store(true)
 		return errors.Join(p.Close(), file.Close())
 	})
+	if m.RTSCTS {
+		if err := setRTSCTS(file); err != nil {
+			p.Close()
+			return nil, fmt.Errorf("set hardware flow control: %w", err)
+		}
+	}
 	if m.Modem != nil {
 		if l.modem, err = setModem(p, *m.Modem); err != nil {
 			p.Close()
@@ -125,6 +134,25 @@ func lock(file *os.File) error {
 		return ErrLocked
 	}
 	return lockErr
+}
+
+func setRTSCTS(file *os.File) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var setErr error
+	if err := conn.Control(func(fd uintptr) {
+		t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+		if err == nil {
+			t.Cflag |= unix.CRTSCTS
+			err = unix.IoctlSetTermios(int(fd), unix.TCSETS, t)
+		}
+		setErr = err
+	}); err != nil {
+		return err
+	}
+	return setErr
 }
 
 func setModem(p serial.Port, m Modem) (bool, error) {

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io/fs"
@@ -150,4 +151,61 @@ func (w brokenWriter) Write([]byte) (int, error) {
 		w.t.Error("written to after it failed")
 	}
 	return 0, errors.New("disk full")
+}
+
+func TestHardwareFlowControl(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		_, path := pty(t)
+		l := openLine(t, path, Mode{RTSCTS: wanted})
+		control(t, l.file, func(fd int) error {
+			modes, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+			if err == nil && (modes.Cflag&unix.CRTSCTS != 0) != wanted {
+				t.Errorf("c_cflag %#o: want CRTSCTS %v", modes.Cflag, wanted)
+			}
+			return err
+		})
+	}
+}
+
+// FuzzReadTranscript: a transcript that is read is one that could have been written, and the others name their line.
+func FuzzReadTranscript(f *testing.F) {
+	f.Add("12:24:10.031 > \"1PS?P\\r\"\n12:24:10.040 < \"P01\\r\"\n")
+	f.Add("x")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ReadTranscript(strings.NewReader(text))
+		if err != nil {
+			if !strings.Contains(err.Error(), "read transcript: ") {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if p.Rest() > strings.Count(text, "\n")+1 {
+			t.Errorf("%d pieces of %q", p.Rest(), text)
+		}
+	})
+}
+
+// TestReplay: a recording answers the commands that it has, in their order, however they were cut.
+func TestReplay(t *testing.T) {
+	p, err := ReadTranscript(strings.NewReader("1 > \"ab\"\n2 > \"c\\r\"\n3 < \"x\"\n4 < \"y\\r\"\n5 > \"d\\r\"\n6 < \"late\\r\"\n7 > \"e\\r\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Send(t.Context(), []byte("abc\r")); err != nil {
+		t.Error(err)
+	}
+	if reply, err := p.Receive(t.Context(), bufio.ScanLines); err == nil {
+		t.Errorf("%q without a line feed", reply)
+	}
+	if err := errors.Join(p.Send(t.Context(), []byte("d\r")), p.Send(t.Context(), []byte("e\r"))); err != nil || p.Rest() != 0 {
+		t.Errorf("%v, %d left", err, p.Rest())
+	}
+	if err := p.Send(t.Context(), []byte("f\r")); err == nil {
+		t.Error("a command that was not recorded")
+	}
+	for _, bad := range []string{"1 > x", "1 = \"x\"", "", "1"} {
+		if _, err := ReadTranscript(strings.NewReader("1 > \"a\"\n" + bad + "\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
 }

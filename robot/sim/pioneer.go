@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Pioneer speaks the serial protocol of Pioneer's CAC-V3000 for a library of one or two chained units with two players each, which
@@ -20,12 +21,17 @@ type Pioneer struct {
 	Library *Library
 	Faults  *Faults
 	Log     *slog.Logger
+	// Early says that R comes when a movement has begun, as in communication mode 7, and not when it has ended. How it
+	// ended tell ?E and the player's state.
+	Early bool
 
 	out    sync.Mutex // of the line
 	mu     sync.Mutex // of what follows
 	player int        // that PS selected last
 	modes  map[int]mode
 	last   string // error that ?E tells
+
+	pending atomic.Int32 // movements that were commanded and have not ended
 }
 
 // mode is what ?P says of a player.
@@ -82,8 +88,15 @@ func (p *Pioneer) Serve(ctx context.Context, line io.ReadWriter) error {
 			continue
 		}
 		// A movement takes its time, and questions are answered meanwhile.
+		var to io.Writer = line
+		if p.Early {
+			p.reply(line, "R")
+			to = io.Discard
+		}
+		p.pending.Add(1) // the first question must find it running
 		moving.Go(func() {
-			if err := p.run(ctx, line, steps); errors.Is(err, errHangup) {
+			defer p.pending.Add(-1)
+			if err := p.run(ctx, to, steps); errors.Is(err, errHangup) {
 				if c, ok := line.(io.Closer); ok {
 					c.Close()
 				}
@@ -221,7 +234,7 @@ func (p *Pioneer) code(err error) string {
 // execute carries one command out. Struck is what a fault does to the answer.
 func (p *Pioneer) execute(ctx context.Context, s step) (value, struck string, err error) {
 	shape := p.Library.Shape()
-	if s.name == "PS" {
+	if s.name == "PS" && shape.Units*shape.PlayersPerUnit > 1 {
 		if s.arg < 1 || s.arg > shape.Units*shape.PlayersPerUnit {
 			return "", "", errors.New("E04")
 		}
@@ -233,6 +246,9 @@ func (p *Pioneer) execute(ctx context.Context, s step) (value, struck string, er
 	p.mu.Lock()
 	player := p.player
 	p.mu.Unlock()
+	if shape.Units*shape.PlayersPerUnit == 1 {
+		player = 1 // a machine with one player has no PS
+	}
 	if player == 0 {
 		return "", "", errors.New("E06")
 	}
@@ -388,7 +404,7 @@ func (p *Pioneer) question(player int, name string) (string, error) {
 		p.Library.mu.Lock()
 		busy := p.Library.units[u-1].moving
 		p.Library.mu.Unlock()
-		if busy {
+		if busy || p.Early && p.pending.Load() > 0 {
 			return prefix + "B", nil
 		}
 		return prefix + "R", nil

@@ -79,7 +79,8 @@ var faults = map[string]fault{
 	"E21": {robot.ErrDoor, nowhere, "the door is open"},
 	"E22": {robot.ErrInventory, nowhere, "power, reset or door made the changer start anew"},
 	"E42": {robot.ErrJam, nowhere, "a magazine is badly installed, or the shipping plate is in"},
-	"E43": {robot.ErrJam, nowhere, "a magazine is missing"},
+	// A magazine that somebody has taken out is no jam: nothing moves, and its discs are not lost.
+	"E43": {robot.ErrDoor, nowhere, "a magazine is missing"},
 	"E44": {robot.ErrJam, nowhere, "the sensor of the vertical address is out of phase"},
 	"E45": {robot.ErrJam, nowhere, "the vertical motor gives no pulses"},
 	"E46": {robot.ErrJam, nowhere, "a vertical limit switch is faulty"},

@@ -19,7 +19,7 @@ import (
 var _ Line = (*port.Line)(nil)
 
 // terminal makes a pseudo-terminal: the robot's end and a driver's line.
-func terminal(t *testing.T, record port.Recorder) (*os.File, *port.Line) {
+func terminal(t testing.TB, record port.Recorder) (*os.File, *port.Line) {
 	t.Helper()
 	far, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {

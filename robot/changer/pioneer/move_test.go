@@ -255,9 +255,9 @@ func TestEveryCode(t *testing.T) {
 		robot.ErrComm:        "E00 E79 E7A E82 E85 E05 EFF",
 		robot.ErrUnreachable: "E04 E06",
 		robot.ErrEmpty:       "E11",
-		robot.ErrDoor:        "E21",
+		robot.ErrDoor:        "E21 E43",
 		robot.ErrInventory:   "E22 E90 E93",
-		robot.ErrJam:         "E20 E42 E43 E44 E45 E46 E47 E86 E87 E8A E91 E92 E94 E98",
+		robot.ErrJam:         "E20 E42 E44 E45 E46 E47 E86 E87 E8A E91 E92 E94 E98",
 		robot.ErrDriveFault:  "E12 E13 E14 E71 E72 E81 E84 E88 E89 E96 E99",
 	} {
 		for code := range strings.FieldsSeq(codes) {

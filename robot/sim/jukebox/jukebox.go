@@ -23,7 +23,12 @@ import (
 
 // Main is a simulated jukebox. Its fields are set before Run.
 type Main struct {
-	Dir    string
+	Dir string
+	// Robot is whose protocol it speaks: "pioneer", which "" means too, "denon", or one of sim.Protocols, which have Piles and Drives
+	// instead of a Shape and Blanks.
+	Robot  string
+	Piles  []sim.Pile
+	Drives int
 	Shape  sim.Shape
 	Medium file.Medium
 	Blanks int
@@ -31,6 +36,8 @@ type Main struct {
 	Speed float64
 	// ReadRate and WriteRate are the drives', in bytes a second at speed 1; 0 is no limit.
 	ReadRate, WriteRate int64
+	// Early makes a pioneer answer when a movement begins: see sim.Pioneer.
+	Early bool
 	// Faults is a script; empty for none.
 	Faults string
 	// Link is where a symlink to the serial line is made; empty means "line" in Dir.
@@ -60,6 +67,11 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("run jukebox: %w", err)
 	}
+	switch m.Robot {
+	case "", "pioneer", "denon":
+	default:
+		return m.runTower(ctx, dir)
+	}
 	if err := sim.Create(dir, m.Shape, m.Medium, m.Blanks); err != nil {
 		return err
 	}
@@ -69,6 +81,9 @@ func (m *Main) Run(ctx context.Context) error {
 	}
 	if err := m.setRates(dir, lib.Shape()); err != nil {
 		return err
+	}
+	if m.Robot == "denon" {
+		return m.runDenon(ctx, dir, lib, faults)
 	}
 	line, slave, err := openPTY()
 	if err != nil {
@@ -103,7 +118,7 @@ func (m *Main) serve(ctx context.Context, lib *sim.Library, faults *sim.Faults, 
 		return errors.Join(line.Close(), control.Close())
 	})
 	g.Go(func() error {
-		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log}
+		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log, Early: m.Early}
 		err := p.Serve(ctx, line)
 		if ctx.Err() != nil {
 			return nil
