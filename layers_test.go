@@ -25,6 +25,9 @@ var mayImport = map[string][]string{
 	// The machine.
 	"robot":                 {},
 	"robot/port":            {},
+	"robot/scsi":            {},
+	"robot/scsi/iscsi":      {"robot/scsi"},
+	"robot/scsi/scsitest":   {},
 	"robot/robottest":       {"robot"},
 	"robot/changer/pioneer": {"robot"},
 	"robot/drive/file":      {"robot"},
