@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"robot/scsi/scsitest":   {},
 	"robot/robottest":       {"robot"},
 	"robot/changer/pioneer": {"robot"},
+	"robot/changer/smc":     {"robot", "robot/scsi"},
 	"robot/drive/file":      {"robot"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
