@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"robot/changer/pioneer": {"robot"},
 	"robot/changer/smc":     {"robot", "robot/scsi"},
 	"robot/drive/file":      {"robot"},
+	"robot/drive/libburn":   {"robot", "robot/drive/mmc"},
 	"robot/drive/mmc":       {"robot", "robot/scsi"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},

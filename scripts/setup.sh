@@ -19,6 +19,7 @@ need udfdump udfclient
 need bsdtar libarchive-tools
 need tgtd tgt
 need cdrskin cdrskin
+need setpriv util-linux
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
