@@ -55,7 +55,8 @@ var mayImport = map[string][]string{
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {
 		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
-		"robot", "robot/changer/pioneer", "robot/drive/file", "robot/port",
+		"robot", "robot/changer/pioneer", "robot/changer/smc", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc",
+		"robot/port", "robot/scsi",
 	},
 	"internal/odtest": {
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",

@@ -46,8 +46,22 @@ The configuration is a TOML file:
   baud = 9600                  # as delivered when left out
   speed = 1.0                  # of a simulated robot: how many times as fast it moves
 
+  # or a SCSI media changer:
+  # kind = "scsi"
+  # device = "/dev/sg3"
+  # host_opens_tray = false    # true: it brings discs into open trays only
+
   [[drive]]
   number = 1                   # in the robot
+  kind = "linux"
+  path = "/dev/disk/by-path/…" # which stays when sr numbers change
+  burner = "cdrskin"           # of libburn; 1.5.0 or newer
+  read_only = false            # true does without a burner
+  speed = 6                    # times the medium's single speed; 0 leaves it to the drive
+  spare = false                # true formats BD-R with a spare area: half as fast, 3 % less room
+
+  [[drive]]                    # a simulated one
+  number = 2
   kind = "file"
   path = "/srv/jukebox/drive1"
 `

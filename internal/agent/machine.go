@@ -19,9 +19,11 @@ import (
 var (
 	changers = map[string]func(context.Context, RobotConfig) (robot.Changer, error){
 		"pioneer": openPioneer,
+		"scsi":    openSCSI,
 	}
 	drives = map[string]func(context.Context, DriveConfig) (robot.Drive, error){
-		"file": openFile,
+		"file":  openFile,
+		"linux": openLinux,
 	}
 )
 
