@@ -39,6 +39,10 @@ vuln: tools ## known vulnerabilities of our dependencies (asks the Go vulnerabil
 bench: build ## time the main paths beside standard tools
 	@scripts/bench.sh
 
+.PHONY: rig
+rig: ## drivers, cdrskin and agent against emulated burners and changers; as root, with /dev/fuse (CI too)
+	@scripts/rig.sh
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -163,6 +164,9 @@ func (b *Burner) verdict(ctx context.Context, r *report, feed *feeder, err error
 		return b.failed(robot.ErrDriveFault, 0, fmt.Sprintf("it can't use the drive (exit code %d): nothing was recorded; %s", exit.ExitCode(), detail))
 	}
 	kind := robot.ErrWrite
+	if strings.Contains(detail, "Lost connection") || strings.Contains(detail, "host problem") {
+		kind = robot.ErrDriveFault // unplugged
+	}
 	if m := senseText.FindStringSubmatch(detail); m != nil && m[1] == "4" {
 		kind = robot.ErrDriveFault
 	}
