@@ -53,8 +53,9 @@ var mayImport = map[string][]string{
 		"library", "library/postgres", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
+	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "proto/odarchivev1",
 		"robot", "robot/changer/pioneer", "robot/changer/smc", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc",
 		"robot/port", "robot/scsi",
 	},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"internal/cli":    {"archive", "archive/tree", "internal/client", "proto/odarchivev1"},
 
 	// The commands only wire.
-	"cmd/agent":      {"internal/agent"},
+	"cmd/agent":      {"internal/agent", "internal/agent/doctor"},
 	"cmd/controller": {"internal/controller"},
 	"cmd/jukebox":    {"robot/sim/jukebox"},
 	"cmd/odarchive":  {"internal/cli"},

@@ -89,9 +89,10 @@ func command(abort <-chan struct{}) *cobra.Command {
 		},
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.Flags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
+	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
 	c.Flags().StringVar(&format, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what is of use to a developer too")
+	c.AddCommand(doctorCommand(&path), drivesCommand(&path))
 	return c
 }
 

@@ -41,13 +41,7 @@ func openLinux(ctx context.Context, c DriveConfig) (robot.Drive, error) {
 	d, err := mmc.New(mmc.Config{
 		Name:   filepath.Base(c.Path),
 		Burner: burner,
-		Open: func() (scsi.Transport, error) {
-			device, err := scsi.OpenDevice(c.Path)
-			if err != nil {
-				return nil, err // not device, which would be a Transport that is not nil
-			}
-			return device, nil
-		},
+		Open:   nodeOpener(c.Path),
 	})
 	if err != nil {
 		return nil, err

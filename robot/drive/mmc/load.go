@@ -250,3 +250,19 @@ func pause(ctx context.Context, t time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// Present says whether a disc is in the drive. It moves no tray, and waits while the drive makes up its mind.
+func (d *Drive) Present(ctx context.Context) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.open(); err != nil {
+		return false, d.failure("look for a disc", 0, err)
+	}
+	_, err := d.ask(ctx, scsi.TestUnitReady(), nil)
+	if noMedium(err) {
+		return false, nil
+	} else if err != nil {
+		return false, d.failure("look for a disc", 0, err)
+	}
+	return true, nil
+}
