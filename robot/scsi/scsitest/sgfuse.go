@@ -14,15 +14,22 @@ import (
 //go:embed sgfuse/sgfuse.c
 var sgfuseSource []byte
 
-// RigEnv is the variable that has `make rig` run the tests that need root, /dev/fuse and a C compiler.
+// RigEnv is the variable that has `make rig` run the tests that need root and, but for the value Kernel, /dev/fuse and a C
+// compiler.
 const RigEnv = "ODARCHIVE_RIG"
 
-// Nodes makes device nodes of the jukebox's logical units: files on which the SG_IO ioctl works, with no SCSI in the kernel.
-// It returns the drives' paths, from the first on, and the changer's. They go with the test.
+// Kernel is the value of RigEnv on a machine whose kernel has SCSI, and iSCSI as an initiator.
+const Kernel = "kernel"
+
+// Nodes makes device nodes of the jukebox's logical units: the kernel's own, or files on which the SG_IO ioctl works, with no
+// SCSI in the kernel. It returns the drives' paths, from the first on, and the changer's. They go with the test.
 func (j *Jukebox) Nodes(tb testing.TB) (drives []string, changer string) {
 	tb.Helper()
 	if os.Getenv(RigEnv) == "" {
 		tb.Skipf("set %s=1, or run make rig", RigEnv)
+	}
+	if os.Getenv(RigEnv) == Kernel {
+		return j.kernelNodes(tb)
 	}
 	dir, err := os.MkdirTemp("", "odarchive-sgfuse-")
 	if err != nil {
