@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests that need device nodes: SG_IO, the real cdrskin and the agent's own drivers against the jukebox that tgtd
-# emulates, on a machine whose kernel may have no SCSI at all. Needs root and /dev/fuse. Only the loopback is used.
+# emulates, on a machine whose kernel may have no SCSI at all; then the same under a real kernel in User Mode Linux. Needs root and /dev/fuse. Only the loopback is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || { echo "rig: run it as root: it mounts a FUSE folder of device nodes" >&2; exit 1; }
@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 missing=()
 PATH=$PATH:/usr/sbin:/sbin
-for pair in tgtd:tgt cdrskin:cdrskin cc:gcc pkg-config:pkg-config umount:mount; do
+for pair in tgtd:tgt cdrskin:cdrskin cc:gcc pkg-config:pkg-config umount:mount \
+  linux.uml:user-mode-linux iscsiadm:open-iscsi udevadm:udev modprobe:kmod busybox:busybox-static; do
   command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 for header in fuse3/fuse_lowlevel.h:libfuse3-dev iscsi/iscsi.h:libiscsi-dev stdio.h:libc6-dev; do
@@ -24,3 +25,4 @@ fi
 export ODARCHIVE_RIG=1 CI=1
 go test -count=1 -timeout 10m ./robot/scsi/... ./robot/changer/smc ./robot/drive/mmc
 go test -count=1 -timeout 10m -run Rig ./robot/drive/libburn ./internal/agent
+scripts/rig/uml.sh

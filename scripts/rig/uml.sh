@@ -12,7 +12,7 @@ cat >"$payload/run.sh" <<'RUN'
 export ODARCHIVE_RIG=kernel CI=1 HOME=/root
 /usr/sbin/iscsid -f >/dev/null 2>&1 &
 sleep 1
-./agent.test -test.run 'TestRigMachine|TestRigMap|TestRigMount' -test.v -test.timeout 5m
+./agent.test -test.run TestRig -test.v -test.timeout 5m
 RUN
 chmod +x "$payload/run.sh"
 TMPDIR=/dev/shm timeout 600 linux.uml mem=2048M root=/dev/root rootfstype=hostfs rootflags=/ ro \
