@@ -1,6 +1,7 @@
 package robot
 
 import (
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -22,6 +23,8 @@ type Region struct {
 	// Retries is how many sectors had to be asked for again, Recovered how many reads the drive said it had trouble with and
 	// mastered, Unreadable how many sectors were given up.
 	Retries, Recovered, Unreadable int64
+	// Disagreed is how many sectors read one way and then another.
+	Disagreed int64
 }
 
 // Monitor is a Drive that keeps account of the signs.
@@ -65,4 +68,21 @@ func (s Signs) Slowness(capacity int64) (slow [Regions]float64) {
 		slow[i] /= good
 	}
 	return slow
+}
+
+// Scanner is a Drive that can measure what its correction still hides. Few can; see errors.ErrUnsupported.
+type Scanner interface {
+	// Scan reads the whole disc that was loaded and calls each for one piece of it after the other. It ends with ctx. It fails
+	// with errors.ErrUnsupported when this drive or this medium has nothing to measure.
+	Scan(ctx context.Context, each func(Measure)) error
+}
+
+// Measure is how many errors a piece of a disc has.
+type Measure struct {
+	Metric  string // "C2"
+	First   int64  // sector
+	Sectors int64
+	Errors  int64
+	// Unreadable says that the piece could not be read, so that nothing was counted.
+	Unreadable bool
 }
