@@ -48,6 +48,10 @@ bench: build ## time the main paths beside standard tools
 soak: ## a day of a robot's moves, with a fault every 50
 	ODARCHIVE_SOAK=14400 $(GO) test -count=1 -timeout 30m -v -run TestSoak ./robot/changer/pioneer
 
+.PHONY: rig
+rig: ## drivers, cdrskin and agent against emulated burners and changers; as root, with /dev/fuse (CI too)
+	@scripts/rig.sh
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen

@@ -33,13 +33,19 @@ var mayImport = map[string][]string{
 	// The machine.
 	"robot":                 {},
 	"robot/port":            {},
+	"robot/scsi":            {},
+	"robot/scsi/iscsi":      {"robot/scsi"},
+	"robot/scsi/scsitest":   {},
 	"robot/robottest":       {"robot"},
 	"robot/changer/pioneer": {"robot"},
 	"robot/changer/stack":   {"robot"},
 	"robot/changer/dialect": {"robot", "robot/changer/stack"},
 	"robot/changer/denon":   {"robot"},
 	"robot/changer/manual":  {"robot"},
+	"robot/changer/smc":     {"robot", "robot/scsi"},
 	"robot/drive/file":      {"robot"},
+	"robot/drive/libburn":   {"robot", "robot/drive/mmc"},
+	"robot/drive/mmc":       {"robot", "robot/scsi"},
 	"robot/sim":             {"robot/drive/file"},
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
 
@@ -59,10 +65,11 @@ var mayImport = map[string][]string{
 		"library", "library/postgres", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
+	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/journal", "proto/odarchivev1",
-		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/stack",
-		"robot/drive/file", "robot/port",
+		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "proto/odarchivev1",
+		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/smc",
+		"robot/changer/stack", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc", "robot/port", "robot/scsi",
 	},
 	"internal/odtest": {
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
@@ -74,7 +81,7 @@ var mayImport = map[string][]string{
 	},
 
 	// The commands only wire.
-	"cmd/agent":      {"internal/agent"},
+	"cmd/agent":      {"internal/agent", "internal/agent/doctor"},
 	"cmd/controller": {"internal/controller"},
 	"cmd/jukebox":    {"robot/sim", "robot/sim/jukebox"},
 	"cmd/odarchive":  {"internal/cli"},

@@ -61,6 +61,10 @@ type Element struct {
 	Fill Fill
 	// Home is the slot to which the disc in a drive belongs, when the robot remembers it; otherwise zero.
 	Home Address
+	// Tag is the volume tag of the disc that is there, from a barcode, when the robot reads one.
+	Tag string
+	// Trouble is what the robot says is wrong with the place, in words; empty when nothing is.
+	Trouble string
 }
 
 // Properties are what a caller must know of a changer to plan for it. They never change while it is open.

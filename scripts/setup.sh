@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 command -v go >/dev/null || { echo "setup: no Go on this machine: install Go $(sed -n 's/^go //p' go.mod) or newer from https://go.dev/dl/" >&2; exit 1; }
 
+PATH=$PATH:/usr/sbin:/sbin # of administrators, and of tests
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); } # need PROGRAM PACKAGE
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
@@ -27,6 +28,9 @@ need bc bc
 [ -e /usr/include/udfread/udfread.h ] || missing+=(libudfread-dev)
 /usr/bin/python3 -c 'import pycdlib' 2>/dev/null || missing+=(python3-pycdlib)
 need blkid util-linux
+need tgtd tgt
+need cdrskin cdrskin
+need setpriv util-linux
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

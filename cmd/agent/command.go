@@ -61,9 +61,22 @@ The configuration is a TOML file:
   #   slots = 500
   #   drives = 1
   #   label = "QK-%04d"                # written on the disc of a slot
+  # or a SCSI media changer:
+  # kind = "scsi"
+  # device = "/dev/sg3"
+  # host_opens_tray = false    # true: it brings discs into open trays only
 
   [[drive]]
   number = 1                   # in the robot
+  kind = "linux"
+  path = "/dev/disk/by-path/…" # which stays when sr numbers change
+  burner = "cdrskin"           # of libburn; 1.5.0 or newer
+  read_only = false            # true does without a burner
+  speed = 6                    # times the medium's single speed; 0 leaves it to the drive
+  spare = false                # true formats BD-R with a spare area: half as fast, 3 % less room
+
+  [[drive]]                    # a simulated one
+  number = 2
   kind = "file"
   path = "/srv/jukebox/drive1"
 `
@@ -92,7 +105,7 @@ func command(abort <-chan struct{}) *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	read := func() (agent.Config, error) { return agent.ReadConfig(path) }
-	c.AddCommand(robotCommand(read), personCommand(read))
+	c.AddCommand(robotCommand(read), personCommand(read), doctorCommand(&path), drivesCommand(&path))
 	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
 	c.Flags().StringVar(&format, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what is of use to a developer too")

@@ -32,8 +32,9 @@ func identifyImage(disc io.ReaderAt) (string, error) {
 // bay is a drive, one user at a time, with what is known of the disc in it.
 type bay struct {
 	number   int32
-	drive    robot.Drive // nil when it could not be opened
-	fault    string      // why
+	drive    robot.Drive            // nil when it could not be opened
+	fault    string                 // why
+	down     atomic.Pointer[string] // why the drive is left out since
 	identify identify
 	held     chan struct{} // holds a token while somebody uses the drive
 
@@ -42,11 +43,35 @@ type bay struct {
 }
 
 func newBay(number int, drive robot.Drive, fault string, id identify) *bay {
-	return &bay{number: int32(number), drive: drive, fault: fault, identify: id, held: make(chan struct{}, 1)}
+	b := &bay{number: int32(number), fault: fault, identify: id, held: make(chan struct{}, 1)}
+	if drive != nil {
+		b.drive = &guarded{
+			Drive:  drive,
+			forget: func() { b.identity.Store(nil) },
+			down:   func(why string) { b.down.Store(&why) },
+		}
+	}
+	return b
+}
+
+// trouble says why the drive can't be used; empty when it is well.
+func (b *bay) trouble() string {
+	if why := b.down.Load(); why != nil {
+		return *why
+	}
+	return b.fault
 }
 
 // hold waits for the drive. Release gives it back.
 func (b *bay) hold(ctx context.Context) (release func(), err error) {
+	if why := b.trouble(); why != "" {
+		return nil, &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("drive %d: %s", b.number, why)}
+	}
+	return b.grip(ctx)
+}
+
+// grip is hold for getting the disc out: that is tried of a drive that is left out, too.
+func (b *bay) grip(ctx context.Context) (release func(), err error) {
 	if b.drive == nil {
 		return nil, &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("drive %d: %s", b.number, b.fault)}
 	}

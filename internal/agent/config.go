@@ -37,6 +37,10 @@ type ScratchConfig struct {
 // RobotConfig is a robot. Which fields a kind has is told in docs/adding-a-robot.md.
 type RobotConfig struct {
 	Kind string `toml:"kind"`
+	// Device is the node of a changer of the kind "scsi": "/dev/sg3".
+	Device string `toml:"device"`
+	// HostOpensTray says of a "scsi" changer that it brings discs into open trays only.
+	HostOpensTray bool `toml:"host_opens_tray"`
 	// Port is a serial device, best one of /dev/serial/by-id.
 	Port string `toml:"port"`
 	// Model is as on the front: "CAC-V3000".
@@ -73,7 +77,16 @@ type DriveConfig struct {
 	// Number is the drive's in the robot, from 1.
 	Number int    `toml:"number"`
 	Kind   string `toml:"kind"`
-	Path   string `toml:"path"`
+	// Path is a folder for the kind "file", and for "linux" a device node, best one of /dev/disk/by-path.
+	Path string `toml:"path"`
+	// The rest is for the kind "linux". Burner is the program cdrskin; empty means the one in PATH.
+	Burner string `toml:"burner"`
+	// ReadOnly does without a burner.
+	ReadOnly bool `toml:"read_only"`
+	// Speed is how fast to burn, in multiples of the medium's single speed; 0 leaves it to the drive.
+	Speed float64 `toml:"speed"`
+	// Spare formats BD-R with a spare area: half the speed and 3 % less room.
+	Spare bool `toml:"spare"`
 }
 
 // TLS is how the agent and the controller know each other. Without a CA the connection is in plain text, which is
@@ -168,6 +181,9 @@ func (c *Config) check() error {
 	}
 	seen, devices := map[int]bool{}, map[string]int{}
 	for i, d := range c.Drives {
+		if d.Speed < 0 {
+			return &badDrive{i, fmt.Errorf("drive %d: speed is %v", d.Number, d.Speed)}
+		}
 		if d.Number < 1 || seen[d.Number] {
 			return &badDrive{i, fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)}
 		}
@@ -178,10 +194,7 @@ func (c *Config) check() error {
 		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
 			return &badDrive{i, err}
 		}
-		device := filepath.Clean(d.Path)
-		if real, err := filepath.EvalSymlinks(device); err == nil {
-			device = real
-		}
+		device := resolved(d.Path)
 		if other := devices[device]; other != 0 {
 			return &badDrive{i, fmt.Errorf("drive %d: %s is drive %d already", d.Number, d.Path, other)}
 		}

@@ -51,7 +51,7 @@ func TestConfig(t *testing.T) {
 		Name: "burner-1", Library: "north", Controller: "unix:///run/odarchive.sock", Data: "/var/lib/agent",
 		Scratch: ScratchConfig{Limit: 200e9},
 		Robot:   RobotConfig{Kind: "pioneer", Port: "/dev/ttyUSB0", Model: "CAC-V3000", Units: 2},
-		Drives:  []DriveConfig{{1, "file", "/srv/drive1"}, {2, "file", "/srv/drive2"}},
+		Drives:  []DriveConfig{{Number: 1, Kind: "file", Path: "/srv/drive1"}, {Number: 2, Kind: "file", Path: "/srv/drive2"}},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("have %+v\nwant %+v", c, want)
@@ -71,6 +71,7 @@ func TestConfigIsRefused(t *testing.T) {
 		{`number = 2`, `number = 1`, "drive 1"},
 		{`number = 2`, `number = 0`, "line 20: drive 0"},
 		{`path = "/srv/drive2"`, `path = "/srv/../srv/drive1"`, "line 20: drive 2: /srv/../srv/drive1 is drive 1 already"},
+		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nspeed = -2", "drive 2: speed"},
 		{`limit = 200_000_000_000`, `limit = -1`, "scratch.limit"},
 		{`kind = "pioneer"`, `kind = "poineer"`, `robot kind "poineer"`},
 		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"tape\"\npath = \"x\"", `drive 2: kind "tape"`},

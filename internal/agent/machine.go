@@ -29,9 +29,11 @@ var (
 		"dialect": openDialect,
 		"denon":   openDenon,
 		"manual":  openManual,
+		"scsi":    openSCSI,
 	}
 	drives = map[string]func(context.Context, DriveConfig) (robot.Drive, error){
-		"file": openFile,
+		"file":  openFile,
+		"linux": openLinux,
 	}
 )
 

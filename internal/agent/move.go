@@ -19,7 +19,11 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 		return err
 	}
 	for _, b := range bays {
-		release, err := b.hold(ctx)
+		hold := b.hold
+		if from.Kind == robot.DriveBay && from.Number == int(b.number) {
+			hold = b.grip
+		}
+		release, err := hold(ctx)
 		if err != nil {
 			return err
 		}
@@ -41,6 +45,11 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 	}
 	w.irrevocable()
 	ctx = context.WithoutCancel(ctx)
+	for _, b := range bays {
+		if err := b.unlock(ctx); err != nil {
+			a.log.Warn("drive can't be unlocked: the robot may not get its disc", "drive", b.drive.Name(), "error", err)
+		}
+	}
 	moveErr := a.changer.Move(ctx, from, to)
 	r.Move, r.Failure = a.outcomeOf(ctx, from, to, moveErr)
 	a.closeTrays(ctx, bays, to, r.GetMove())

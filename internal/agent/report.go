@@ -90,7 +90,7 @@ func (a *agent) libraryReport(elements []robot.Element) *pb.LibraryReport {
 	}
 	for _, n := range a.driveNumbers() {
 		b := a.bays[n]
-		d := &pb.DriveReport{Number: b.number, Fault: b.fault}
+		d := &pb.DriveReport{Number: b.number, Fault: b.trouble()}
 		if b.drive != nil {
 			d.Name = b.drive.Name()
 		}

@@ -42,6 +42,7 @@ func (a *agent) verify(ctx context.Context, w *work, t *pb.Verify, r *pb.TaskRes
 		w.done.Add(int64(len(buffer)))
 	}
 	r.Unreadable = bad.named()
+	a.signs(b, t.GetImageId())
 	if bad.sectors > 0 {
 		return discFault("verify image %s in %s: %d sectors can't be read, the first is %d",
 			t.GetImageId(), b.drive.Name(), bad.sectors, bad.runs[0].GetFirst())

@@ -159,6 +159,9 @@ func (a *agent) finish(w *work, r *pb.TaskResult, err error) {
 	r.Ref = w.ref()
 	delete(a.running, w.task.GetRef().GetId())
 	a.wake()
+	if r.GetFailure() == pb.Failure_FAILURE_DRIVE {
+		a.askReport() // it may be left out from now on
+	}
 	if w.kind == "move" {
 		a.moves++
 		a.askReport()

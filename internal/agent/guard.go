@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/odarchive/odarchive/robot"
+)
+
+// mostFaults is how many times in a row a drive may say that its hardware has failed before it is left out.
+const mostFaults = 3
+
+// guarded is a drive that is watched: what its failures say of it, and not of the disc.
+type guarded struct {
+	robot.Drive
+	// forget is called when what was known of the disc is in doubt.
+	forget func()
+	// down is called when the drive is not to be used any more.
+	down func(why string)
+
+	mu     sync.Mutex
+	faults int // in a row
+}
+
+// judge looks at how a call ended, and returns its error.
+func (g *guarded) judge(err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		g.faults = 0
+	case errors.Is(err, robot.ErrDriveFault):
+		g.faults++
+		if g.faults == mostFaults {
+			g.down(fmt.Sprintf("it failed %d times in a row, and is left out until the agent is started again: %s", g.faults, text(err)))
+		}
+		g.forget()
+	case errors.Is(err, robot.ErrComm), errors.Is(err, robot.ErrNoDisc), errors.Is(err, robot.ErrBusy):
+		g.forget() // unplugged, swapped, or reset: the next user loads it anew
+	}
+	return err
+}
+
+// Load follows robot.Drive.
+func (g *guarded) Load(ctx context.Context) (robot.Medium, error) {
+	m, err := g.Drive.Load(ctx)
+	if err == nil {
+		return m, nil // a drive with a broken laser still says what profile it has
+	}
+	return m, g.judge(err)
+}
+
+// ReadAt follows robot.Drive.
+func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
+	n, err := g.Drive.ReadAt(p, off)
+	return n, g.judge(err)
+}
+
+// Burn follows robot.Drive.
+func (g *guarded) Burn(ctx context.Context, image io.Reader, size int64, progress func(int64)) error {
+	return g.judge(g.Drive.Burn(ctx, image, size, progress))
+}
+
+// unlocker is a drive that can hold a disc so that no robot gets it.
+type unlocker interface {
+	Unlock(ctx context.Context) error
+}
+
+// unlock lets the robot take or bring a disc. Udev locks drives behind our back; so this comes right before the move.
+func (b *bay) unlock(ctx context.Context) error {
+	if u, ok := b.drive.(*guarded).Drive.(unlocker); ok {
+		return u.Unlock(ctx)
+	}
+	return nil
+}
