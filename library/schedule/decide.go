@@ -214,6 +214,7 @@ func (p *Planner) load(u *unit) bool {
 	into.disc, into.Disc, into.Home, into.HomeUnknown = disc, disc.ID, slot, false
 	into.Busy, into.Full, into.Ejected = true, true, false
 	into.used++
+	into.wants = p.wants(disc)
 	u.moving = true
 	p.out = append(p.out, Action{Load: true, Drive: into.Number, Disc: disc.ID, Slot: slot})
 	return true

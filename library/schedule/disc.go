@@ -42,6 +42,7 @@ type disc struct {
 	urgent  int      // queued express reads
 	waits   int      // queued verifies and scrubs
 	head    int64    // sector that the drive has got to
+	sectors int64    // of the queued reads
 
 	// Where it waits, when it does.
 	q     *queue
@@ -68,6 +69,7 @@ func (d *disc) push(t *task) {
 		return
 	}
 	d.n++
+	d.sectors += t.Sectors
 	d.reads.push(t)
 	if t.express() {
 		d.urgent++
@@ -87,6 +89,7 @@ func (d *disc) drop(t *task) {
 		return
 	}
 	d.n--
+	d.sectors -= t.Sectors
 	if t.express() {
 		d.urgent--
 	}

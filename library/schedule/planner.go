@@ -17,10 +17,20 @@ type Config struct {
 	BurnLimit int
 	// Ejects says that ejecting is an action of its own, for which the picker isn't needed. Otherwise an unload does it.
 	Ejects bool
-	// Patience bounds what a large batch is favoured by; 0 means 6 hours.
+	// Patience bounds how long a wait counts when large batches are favoured by a share of it; 0 means 2 hours.
 	Patience time.Duration
 	// MountLimit is how long a disc may keep its drive while something that is due earlier waits; 0 means an hour.
 	MountLimit time.Duration
+	// Times are how long the machines take, as far as that is known; zero fields stand for usual ones. They only serve to
+	// foresee when a drive will want the picker.
+	Times Times
+}
+
+// Times is how long a library's machines take for what.
+type Times struct {
+	Move, Eject, Load time.Duration
+	// Sector is how long a sector takes to be read.
+	Sector time.Duration
 }
 
 // Planner is the state of one library's queue. What happens is told to it by its methods; each takes O(log n) time for n queued
@@ -46,8 +56,9 @@ type drive struct {
 	Drive
 	disc     *disc
 	run      *task
-	emptying bool // it is busy with ejecting, stopping or being unloaded
-	used     int  // loads so far: the least used one comes first
+	emptying bool          // it is busy with ejecting, stopping or being unloaded
+	used     int           // loads so far: the least used one comes first
+	wants    time.Duration // when it will want the picker, as far as can be foreseen
 }
 
 // unit is a picker with the drives and discs that it serves.
@@ -83,8 +94,11 @@ type blanks struct {
 
 // New returns a planner that knows of nothing yet.
 func New(c Config) *Planner {
-	c.Patience = cmp.Or(c.Patience, 6*time.Hour)
+	c.Patience = cmp.Or(c.Patience, 2*time.Hour)
 	c.MountLimit = cmp.Or(c.MountLimit, time.Hour)
+	t := &c.Times
+	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
+	t.Sector = cmp.Or(t.Sector, 82*time.Microsecond)
 	return &Planner{c: c, tasks: map[int64]*task{}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
 }
 

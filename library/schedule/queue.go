@@ -181,12 +181,7 @@ func (p *Planner) best(u *unit, d *drive) candidate {
 		if c := u.first(q.classes[0], d); c != nil {
 			consider(c, p.passRank(c), c.key)
 		}
-		advantage := p.advantage(u, q)
-		for n := 1; n < classes; n++ {
-			if c := u.first(q.classes[n], d); c != nil {
-				consider(c, due, c.key-time.Duration(advantage*worth(n, u)))
-			}
-		}
+		p.batches(u, q, d, consider)
 		if q.shied > 0 {
 			p.shied(u, q, d, consider)
 		}
@@ -279,27 +274,96 @@ func (p *Planner) burnLimit() int {
 	return max(n-1, 1)
 }
 
-// advantage is by how much the largest batch may overtake, in the unit of scores: a share of how long the oldest has waited.
-func (p *Planner) advantage(u *unit, q *queue) float64 {
+// choices is how many discs are compared when a drive is to get one: enough to find one that doesn't collide.
+const choices = 16
+
+// batches considers the discs from which something is to be read: the one that is due first, but larger batches before smaller
+// ones, and those before others that let the drive want the picker when no other drive does. What both may come to is a share of
+// how long the oldest request has waited, so that nobody starves.
+func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
+	waited := p.waited(q)
+	mean := float64(u.reads) / float64(max(u.waiting, 1))
+	var found [choices]candidate
+	n := 0
+	for k := 1; k < classes; k++ {
+		h := q.classes[k]
+		if len(h) == 0 {
+			continue
+		}
+		advantage := time.Duration(share * waited * worth(float64(batch(k)-1)/mean))
+		if len(d.Distrust) > 0 {
+			if c := u.first(h, d); c != nil {
+				consider(c, due, c.key-advantage)
+			}
+			continue
+		}
+		for _, c := range h[:min(len(h), choices-1)] {
+			n = insert(&found, n, candidate{disc: c, rank: due, score: c.key - advantage})
+		}
+	}
+	for _, c := range found[:n] {
+		consider(c.disc, due, c.score+time.Duration(share*waited*p.collides(u, d, c.disc)))
+	}
+}
+
+// insert puts c among the first n of found, which are sorted and of which the last goes when there are too many.
+func insert(found *[choices]candidate, n int, c candidate) int {
+	i := n
+	for i > 0 && c.before(found[i-1]) {
+		i--
+	}
+	if i == choices {
+		return n
+	}
+	n = min(n+1, choices)
+	copy(found[i+1:n], found[i:n-1])
+	found[i] = c
+	return n
+}
+
+// waited is how long the oldest of the requests in q has waited, within the bounds of Patience.
+func (p *Planner) waited(q *queue) float64 {
 	var oldest *disc
-	for n := 1; n < classes; n++ {
-		if h := q.classes[n]; len(h) > 0 && (oldest == nil || h.less(h[0], oldest)) {
+	for k := 1; k < classes; k++ {
+		if h := q.classes[k]; len(h) > 0 && (oldest == nil || h.less(h[0], oldest)) {
 			oldest = h[0]
 		}
 	}
 	if oldest == nil {
 		return 0
 	}
-	waited := p.now - oldest.oldest().Created
-	return Tune.Share * float64(min(max(waited, 0), p.c.Patience))
+	return float64(min(max(p.now-oldest.oldest().Created, 0), p.c.Patience))
 }
 
-// Tune is for experiments.
-var Tune = struct{ Share, Full float64 }{0.5, 1}
+// collides says how much, from 0 to 1 for each other drive, d would want the picker at the same time as others if it got disc now.
+func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
+	exchange := 2 * p.c.Times.Move
+	wants := p.wants(disc)
+	for _, o := range u.drives {
+		if o == d || !o.Busy {
+			continue
+		}
+		if apart := (wants - o.wants).Abs(); apart < exchange {
+			sum += 1 - float64(apart)/float64(exchange)
+		}
+	}
+	return sum
+}
 
-// worth says how much of the advantage a batch of that class has, from 0 to 1: none when it is a single read, all when it is
-// larger than usual.
-func worth(class int, u *unit) float64 {
-	mean := float64(u.reads) / float64(max(u.waiting, 1))
-	return min(1, float64(batch(class)-1)/(Tune.Full*mean))
+// wants is when a drive that gets disc now will want the picker again.
+func (p *Planner) wants(disc *disc) time.Duration {
+	t := p.c.Times
+	return p.now + t.Move + t.Load + time.Duration(disc.sectors)*t.Sector + t.Eject
+}
+
+// share is the part of what the oldest request has waited that a batch is favoured by at most, and that a drive which would
+// collide with one other is put back by. Larger ones lower the mean completion further, and raise the longest above that of
+// oldest first.
+const share = 0.3
+
+// worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
+// the mean serves what is much larger at once, and everything else by age.
+func worth(larger float64) float64 {
+	x := larger / 3
+	return min(1, x*x*x)
 }

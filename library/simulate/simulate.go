@@ -121,7 +121,8 @@ func (c Config) engine(m *Measures, i uint64) *engine {
 	default:
 		e.policy = newBaseline(c.Policy == "by-disc")
 	}
-	if !c.Unchecked {
+	// First come first served lets discs leave that are wanted: it breaks that rule by its nature.
+	if !c.Unchecked && c.Policy != "fifo" {
 		e.checker = schedule.NewChecker()
 	}
 	for n := 1; n <= c.Drives; n++ {
