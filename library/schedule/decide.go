@@ -1,10 +1,6 @@
 package schedule
 
-import (
-	"time"
-
-	"github.com/odarchive/odarchive/library"
-)
+import "time"
 
 // Decide returns what should start now, and takes it as begun. A clock that goes back stands still. The slice is good until the
 // next call.
@@ -79,6 +75,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		for _, t := range p.burns.items {
 			if t.state == queued && t.Sectors <= disc.Capacity {
 				p.burning++
+				p.ready--
 				t.disc, disc.Blank = disc, false
 				p.start(t, d)
 				return
@@ -96,7 +93,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		return
 	}
 	if t := disc.passes.top(); t != nil && !u.shuns(t, d, disc) {
-		if t.Due > p.now && (p.wanting(u, t) > p.spare(u)-1 || disc.n > 0) {
+		if t.Due > p.now && (u.waiting > p.spare(u)-1 || disc.n > 0) {
 			return
 		}
 		p.start(t, d)
@@ -122,17 +119,6 @@ func (p *Planner) overstayed(u *unit, d *drive, t *task) bool {
 	return false
 }
 
-// wanting is how many discs wait for a drive that t, a verify or scrub, should leave to them.
-func (p *Planner) wanting(u *unit, t *task) int {
-	n := u.waiting
-	if t.Priority < library.PriorityVerify && p.burning < p.burnLimit() {
-		if b := p.burns.top(); b != nil && len(u.blanks) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // spare is how many drives of u are empty, or will be as soon as drive and picker can.
 func (p *Planner) spare(u *unit) (n int) {
 	for _, d := range u.drives {
@@ -144,9 +130,10 @@ func (p *Planner) spare(u *unit) (n int) {
 }
 
 // preempt stops verifies and scrubs that keep a drive from what is more urgent: from reads of the same disc, then from other
-// discs, beginning with the one that can wait longest. What is late is left alone.
+// discs, beginning with the one that can wait longest. What is late is left alone, and a burn waits until one of them ends: it has
+// hours, and each exchange costs a minute.
 func (p *Planner) preempt(u *unit) {
-	if u.waiting == 0 && p.burns.top() == nil && !p.disturbed(u) {
+	if u.waiting == 0 && !p.disturbed(u) {
 		return
 	}
 	for _, d := range u.drives {
@@ -161,7 +148,7 @@ func (p *Planner) preempt(u *unit) {
 				last = d
 			}
 		}
-		if last == nil || p.wanting(u, last.run) <= p.spare(u) {
+		if last == nil || u.waiting <= p.spare(u) {
 			return
 		}
 		p.stop(last)

@@ -48,6 +48,7 @@ type Planner struct {
 	builds   taskHeap
 	releases taskHeap
 	burns    taskHeap // that are ready
+	ready    int      // how many of those are queued
 	out      []Action
 }
 
@@ -198,6 +199,7 @@ func (p *Planner) Add(v Task) {
 	case library.BurnTask:
 		if v.Ready {
 			p.burns.push(t)
+			p.ready++
 			p.touch()
 		}
 	case library.VerifyTask, library.ReadTask:
@@ -222,6 +224,9 @@ func (p *Planner) Cancel(id int64) {
 	}
 	t.state = gone
 	delete(p.tasks, id)
+	if t.Kind == library.BurnTask && t.Ready {
+		p.ready--
+	}
 	if t.disc != nil && t.disc.ID != 0 && t.Kind != library.BurnTask {
 		t.disc.drop(t)
 		p.place(t.disc)

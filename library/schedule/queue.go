@@ -242,11 +242,7 @@ func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, 
 
 // burn returns the burn that d should be given, with its blank.
 func (p *Planner) burn(u *unit, d *drive) candidate {
-	if d.ReadOnly || p.burning >= p.burnLimit() {
-		return candidate{rank: none}
-	}
-	t := p.burns.top()
-	if t == nil {
+	if d.ReadOnly || !p.burnable() {
 		return candidate{rank: none}
 	}
 	// The images that wait were planned for the discs that there are; a few that need others don't hold up the rest.
@@ -259,6 +255,20 @@ func (p *Planner) burn(u *unit, d *drive) candidate {
 		}
 	}
 	return candidate{rank: none}
+}
+
+// burnable says that a blank should be loaded for a burn: one waits that isn't having its blank fetched, and a drive may be had for it.
+func (p *Planner) burnable() bool {
+	if p.ready == 0 || p.burns.top() == nil {
+		return false
+	}
+	fetched := 0
+	for _, d := range p.drives {
+		if d.disc != nil && d.disc.Blank && d.Up && !d.Ejected && !d.emptying {
+			fetched++
+		}
+	}
+	return fetched < p.ready && p.burning+fetched < p.burnLimit()
 }
 
 func (p *Planner) burnLimit() int {

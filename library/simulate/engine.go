@@ -195,13 +195,13 @@ func (e *engine) happen(h happening) {
 		e.tell(func(p Policy) { p.Loaded(h.drive) })
 	case ejected:
 		e.use(d, Switch)
-		d.Ejected = true
+		d.Ejected, d.Busy = true, false
 		e.tell(func(p Policy) { p.Ejected(h.drive) })
 	case unloaded:
 		e.use(d, Idle)
 		disc := e.discs[d.Disc]
 		disc.Drive, disc.Slot, disc.Reload = 0, d.Home, false
-		d.Full, d.Ejected, d.Disc = false, false, 0
+		d.Full, d.Ejected, d.Busy, d.Disc = false, false, false, 0
 		e.tell(func(p Policy) { p.Unloaded(h.drive) })
 		e.tell(func(p Policy) { p.Released(d.Unit) })
 	case released:
@@ -265,11 +265,13 @@ func (e *engine) apply(a schedule.Action) {
 		e.push(e.physics.Move, happening{kind: released, drive: a.Drive, epoch: d.epoch})
 		e.push(e.physics.Move+e.physics.Load, happening{kind: loaded, drive: a.Drive, epoch: d.epoch})
 	case a.Unload:
+		d.Busy = true
 		e.use(d, Switch)
 		e.m.moves++
 		e.m.picker += seconds(e.physics.Move)
 		e.push(e.physics.Move, happening{kind: unloaded, drive: a.Drive, epoch: d.epoch})
 	case a.Eject:
+		d.Busy = true
 		e.use(d, Switch)
 		e.push(e.physics.Eject, happening{kind: ejected, drive: a.Drive, epoch: d.epoch})
 	case a.Stop:

@@ -68,6 +68,8 @@ func (c Config) Validate() error {
 		}
 	}
 	switch {
+	case w.ScrubDays > 0 && w.ScrubDays < .1:
+		return library.Errorf(library.Invalid, "simulate: no library reads every disc in %v days", w.ScrubDays)
 	case w.Expedited+w.Bulk > 1:
 		return library.Errorf(library.Invalid, "simulate: the shares of expedited and bulk requests come to more than 1")
 	case w.Rate == 0 && w.Requests > 0 && w.Kind != "batch":
