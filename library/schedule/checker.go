@@ -17,12 +17,12 @@ type Checker struct {
 	drives map[int]*Drive
 	discs  map[int64]*Disc
 	tasks  map[int64]*Task
-	wanted map[int64]int  // queued reads by disc
-	runs   map[int64]int  // drive by running task
-	moving map[int]bool   // by unit
-	slots  map[slot]int64 // the disc in each
-	opened map[int]bool   // drives that eject
-	stops  map[int64]bool // tasks that were told to stop
+	reads  map[int64]map[int64]*Task // queued ones, by disc
+	runs   map[int64]int             // drive by running task
+	moving map[int]bool              // by unit
+	slots  map[slot]int64            // the disc in each
+	opened map[int]bool              // drives that eject
+	stops  map[int64]bool            // tasks that were told to stop
 	Still  bool
 	// MountLimit is Config's: after that long a disc may leave although something still wants it.
 	MountLimit time.Duration
@@ -33,7 +33,7 @@ type slot struct{ unit, number int }
 // NewChecker returns a checker that knows of nothing yet.
 func NewChecker() *Checker {
 	return &Checker{
-		drives: map[int]*Drive{}, discs: map[int64]*Disc{}, tasks: map[int64]*Task{}, wanted: map[int64]int{}, runs: map[int64]int{},
+		drives: map[int]*Drive{}, discs: map[int64]*Disc{}, tasks: map[int64]*Task{}, reads: map[int64]map[int64]*Task{}, runs: map[int64]int{},
 		moving: map[int]bool{}, slots: map[slot]int64{}, opened: map[int]bool{}, stops: map[int64]bool{}, MountLimit: time.Hour,
 	}
 }
@@ -79,12 +79,12 @@ func (c *Checker) SetDisc(d Disc) {
 
 // Add queues a task.
 func (c *Checker) Add(t Task) {
-	if old := c.tasks[t.ID]; old != nil && old.Kind == library.ReadTask {
-		c.wanted[old.Disc]--
-	}
 	c.tasks[t.ID] = &t
 	if t.Kind == library.ReadTask {
-		c.wanted[t.Disc]++
+		if c.reads[t.Disc] == nil {
+			c.reads[t.Disc] = map[int64]*Task{}
+		}
+		c.reads[t.Disc][t.ID] = &t
 	}
 }
 
@@ -227,7 +227,7 @@ func (c *Checker) distrust(d *Drive, disc *Disc) error {
 }
 
 func (c *Checker) leave(a Action, d *Drive) error {
-	if disc := c.discs[a.Disc]; disc != nil && d.Up && !disc.Reload && !d.Ejected && c.wanted[a.Disc] > 0 && c.serves(d, a.Disc) && c.now-d.Since < c.MountLimit {
+	if disc := c.discs[a.Disc]; disc != nil && d.Up && !disc.Reload && !d.Ejected && c.serves(d, disc) && c.now-d.Since < c.MountLimit {
 		return fmt.Errorf("disc %d leaves drive %d although something is to be read from it", a.Disc, a.Drive)
 	}
 	if a.Eject {
@@ -250,14 +250,14 @@ func (c *Checker) leave(a Action, d *Drive) error {
 	return nil
 }
 
-// serves says whether a read of the disc could run in d: of the few that failed there, it could not.
-func (c *Checker) serves(d *Drive, disc int64) bool {
-	if len(c.tasks) > 64 {
-		return true
+// serves says whether a read of the disc could run in d.
+func (c *Checker) serves(d *Drive, disc *Disc) bool {
+	if disc.Set != 0 && slices.Contains(d.Distrust, disc.Set) || len(d.Media) > 0 && !slices.Contains(d.Media, disc.Medium) {
+		return false
 	}
-	for _, t := range c.tasks {
-		if _, runs := c.runs[t.ID]; !runs && t.Kind == library.ReadTask && t.Disc == disc && t.Avoid != d.Number {
-			return len(d.Distrust) == 0
+	for _, t := range c.reads[disc.ID] {
+		if t.Avoid != d.Number {
+			return true
 		}
 	}
 	return false
@@ -286,7 +286,7 @@ func (c *Checker) start(a Action, d *Drive) error {
 		disc.Blank = false
 	}
 	if t.Kind == library.ReadTask {
-		c.wanted[t.Disc]--
+		delete(c.reads[t.Disc], t.ID)
 	}
 	d.Busy = true
 	c.runs[a.Task] = a.Drive
