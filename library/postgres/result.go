@@ -325,5 +325,9 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 			return err
 		}
 	}
+	// Two reads that end at once don't see what the other has just brought into the cache: whoever reports last does.
+	if err := finishRetrievals(rec.ctx, rec.tx); err != nil {
+		return err
+	}
 	return queueReads(rec.ctx, rec.tx)
 }

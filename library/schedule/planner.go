@@ -297,6 +297,9 @@ func (p *Planner) Unloaded(number int) {
 	p.unit(d.Unit).dirty = true
 }
 
+// Occupied says that a unit's picker carries something; Released ends that.
+func (p *Planner) Occupied(number int) { p.unit(number).moving = true }
+
 // Released says that a unit's picker is free.
 func (p *Planner) Released(number int) {
 	u := p.unit(number)
