@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/staging":         {},
 	"internal/controller": {
 		"archive", "archive/catalogue", "archive/pack", "internal/pgserver", "internal/staging",
-		"library", "library/postgres", "proto/odarchivev1",
+		"library", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent": {

@@ -145,6 +145,9 @@ returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
 	case library.ReadTask:
 		err = rec.read()
 	}
+	if err == nil {
+		err = rec.measure()
+	}
 	if err == nil && r.Failure == RobotFailure {
 		err = rec.exec(`update library set want_report = true where id = $1`, lib)
 	}
@@ -272,6 +275,9 @@ func (rec *recorder) verify() error {
 	switch {
 	case why == "":
 		if err := rec.exec(`update disc set state = 'good', verified = now(), reason = '' where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		if err := rec.scrubbed(); err != nil {
 			return err
 		}
 		return settle(rec.ctx, rec.tx, rec.lib, image)
