@@ -5,7 +5,7 @@ TOOLS := bin/tools
 
 .PHONY: help
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: demo
 demo: setup build ## archive a folder onto discs in a simulated jukebox and restore it (DIR=… KEEP=1)
@@ -38,6 +38,10 @@ vuln: tools ## known vulnerabilities of our dependencies (asks the Go vulnerabil
 .PHONY: bench
 bench: build ## time the main paths beside standard tools
 	@scripts/bench.sh
+
+.PHONY: bench-schedule
+bench-schedule: ## the scheduler's figures beside the baselines; draws docs/schedule.svg
+	@scripts/bench-schedule.sh
 
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
