@@ -345,7 +345,7 @@ func (p *Planner) waited(q *queue) float64 {
 	return float64(min(max(p.now-oldest.oldest().Created, 0), p.c.Patience))
 }
 
-// collides says how much, from 0 to 1 for each other drive, d would want the picker at the same time as others if it got disc now.
+// collides says how much, from 0 to 1, d would want the picker at the same time as others if it got disc now.
 func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
 	exchange := 2 * p.c.Times.Move
 	wants := p.wants(disc)
@@ -357,7 +357,7 @@ func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
 			sum += 1 - float64(apart)/float64(exchange)
 		}
 	}
-	return sum
+	return min(sum, 1)
 }
 
 // wants is when a drive that gets disc now will want the picker again.
