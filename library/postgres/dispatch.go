@@ -59,7 +59,7 @@ func takeSnapshot(ctx context.Context, tx pgx.Tx, lib string, builds int) (snap 
 	if err := tx.QueryRow(ctx, `
 select l.want_report or l.trouble <> '' or l.last_seen is null,
        (select count(*) from task t where t.library_id = l.id and t.kind = 'build' and t.state = 'leased'),
-       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased'),
+       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased' and not t.carried),
        extract(epoch from now())::float8
   from library l where l.id = $1`, lib).Scan(&snap.Still, &snap.Building, &snap.MovingUnits, &now); err != nil {
 		return snap, err
@@ -120,10 +120,11 @@ select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), coalesce(i.sectors, t.b
 	})
 }
 
-// snapshotDiscs returns the discs that matter now. Of the blanks, the first few of each unit are enough: a burn takes the lowest slot.
+// snapshotDiscs returns the discs that matter now; those on their way belong to the drive that they go to or come from. Of the blanks, the first few of each unit are enough: a burn takes the lowest slot.
 func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string) ([]schedule.Disc, error) {
 	rows, err := tx.Query(ctx, `
-select d.id, e.unit, case when e.kind = 'slot' then e.number else 0 end, case when e.kind = 'drive' then e.number else 0 end,
+select d.id, e.unit, case when e.kind = 'slot' and m.id is null then e.number else 0 end,
+       case when m.id is not null then m.drive when e.kind = 'drive' then e.number else 0 end,
        d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
        d.medium
   from (
@@ -134,6 +135,7 @@ select d.id, e.unit, case when e.kind = 'slot' then e.number else 0 end, case wh
         from element e join disc d on d.id = e.disc_id and d.state = 'blank'
        where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
   ) w join disc d on d.id = w.disc_id join element e on e.disc_id = d.id
+  left join task m on m.library_id = $1 and m.disc_id = d.id and m.kind = 'move' and m.state = 'leased'
  where e.library_id = $1`, lib)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,6 @@ type engine struct {
 	open     int // that have arrived and are not done
 	m        *Measures
 	onDone   func(r *request)
-	held     bool  // the picker is taken until a loaded disc is ready, as agents drive it
 	others   int64 // the latest request that is foreseen
 	err      error
 }
@@ -266,11 +265,7 @@ func (e *engine) apply(a schedule.Action) {
 		e.use(d, Switch)
 		e.m.moves++
 		e.m.picker += seconds(e.physics.Move)
-		carried := e.physics.Move
-		if e.held {
-			carried += e.physics.Load
-		}
-		e.push(carried, happening{kind: released, drive: a.Drive, epoch: d.epoch})
+		e.push(e.physics.Move, happening{kind: released, drive: a.Drive, epoch: d.epoch})
 		e.push(e.physics.Move+e.physics.Load, happening{kind: loaded, drive: a.Drive, epoch: d.epoch})
 	case a.Unload:
 		d.Busy = true

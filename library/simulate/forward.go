@@ -109,7 +109,7 @@ func (f Forecast) run(s schedule.Snapshot, wanted []schedule.Task, i uint64) (fl
 	vary := func(s float64) float64 { return s * max(.5, 1+.15*r.NormFloat64()) }
 	p := f.Physics
 	p.Move, p.Eject, p.Load, p.ReadRate = vary(p.Move), vary(p.Eject), vary(p.Load), p.ReadRate/max(.5, 1+.05*r.NormFloat64())
-	e := &engine{physics: p, m: &Measures{}, discs: map[int64]*schedule.Disc{}, now: s.Now, held: true}
+	e := &engine{physics: p, m: &Measures{}, discs: map[int64]*schedule.Disc{}, now: s.Now}
 	planner := schedule.New(schedule.Config{})
 	e.policy = planner
 	e.restore(s)
