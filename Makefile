@@ -5,7 +5,7 @@ TOOLS := bin/tools
 
 .PHONY: help
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: demo
 demo: setup build ## archive a folder onto discs in a simulated jukebox and restore it (DIR=… KEEP=1)
@@ -51,6 +51,10 @@ soak: ## a day of a robot's moves, with a fault every 50
 .PHONY: rig
 rig: ## drivers, cdrskin and agent against emulated burners and changers; as root, with /dev/fuse (CI too)
 	@scripts/rig.sh
+
+.PHONY: bench-schedule
+bench-schedule: ## the scheduler's figures beside the baselines; draws docs/schedule.svg
+	@scripts/bench-schedule.sh
 
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1

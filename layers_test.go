@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	// What we know.
 	"library":          {},
 	"library/schedule": {"library"},
+	"library/simulate": {"library", "library/schedule"},
 	"library/postgres": {"archive", "library", "library/schedule", "migrations"},
 	"migrations":       {},
 
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/staging":         {},
 	"internal/controller": {
 		"archive", "archive/catalogue", "archive/pack", "internal/pgserver", "internal/staging",
-		"library", "library/postgres", "proto/odarchivev1",
+		"library", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
@@ -77,7 +78,8 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/project", "archive/tree", "internal/client", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/project", "archive/tree", "internal/client",
+		"library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.
@@ -96,14 +98,15 @@ var neverLinks = map[string][]string{
 	"robot/sim/...":       {"go.bug.st/serial", module + "/robot/changer"},
 	"library":             {"google.golang.org/grpc", "github.com/jackc/pgx", "go.bug.st/serial"},
 	"library/schedule":    {"os", "net", "database/sql", "google.golang.org/grpc", "github.com/jackc/pgx"},
+	"library/simulate":    {"os", "net", "database/sql", "google.golang.org/grpc", "github.com/jackc/pgx"},
 	"library/postgres":    {"google.golang.org/grpc", "go.bug.st/serial"},
 	"internal/agent":      {"github.com/jackc/pgx", module + "/library", module + "/internal/controller"},
 	"internal/controller": {"go.bug.st/serial", module + "/robot", module + "/internal/agent"},
-	"internal/cli":        {"github.com/jackc/pgx", module + "/library", module + "/internal/controller", module + "/internal/agent"},
+	"internal/cli":        {"github.com/jackc/pgx", module + "/library/postgres", module + "/internal/controller", module + "/internal/agent"},
 }
 
 // directOnly names what is checked for direct imports: what Go's own packages link below is not ours to decide.
-var directOnly = map[string]bool{"library/schedule": true}
+var directOnly = map[string]bool{"library/schedule": true, "library/simulate": true}
 
 type listed struct {
 	ImportPath    string

@@ -56,6 +56,10 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 	if r.GetMove() != pb.MoveOutcome_MOVE_OUTCOME_MOVED {
 		return &fault{r.GetFailure(), moveErr}
 	}
+	if to.Kind == robot.DriveBay {
+		w.carried.Store(true)
+		a.wake()
+	}
 	return a.arrived(w.hard, to, r)
 }
 

@@ -23,6 +23,8 @@ type work struct {
 	hard context.Context
 	// firm says that the task must not be cancelled any more: a disc is being moved or burned.
 	firm atomic.Bool
+	// carried says that a move has left its disc in a drive and needs the picker no more.
+	carried atomic.Bool
 
 	done, total atomic.Int64 // bytes
 }
@@ -32,7 +34,7 @@ func (w *work) ref() *pb.TaskRef {
 }
 
 func (w *work) progress() *pb.TaskProgress {
-	return &pb.TaskProgress{Ref: w.ref(), BytesDone: w.done.Load(), Bytes: w.total.Load()}
+	return &pb.TaskProgress{Ref: w.ref(), BytesDone: w.done.Load(), Bytes: w.total.Load(), Carried: w.carried.Load()}
 }
 
 // begun is the task as it goes into the journal, under its newest lease.

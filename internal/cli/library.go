@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,14 +23,25 @@ func (a *app) library() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tFLAGGED\tMOVES", func(l *pb.Library) string {
-					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), l.GetFlagged(), l.GetMoves())
+				return list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tEVACUATION", func(l *pb.Library) string {
+					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), evacuation(l))
 				})
 			})
 		},
 	}
 	c.AddCommand(a.elements(), a.stock(), a.setElement())
 	return c
+}
+
+// evacuation says how long it takes at least to read all that a library holds.
+func evacuation(l *pb.Library) string {
+	switch {
+	case l.GetGood() == 0:
+		return ""
+	case l.GetEvacuationSeconds() == 0:
+		return "no drive"
+	}
+	return (time.Duration(l.GetEvacuationSeconds()/60+1) * time.Minute).String()
 }
 
 // only returns the name given, or that of the only library there is.
@@ -297,12 +309,18 @@ func (a *app) discs() *cobra.Command {
 }
 
 func (a *app) scrub() *cobra.Command {
-	var wait bool
+	var wait, due, all bool
 	c := &cobra.Command{
 		Use: "scrub [DISC…]", Short: "Read whole discs and compare them with what was burned; without discs, all of them",
+		Long: `Reads whole discs and compares them with what was burned: the ones that you name, with --due those whose turn comes within a
+week, otherwise all. Every disc's turn comes by itself once in its vault's interval, sooner when it is at risk.`,
+		Example: "  odarchive scrub 0042 0043\n  odarchive scrub --due --wait",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if n := len(args); due && (all || n > 0) || all && n > 0 {
+				return usage(cmd, errors.New("want discs, --due or --all: one of them"))
+			}
 			return a.with(func(c *client.Client) error {
-				j, err := c.Library.StartScrub(cmd.Context(), &pb.StartScrubRequest{Discs: args})
+				j, err := c.Library.StartScrub(cmd.Context(), &pb.StartScrubRequest{Discs: args, Due: due})
 				if err != nil {
 					return err
 				}
@@ -316,6 +334,8 @@ func (a *app) scrub() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until all have been read")
+	c.Flags().BoolVar(&due, "due", false, "those whose scrub is due within a week")
+	c.Flags().BoolVar(&all, "all", false, "every good or suspect disc")
 	return c
 }
 

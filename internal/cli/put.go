@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,15 +71,20 @@ FIFOs, sockets and devices are left out, and said. Symlinks are kept as they are
 func (a *app) get() *cobra.Command {
 	var g client.Get
 	var tier, vault string
+	var quote bool
+	var within time.Duration
 	c := &cobra.Command{
-		Use:   "get ARCHIVE [PATH…] --to DIR",
+		Use: "get ARCHIVE [PATH…] --to DIR", Aliases: []string{"restore"},
 		Short: "Bring an archive, or some paths of it, back",
 		Long: `ARCHIVE is an id, the beginning of one, or with --vault an archive's name (the newest of that name).
 
 What is on discs is loaded and read first, one mount for each disc, into the controller's cache; then it is downloaded. A file has
 its own name in DIR only when it is whole and its hash has been checked. Files that exist are refused before anything is
-written, unless --overwrite.`,
-		Example: "  odarchive get 3f2a9c --to /tmp/back\n  odarchive get 3f2a9c letters/2019 --to /tmp/back --tier expedited",
+written, unless --overwrite.
+
+With --quote nothing is started: it says which discs it would take, how much of the drives' time, and when it would be there as the
+queue is now. --accept starts what a quote promised, with its deadline.`,
+		Example: "  odarchive get 3f2a9c --to /tmp/back\n  odarchive get 3f2a9c letters/2019 --to /tmp/back --tier expedited\n  odarchive get 3f2a9c --quote --within 2h",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, ok := tiers[tier]
@@ -86,6 +93,12 @@ written, unless --overwrite.`,
 			}
 			g.Tier = value
 			g.Paths = args[1:]
+			if quote {
+				return a.quote(cmd, args[0], vault, g, within)
+			}
+			if g.Target == "" {
+				return usage(cmd, errors.New("say with --to which folder to write to"))
+			}
 			g.Owners = os.Geteuid() == 0
 			shown := a.progress(map[string]string{"wait": "read from discs", "download": "downloaded"})
 			g.Progress = shown.show
@@ -116,9 +129,9 @@ written, unless --overwrite.`,
 	f.StringVar(&tier, "tier", "standard", "how soon: expedited (5 minutes), standard (5 hours) or bulk (12 hours)")
 	f.StringVar(&g.Retrieval, "retrieval", "", "id of a retrieval to go on with")
 	f.StringVarP(&vault, "vault", "v", "", "take ARCHIVE as a name in this vault")
-	if err := c.MarkFlagRequired("to"); err != nil {
-		panic(err)
-	}
+	f.BoolVar(&quote, "quote", false, "say what it would take, and start nothing")
+	f.DurationVar(&within, "within", 0, "with --quote: when it is wanted (default what the tier promises)")
+	f.StringVar(&g.Quote, "accept", "", "id of a quote to accept")
 	c.ValidArgsFunction = a.completeArchives
 	return c
 }

@@ -30,6 +30,8 @@ type Get struct {
 	Tier   pb.Tier
 	// Retrieval is one that was started before, by id; empty starts one.
 	Retrieval string
+	// Quote is one that is accepted by starting the retrieval, by id; empty for none.
+	Quote string
 	// Started is told the retrieval's id, so that it can be gone on with later.
 	Started func(id string)
 	// Progress is told how far it is, by one goroutine at a time.
@@ -136,7 +138,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 func (c *Client) retrieve(ctx context.Context, g *Get) error {
 	err := retry(ctx, always, func() error {
 		_, err := c.Retrievals.StartRetrieval(ctx, &pb.StartRetrievalRequest{
-			Id: g.Retrieval, ArchiveId: g.Archive.GetId(), Paths: bytesOf(g.Paths), Tier: g.Tier,
+			Id: g.Retrieval, ArchiveId: g.Archive.GetId(), Paths: bytesOf(g.Paths), Tier: g.Tier, QuoteId: g.Quote,
 		})
 		return err
 	})

@@ -111,7 +111,7 @@ func refOf(r *pb.TaskRef) postgres.Ref { return postgres.Ref{ID: r.GetId(), Epoc
 func callOf(req *pb.SynchronizeRequest) postgres.Call {
 	c := postgres.Call{Agent: req.GetAgent(), Instance: req.GetInstance(), Library: req.GetLibrary()}
 	for _, p := range req.GetRunning() {
-		c.Running = append(c.Running, postgres.Progress{Ref: refOf(p.GetRef()), BytesDone: p.GetBytesDone(), Bytes: p.GetBytes()})
+		c.Running = append(c.Running, postgres.Progress{Ref: refOf(p.GetRef()), BytesDone: p.GetBytesDone(), Bytes: p.GetBytes(), Carried: p.GetCarried()})
 	}
 	for _, r := range req.GetResults() {
 		res := postgres.Result{

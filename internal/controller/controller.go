@@ -132,6 +132,8 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	g.Go(func() error { return p.run(ctx, changes) })
 	k := &keeper{store: store, staging: stage, log: m.Log}
 	g.Go(func() error { return k.run(ctx, changes) })
+	c := &calendar{store: store, log: m.Log}
+	g.Go(func() error { return c.run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-died:

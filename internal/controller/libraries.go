@@ -25,12 +25,27 @@ func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRe
 	}
 	resp := &pb.ListLibrariesResponse{}
 	for _, l := range libs {
+		timing, err := s.store.Timing(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
 		resp.Libraries = append(resp.Libraries, &pb.Library{
+			EvacuationSeconds: evacuation(l, timing), Overdue: int32(l.Overdue),
 			Name: l.Name, Model: l.Model, Agent: l.Agent, Online: l.Online, LastSeen: maybe(l.LastSeen), Slots: int32(l.Slots), Drives: int32(l.Drives),
 			Blank: int32(l.Blank), Good: int32(l.Good), Other: int32(l.Other), Flagged: int32(l.Flagged), Moves: l.Moves,
 		})
 	}
 	return resp, nil
+}
+
+// evacuation is how many seconds it takes at least to read every recorded disc of a library once; 0 when no drive is in service.
+func evacuation(l postgres.Library, t postgres.Timing) float64 {
+	if l.Up == 0 {
+		return 0
+	}
+	p := physicsOf(t)
+	exchanges := float64(l.Recorded) * (2*p.Move + p.Load)
+	return max((exchanges+float64(l.RecordedBytes)/p.ReadRate)/float64(l.Up), exchanges/float64(max(l.Units, 1)))
 }
 
 func (s *libraryServer) ListElements(ctx context.Context, req *pb.ListElementsRequest) (*pb.ListElementsResponse, error) {
@@ -116,7 +131,7 @@ func (s *libraryServer) SetElement(ctx context.Context, req *pb.SetElementReques
 }
 
 func (s *libraryServer) StartScrub(ctx context.Context, req *pb.StartScrubRequest) (*pb.Job, error) {
-	j, err := s.store.StartScrub(ctx, uuid.NewString(), append([]string{}, req.GetDiscs()...))
+	j, err := s.store.StartScrub(ctx, uuid.NewString(), append([]string{}, req.GetDiscs()...), req.GetDue())
 	if err != nil {
 		return nil, err
 	}

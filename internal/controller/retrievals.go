@@ -25,18 +25,33 @@ func (s *retrievalServer) StartRetrieval(ctx context.Context, req *pb.StartRetri
 	if _, err := uuid.Parse(req.GetId()); err != nil {
 		return nil, library.Errorf(library.Invalid, "start a retrieval: id %q is no UUID", req.GetId())
 	}
-	tier := library.Tier(req.GetTier())
-	if req.GetTier() == pb.Tier_TIER_UNSPECIFIED {
-		tier = library.Standard
+	if q := req.GetQuoteId(); q != "" {
+		r, err := s.store.AcceptQuote(ctx, req.GetId(), q, req.GetArchiveId(), pathsOf(req.GetPaths()))
+		if err != nil {
+			return nil, err
+		}
+		return retrievalProto(r), nil
 	}
-	if tier < library.Expedited || tier > library.Bulk {
-		return nil, library.Errorf(library.Invalid, "start a retrieval: there is no tier %d", req.GetTier())
+	tier, err := tierOf(req.GetTier())
+	if err != nil {
+		return nil, err
 	}
 	r, err := s.store.StartRetrieval(ctx, req.GetId(), req.GetArchiveId(), pathsOf(req.GetPaths()), tier)
 	if err != nil {
 		return nil, err
 	}
 	return retrievalProto(r), nil
+}
+
+func tierOf(t pb.Tier) (library.Tier, error) {
+	if t == pb.Tier_TIER_UNSPECIFIED {
+		return library.Standard, nil
+	}
+	tier := library.Tier(t)
+	if tier < library.Expedited || tier > library.Bulk {
+		return 0, library.Errorf(library.Invalid, "start a retrieval: there is no tier %d", t)
+	}
+	return tier, nil
 }
 
 func (s *retrievalServer) GetRetrieval(ctx context.Context, req *pb.GetRetrievalRequest) (*pb.Retrieval, error) {

@@ -144,7 +144,7 @@ update task t set state = 'cancelled', finished = now()
 }
 
 // StartScrub queues a verify of each of the labelled discs, or of all that are good or suspect.
-func (s *Store) StartScrub(ctx context.Context, id string, labels []string) (Job, error) {
+func (s *Store) StartScrub(ctx context.Context, id string, labels []string, due bool) (Job, error) {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 select label, state::text from unnest($1::text[]) l(label) left join disc d using (label) where d.state is null or d.state not in ('good', 'suspect') limit 1`, labels)
@@ -167,20 +167,24 @@ select label, state::text from unnest($1::text[]) l(label) left join disc d usin
 		}
 		rows, err = tx.Query(ctx, `
 with wanted as (
-  select id, library_id, recorded from disc where state in ('good', 'suspect') and (cardinality($2::text[]) = 0 or label = any ($2))),
+  select id, library_id, recorded from disc where state in ('good', 'suspect') and (cardinality($2::text[]) = 0 or label = any ($2))
+     and (not $4 or scrub_due < now() + interval '7 days')),
 made as (
   insert into task (library_id, kind, priority, disc_id, bytes) select library_id, 'verify', $3, id, recorded * 2048 from wanted
   on conflict (disc_id) where kind = 'verify' and state in ('queued', 'leased') do update set priority = task.priority
   returning id, library_id, bytes),
 linked as (insert into task_job (task_id, job_id) select id, $1 from made),
 sized as (update job set bytes = (select coalesce(sum(bytes), 0) from made) where id = $1)
-select distinct library_id::text from made`, id, labels, library.PriorityScrub)
+select distinct library_id::text from made`, id, labels, library.PriorityScrub, due)
 		if err != nil {
 			return err
 		}
 		libs, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return err
+		}
+		if len(libs) == 0 && due {
+			return library.Errorf(library.Precondition, "no disc's scrub is due within a week")
 		}
 		if len(libs) == 0 {
 			return library.Errorf(library.Precondition, "there is no good or suspect disc to scrub")

@@ -63,18 +63,26 @@ type Library struct {
 	Other    int
 	Flagged  int
 	Moves    int64
+	// Of recorded discs: how many and how large, and how many of them should have been scrubbed by now.
+	Recorded, RecordedBytes, Overdue int64
+	Up, Units                        int // drives in service, and pickers
+	ID                               string
 }
 
 // Libraries returns all libraries by name.
 func (s *Store) Libraries(ctx context.Context) ([]Library, error) {
 	rows, err := s.pool.Query(ctx, `
 select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > now() - interval '1 minute', false),
-       e.slots, e.drives, d.blank, d.good, d.other, e.flagged, (select count(*) from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'done')
+       e.slots, e.drives, d.blank, d.good, d.other, e.flagged, (select count(*) from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'done'),
+       d.recorded, d.bytes, d.overdue, (select count(*) from drive where library_id = l.id and up), e.units, l.id::text
   from library l,
        lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
-                       count(*) filter (where flag <> '') as flagged from element where library_id = l.id) e,
+                       count(*) filter (where flag <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,
        lateral (select count(*) filter (where state = 'blank') as blank, count(*) filter (where state = 'good') as good,
-                       count(*) filter (where state not in ('blank', 'good', 'retired')) as other from disc where library_id = l.id) d
+                       count(*) filter (where state not in ('blank', 'good', 'retired')) as other,
+                       count(*) filter (where state in ('good', 'suspect')) as recorded,
+                       coalesce(sum(recorded * 2048) filter (where state in ('good', 'suspect')), 0)::bigint as bytes,
+                       count(*) filter (where scrub_due < now()) as overdue from disc where library_id = l.id) d
  order by l.name`)
 	if err != nil {
 		return nil, err

@@ -84,8 +84,11 @@ func (rec *recorder) moved() error {
 	if err := setElement(rec.ctx, rec.tx, rec.lib, t.To, Full, t.Disc, home, ""); err != nil {
 		return err
 	}
-	if t.To.Kind != DriveBay || t.Disc == nil {
+	if t.To.Kind != DriveBay {
 		return nil
+	}
+	if err := rec.exec(`update drive set loaded = now() where library_id = $1 and number = $2`, rec.lib, t.To.Number); err != nil || t.Disc == nil {
+		return err
 	}
 	return rec.identify()
 }

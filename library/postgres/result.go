@@ -147,6 +147,9 @@ returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
 	case library.ReadTask:
 		err = rec.read()
 	}
+	if err == nil {
+		err = rec.measure()
+	}
 	if err == nil && r.Failure == RobotFailure {
 		err = rec.exec(`update library set want_report = true where id = $1`, lib)
 	}
@@ -276,6 +279,9 @@ func (rec *recorder) verify() error {
 		if err := rec.exec(`update disc set state = 'good', verified = now(), reason = '' where id = $1`, *t.Disc); err != nil {
 			return err
 		}
+		if err := rec.scrubbed(); err != nil {
+			return err
+		}
 		return settle(rec.ctx, rec.tx, rec.lib, image)
 	case r.Failure == RetryFailure || r.Failure == RobotFailure || r.Failure == Interrupted:
 		return rec.retry(library.VerifyTask, t.Disc, t.Avoid)
@@ -326,6 +332,10 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 		if err := rec.retry(library.ReadTask, t.Disc, t.Drive); err != nil {
 			return err
 		}
+	}
+	// Two reads that end at once don't see what the other has just brought into the cache: whoever reports last does.
+	if err := finishRetrievals(rec.ctx, rec.tx); err != nil {
+		return err
 	}
 	return queueReads(rec.ctx, rec.tx)
 }

@@ -29,6 +29,10 @@ const CacheTime = 24 * time.Hour
 
 // StartRetrieval asks for the paths of an archive, or for all of it without any. The same id again changes nothing.
 func (s *Store) StartRetrieval(ctx context.Context, id, archiveID string, paths []string, tier library.Tier) (Retrieval, error) {
+	return s.startRetrieval(ctx, id, archiveID, paths, tier, nil)
+}
+
+func (s *Store) startRetrieval(ctx context.Context, id, archiveID string, paths []string, tier library.Tier, accepted *Quote) (Retrieval, error) {
 	a, err := s.Archive(ctx, archiveID)
 	if err != nil {
 		return Retrieval{}, err
@@ -41,8 +45,17 @@ func (s *Store) StartRetrieval(ctx context.Context, id, archiveID string, paths 
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `insert into retrieval (id, archive_id, paths, tier) values ($1, $2, $3, $4)`, id, a.ID, pathBytes(paths), tier); err != nil {
+		var due *time.Time
+		if accepted != nil {
+			due = &accepted.Due
+		}
+		if _, err := tx.Exec(ctx, `insert into retrieval (id, archive_id, paths, tier, due) values ($1, $2, $3, $4, $5)`, id, a.ID, pathBytes(paths), tier, due); err != nil {
 			return err
+		}
+		if accepted != nil {
+			if err := accepted.become(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `
 insert into retrieval_content (retrieval_id, content_id)

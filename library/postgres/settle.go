@@ -57,24 +57,28 @@ update job set state = 'succeeded', waiting_for = '', finished = now() where kin
 func queueReads(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `
 with pending as (
-  select distinct rc.content_id, r.tier from retrieval_content rc
+  select rc.content_id, min(r.tier) as tier,
+         min(coalesce(r.due, j.created + case r.tier when 1 then interval '5 minutes' when 3 then interval '12 hours' else interval '5 hours' end)) as due
+    from retrieval_content rc
     join retrieval r on r.id = rc.retrieval_id join job j on j.id = r.id and j.state = 'running'
     join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
    where not exists ( -- a read that runs and knows of it will bring it
      select from extent x join disc d on d.image_id = x.image_id
        join task t on t.disc_id = d.id and t.kind = 'read' and t.state = 'leased' and t.started >= j.created
-      where x.content_id = rc.content_id)),
+      where x.content_id = rc.content_id)
+   group by rc.content_id),
 choice as (
-  select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier
+  select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, x.length
     from pending p join extent x on x.content_id = p.content_id
     join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
     left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
      and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
    order by p.content_id, x.content_offset, p.tier, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
-insert into task (library_id, kind, priority, disc_id)
-select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc from choice group by library_id, disc
-on conflict (disc_id) where kind = 'read' and state = 'queued' do update set priority = greatest(task.priority, excluded.priority)`,
+insert into task (library_id, kind, priority, disc_id, due, bytes)
+select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
+on conflict (disc_id) where kind = 'read' and state = 'queued' do update
+   set priority = greatest(task.priority, excluded.priority), due = least(task.due, excluded.due), bytes = excluded.bytes`,
 		library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk); err != nil {
 		return err
 	}

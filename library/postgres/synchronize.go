@@ -30,6 +30,7 @@ type Ref struct{ ID, Epoch int64 }
 type Progress struct {
 	Ref              Ref
 	BytesDone, Bytes int64
+	Carried          bool // of a move: the picker is free again
 }
 
 // Answer is what has become of a Call.
@@ -104,8 +105,9 @@ update task set lease_until = now() + $2::interval, epoch = epoch + case when $3
 	}
 	for _, p := range running {
 		if _, err := tx.Exec(ctx, `
-update task set bytes_done = $4, bytes = $5 where library_id = $1 and id = $2 and epoch = $3 and state = 'leased' and (bytes_done, bytes) <> ($4, $5)`,
-			lib, p.Ref.ID, p.Ref.Epoch, p.BytesDone, p.Bytes); err != nil {
+update task set bytes_done = $4, bytes = $5, carried = carried or $6
+ where library_id = $1 and id = $2 and epoch = $3 and state = 'leased' and (bytes_done, bytes, carried) <> ($4, $5, carried or $6)`,
+			lib, p.Ref.ID, p.Ref.Epoch, p.BytesDone, p.Bytes, p.Carried); err != nil {
 			return err
 		}
 	}

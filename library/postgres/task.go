@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,84 +9,12 @@ import (
 	"github.com/odarchive/odarchive/library/schedule"
 )
 
-// Schedule decides what the library should start now, leases it, and returns how many tasks it leased.
-func (s *Store) Schedule(ctx context.Context, lib string, builds int) (leased int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockLibrary(ctx, tx, lib); err != nil {
-			return err
-		}
-		snapshot, err := takeSnapshot(ctx, tx, lib, builds)
-		if err != nil {
-			return err
-		}
-		actions := schedule.Next(snapshot)
-		leased = len(actions)
-		for _, a := range actions {
-			if err := lease(ctx, tx, lib, a); err != nil {
-				return fmt.Errorf("lease %+v: %w", a, err)
-			}
-		}
-		return nil
-	})
-	return leased, err
-}
-
-func takeSnapshot(ctx context.Context, tx pgx.Tx, lib string, builds int) (snap schedule.Snapshot, err error) {
-	snap.BuildLimit = builds
-	if err := tx.QueryRow(ctx, `
-select l.want_report or l.trouble <> '' or l.last_seen is null,
-       (select count(*) from task t where t.library_id = l.id and t.kind = 'build' and t.state = 'leased'),
-       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased')
-  from library l where l.id = $1`, lib).Scan(&snap.Still, &snap.Building, &snap.MovingUnits); err != nil {
-		return snap, err
-	}
-	rows, err := tx.Query(ctx, `
-select d.number, e.unit, d.up, exists (select from task t where t.library_id = d.library_id and t.drive = d.number and t.state = 'leased'),
-       e.fill <> 'unknown', e.fill = 'full', coalesce(e.disc_id, 0), coalesce(e.home, 0)
-  from drive d join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
- where d.library_id = $1 order by d.number`, lib)
-	if err != nil {
-		return snap, err
-	}
-	if snap.Drives, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Drive]); err != nil {
-		return snap, err
-	}
-	rows, err = tx.Query(ctx, `
-select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), coalesce(i.sectors, 0),
-       t.kind <> 'burn' or (i.sha256 is not null and not exists (
-         select from task b where b.image_id = t.image_id and b.kind = 'build' and b.state in ('queued', 'leased'))),
-       coalesce(t.avoid_drive, 0)
-  from task t left join image i on i.id = t.image_id
- where t.library_id = $1 and t.state = 'queued'`, lib)
-	if err != nil {
-		return snap, err
-	}
-	if snap.Tasks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Task]); err != nil {
-		return snap, err
-	}
-	// Of the blanks, the first few of each unit are enough: a burn takes the lowest slot.
-	rows, err = tx.Query(ctx, `
-select d.id, e.unit, case when e.kind = 'slot' then e.number else 0 end, case when e.kind = 'drive' then e.number else 0 end,
-       d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end
-  from (
-    select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
-    union select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read')
-    union (select disc_id from (
-      select e.disc_id, row_number() over (partition by e.unit, d.capacity order by e.number) as n
-        from element e join disc d on d.id = e.disc_id and d.state = 'blank'
-       where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
-  ) w join disc d on d.id = w.disc_id join element e on e.disc_id = d.id
- where e.library_id = $1`, lib)
-	if err != nil {
-		return snap, err
-	}
-	snap.Discs, err = pgx.CollectRows(rows, pgx.RowToStructByPos[schedule.Disc])
-	return snap, err
-}
-
 func lease(ctx context.Context, tx pgx.Tx, lib string, a schedule.Action) error {
-	if a.Load || a.Unload {
+	switch {
+	case a.Load || a.Unload:
 		return leaseMove(ctx, tx, lib, a)
+	case a.Stop:
+		return stop(ctx, tx, lib, a.Task)
 	}
 	var kind library.TaskKind
 	var image *string
@@ -111,6 +38,16 @@ on conflict do nothing`, a.Task, a.Disc)
 		return err
 	}
 	return nil
+}
+
+// stop takes a verify back from its agent, which ends it when it learns of that; what it then reports has an old epoch. It is queued
+// again, and announced, because its drive is free for something more urgent.
+func stop(ctx context.Context, tx pgx.Tx, lib string, task int64) error {
+	if _, err := tx.Exec(ctx, `
+update task set state = 'queued', lease_until = null, drive = null, epoch = epoch + 1 where id = $1 and state = 'leased' and kind = 'verify'`, task); err != nil {
+		return err
+	}
+	return announce(ctx, tx, LibraryKey+lib)
 }
 
 func leaseMove(ctx context.Context, tx pgx.Tx, lib string, a schedule.Action) error {

@@ -1360,10 +1360,12 @@ func (x *Release) GetImageId() string {
 }
 
 type TaskProgress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ref           *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	BytesDone     int64                  `protobuf:"varint,2,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
-	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Ref       *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	BytesDone int64                  `protobuf:"varint,2,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
+	Bytes     int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Of a move into a drive: the disc is there, and the picker free for another while this one is made ready.
+	Carried       bool `protobuf:"varint,4,opt,name=carried,proto3" json:"carried,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1417,6 +1419,13 @@ func (x *TaskProgress) GetBytes() int64 {
 		return x.Bytes
 	}
 	return 0
+}
+
+func (x *TaskProgress) GetCarried() bool {
+	if x != nil {
+		return x.Carried
+	}
+	return false
 }
 
 type TaskResult struct {
@@ -2372,12 +2381,13 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
 	"\x06sector\x18\x05 \x01(\x03R\x06sector\"$\n" +
 	"\aRelease\x12\x19\n" +
-	"\bimage_id\x18\x01 \x01(\tR\aimageId\"l\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\"\x86\x01\n" +
 	"\fTaskProgress\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\x02 \x01(\x03R\tbytesDone\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xe5\x03\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\acarried\x18\x04 \x01(\bR\acarried\"\xe5\x03\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +

@@ -389,7 +389,11 @@ type Library struct {
 	// Slots that can't be used before somebody has looked.
 	Flagged int32 `protobuf:"varint,11,opt,name=flagged,proto3" json:"flagged,omitempty"`
 	// Moves that the robot has made for this controller.
-	Moves         int64 `protobuf:"varint,12,opt,name=moves,proto3" json:"moves,omitempty"`
+	Moves int64 `protobuf:"varint,12,opt,name=moves,proto3" json:"moves,omitempty"`
+	// Seconds in which all recorded discs could be read once, as fast as drives and picker can: the time to evacuate it.
+	EvacuationSeconds float64 `protobuf:"fixed64,13,opt,name=evacuation_seconds,json=evacuationSeconds,proto3" json:"evacuation_seconds,omitempty"`
+	// Recorded discs whose scrub is overdue.
+	Overdue       int32 `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +508,20 @@ func (x *Library) GetFlagged() int32 {
 func (x *Library) GetMoves() int64 {
 	if x != nil {
 		return x.Moves
+	}
+	return 0
+}
+
+func (x *Library) GetEvacuationSeconds() float64 {
+	if x != nil {
+		return x.EvacuationSeconds
+	}
+	return 0
+}
+
+func (x *Library) GetOverdue() int32 {
+	if x != nil {
+		return x.Overdue
 	}
 	return 0
 }
@@ -1478,7 +1496,9 @@ func (x *SetElementRequest) GetDisc() string {
 type StartScrubRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Labels; none means every good or suspect disc.
-	Discs         []string `protobuf:"bytes,1,rep,name=discs,proto3" json:"discs,omitempty"`
+	Discs []string `protobuf:"bytes,1,rep,name=discs,proto3" json:"discs,omitempty"`
+	// Only those whose next scrub is due within a week.
+	Due           bool `protobuf:"varint,2,opt,name=due,proto3" json:"due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1518,6 +1538,13 @@ func (x *StartScrubRequest) GetDiscs() []string {
 		return x.Discs
 	}
 	return nil
+}
+
+func (x *StartScrubRequest) GetDue() bool {
+	if x != nil {
+		return x.Due
+	}
+	return false
 }
 
 type StatisticsRequest struct {
@@ -1703,7 +1730,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x04unit\x18\x02 \x01(\x05R\x04unit\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12\x12\n" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
-	"\x04flag\x18\x05 \x01(\tR\x04flag\"\xb8\x02\n" +
+	"\x04flag\x18\x05 \x01(\tR\x04flag\"\x81\x03\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -1717,7 +1744,9 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05other\x18\n" +
 	" \x01(\x05R\x05other\x12\x18\n" +
 	"\aflagged\x18\v \x01(\x05R\aflagged\x12\x14\n" +
-	"\x05moves\x18\f \x01(\x03R\x05moves\"\xf4\x01\n" +
+	"\x05moves\x18\f \x01(\x03R\x05moves\x12-\n" +
+	"\x12evacuation_seconds\x18\r \x01(\x01R\x11evacuationSeconds\x12\x18\n" +
+	"\aoverdue\x18\x0e \x01(\x05R\aoverdue\"\xf4\x01\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -1786,9 +1815,10 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12/\n" +
 	"\aaddress\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12\x12\n" +
-	"\x04disc\x18\x04 \x01(\tR\x04disc\")\n" +
+	"\x04disc\x18\x04 \x01(\tR\x04disc\";\n" +
 	"\x11StartScrubRequest\x12\x14\n" +
-	"\x05discs\x18\x01 \x03(\tR\x05discs\"\x13\n" +
+	"\x05discs\x18\x01 \x03(\tR\x05discs\x12\x10\n" +
+	"\x03due\x18\x02 \x01(\bR\x03due\"\x13\n" +
 	"\x11StatisticsRequest\"\xb5\x03\n" +
 	"\x12StatisticsResponse\x12!\n" +
 	"\fdiscs_burned\x18\x01 \x01(\x03R\vdiscsBurned\x12%\n" +

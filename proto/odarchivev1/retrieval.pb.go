@@ -201,8 +201,10 @@ type StartRetrievalRequest struct {
 	Id        string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	ArchiveId string `protobuf:"bytes,2,opt,name=archive_id,json=archiveId,proto3" json:"archive_id,omitempty"`
 	// As ReadManifestRequest.paths.
-	Paths         [][]byte `protobuf:"bytes,3,rep,name=paths,proto3" json:"paths,omitempty"`
-	Tier          Tier     `protobuf:"varint,4,opt,name=tier,proto3,enum=odarchive.v1.Tier" json:"tier,omitempty"`
+	Paths [][]byte `protobuf:"bytes,3,rep,name=paths,proto3" json:"paths,omitempty"`
+	Tier  Tier     `protobuf:"varint,4,opt,name=tier,proto3,enum=odarchive.v1.Tier" json:"tier,omitempty"`
+	// Accepts a quote: archive, paths, tier and deadline are the quote's. FAILED_PRECONDITION when it has expired.
+	QuoteId       string `protobuf:"bytes,5,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +267,230 @@ func (x *StartRetrievalRequest) GetTier() Tier {
 	return Tier_TIER_UNSPECIFIED
 }
 
+func (x *StartRetrievalRequest) GetQuoteId() string {
+	if x != nil {
+		return x.QuoteId
+	}
+	return ""
+}
+
+type QuoteRetrievalRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ArchiveId string                 `protobuf:"bytes,1,opt,name=archive_id,json=archiveId,proto3" json:"archive_id,omitempty"`
+	// As ReadManifestRequest.paths.
+	Paths [][]byte `protobuf:"bytes,2,rep,name=paths,proto3" json:"paths,omitempty"`
+	Tier  Tier     `protobuf:"varint,3,opt,name=tier,proto3,enum=odarchive.v1.Tier" json:"tier,omitempty"`
+	// When it is wanted, in seconds from now; 0 for what the tier promises.
+	WithinSeconds int64 `protobuf:"varint,4,opt,name=within_seconds,json=withinSeconds,proto3" json:"within_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuoteRetrievalRequest) Reset() {
+	*x = QuoteRetrievalRequest{}
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuoteRetrievalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuoteRetrievalRequest) ProtoMessage() {}
+
+func (x *QuoteRetrievalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuoteRetrievalRequest.ProtoReflect.Descriptor instead.
+func (*QuoteRetrievalRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *QuoteRetrievalRequest) GetArchiveId() string {
+	if x != nil {
+		return x.ArchiveId
+	}
+	return ""
+}
+
+func (x *QuoteRetrievalRequest) GetPaths() [][]byte {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *QuoteRetrievalRequest) GetTier() Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return Tier_TIER_UNSPECIFIED
+}
+
+func (x *QuoteRetrievalRequest) GetWithinSeconds() int64 {
+	if x != nil {
+		return x.WithinSeconds
+	}
+	return 0
+}
+
+// Quote is what a retrieval would take.
+type Quote struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	ArchiveId string                 `protobuf:"bytes,2,opt,name=archive_id,json=archiveId,proto3" json:"archive_id,omitempty"`
+	Tier      Tier                   `protobuf:"varint,3,opt,name=tier,proto3,enum=odarchive.v1.Tier" json:"tier,omitempty"`
+	// Discs that must be read, by label, and how many of them lie in no drive.
+	Discs     []string `protobuf:"bytes,4,rep,name=discs,proto3" json:"discs,omitempty"`
+	Exchanges int32    `protobuf:"varint,5,opt,name=exchanges,proto3" json:"exchanges,omitempty"`
+	// Seconds that drives would spend on it, and bytes to be read.
+	DriveSeconds float64 `protobuf:"fixed64,6,opt,name=drive_seconds,json=driveSeconds,proto3" json:"drive_seconds,omitempty"`
+	Bytes        int64   `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Seconds until the last byte is there, in 50, 95 and 99.9 of 100 courses of events.
+	Seconds_50   float64 `protobuf:"fixed64,8,opt,name=seconds_50,json=seconds50,proto3" json:"seconds_50,omitempty"`
+	Seconds_95   float64 `protobuf:"fixed64,9,opt,name=seconds_95,json=seconds95,proto3" json:"seconds_95,omitempty"`
+	Seconds_99_9 float64 `protobuf:"fixed64,10,opt,name=seconds_99_9,json=seconds999,proto3" json:"seconds_99_9,omitempty"`
+	// Whether it can be done when it is wanted. Otherwise due is a counter-offer.
+	InTime bool `protobuf:"varint,11,opt,name=in_time,json=inTime,proto3" json:"in_time,omitempty"`
+	// The deadline that accepting the quote makes.
+	Due *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=due,proto3" json:"due,omitempty"`
+	// Until when it can be accepted.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quote) Reset() {
+	*x = Quote{}
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quote) ProtoMessage() {}
+
+func (x *Quote) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quote.ProtoReflect.Descriptor instead.
+func (*Quote) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Quote) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Quote) GetArchiveId() string {
+	if x != nil {
+		return x.ArchiveId
+	}
+	return ""
+}
+
+func (x *Quote) GetTier() Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return Tier_TIER_UNSPECIFIED
+}
+
+func (x *Quote) GetDiscs() []string {
+	if x != nil {
+		return x.Discs
+	}
+	return nil
+}
+
+func (x *Quote) GetExchanges() int32 {
+	if x != nil {
+		return x.Exchanges
+	}
+	return 0
+}
+
+func (x *Quote) GetDriveSeconds() float64 {
+	if x != nil {
+		return x.DriveSeconds
+	}
+	return 0
+}
+
+func (x *Quote) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Quote) GetSeconds_50() float64 {
+	if x != nil {
+		return x.Seconds_50
+	}
+	return 0
+}
+
+func (x *Quote) GetSeconds_95() float64 {
+	if x != nil {
+		return x.Seconds_95
+	}
+	return 0
+}
+
+func (x *Quote) GetSeconds_99_9() float64 {
+	if x != nil {
+		return x.Seconds_99_9
+	}
+	return 0
+}
+
+func (x *Quote) GetInTime() bool {
+	if x != nil {
+		return x.InTime
+	}
+	return false
+}
+
+func (x *Quote) GetDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Due
+	}
+	return nil
+}
+
+func (x *Quote) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 type GetRetrievalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -274,7 +500,7 @@ type GetRetrievalRequest struct {
 
 func (x *GetRetrievalRequest) Reset() {
 	*x = GetRetrievalRequest{}
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[2]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +512,7 @@ func (x *GetRetrievalRequest) String() string {
 func (*GetRetrievalRequest) ProtoMessage() {}
 
 func (x *GetRetrievalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[2]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +525,7 @@ func (x *GetRetrievalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRetrievalRequest.ProtoReflect.Descriptor instead.
 func (*GetRetrievalRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{2}
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetRetrievalRequest) GetId() string {
@@ -320,7 +546,7 @@ type DownloadRequest struct {
 
 func (x *DownloadRequest) Reset() {
 	*x = DownloadRequest{}
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[3]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +558,7 @@ func (x *DownloadRequest) String() string {
 func (*DownloadRequest) ProtoMessage() {}
 
 func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[3]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +571,7 @@ func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRequest.ProtoReflect.Descriptor instead.
 func (*DownloadRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{3}
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DownloadRequest) GetRetrievalId() string {
@@ -374,7 +600,7 @@ type DownloadRange struct {
 
 func (x *DownloadRange) Reset() {
 	*x = DownloadRange{}
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[4]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +612,7 @@ func (x *DownloadRange) String() string {
 func (*DownloadRange) ProtoMessage() {}
 
 func (x *DownloadRange) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[4]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +625,7 @@ func (x *DownloadRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRange.ProtoReflect.Descriptor instead.
 func (*DownloadRange) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{4}
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DownloadRange) GetHash() []byte {
@@ -434,13 +660,39 @@ const file_odarchive_v1_retrieval_proto_rawDesc = "" +
 	"bytesReady\x12\x14\n" +
 	"\x05discs\x18\t \x03(\tR\x05discs\x124\n" +
 	"\aexpires\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\x84\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\x9f\x01\n" +
 	"\x15StartRetrievalRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
 	"archive_id\x18\x02 \x01(\tR\tarchiveId\x12\x14\n" +
 	"\x05paths\x18\x03 \x03(\fR\x05paths\x12&\n" +
-	"\x04tier\x18\x04 \x01(\x0e2\x12.odarchive.v1.TierR\x04tier\"%\n" +
+	"\x04tier\x18\x04 \x01(\x0e2\x12.odarchive.v1.TierR\x04tier\x12\x19\n" +
+	"\bquote_id\x18\x05 \x01(\tR\aquoteId\"\x9b\x01\n" +
+	"\x15QuoteRetrievalRequest\x12\x1d\n" +
+	"\n" +
+	"archive_id\x18\x01 \x01(\tR\tarchiveId\x12\x14\n" +
+	"\x05paths\x18\x02 \x03(\fR\x05paths\x12&\n" +
+	"\x04tier\x18\x03 \x01(\x0e2\x12.odarchive.v1.TierR\x04tier\x12%\n" +
+	"\x0ewithin_seconds\x18\x04 \x01(\x03R\rwithinSeconds\"\xaa\x03\n" +
+	"\x05Quote\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"archive_id\x18\x02 \x01(\tR\tarchiveId\x12&\n" +
+	"\x04tier\x18\x03 \x01(\x0e2\x12.odarchive.v1.TierR\x04tier\x12\x14\n" +
+	"\x05discs\x18\x04 \x03(\tR\x05discs\x12\x1c\n" +
+	"\texchanges\x18\x05 \x01(\x05R\texchanges\x12#\n" +
+	"\rdrive_seconds\x18\x06 \x01(\x01R\fdriveSeconds\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"seconds_50\x18\b \x01(\x01R\tseconds50\x12\x1d\n" +
+	"\n" +
+	"seconds_95\x18\t \x01(\x01R\tseconds95\x12 \n" +
+	"\fseconds_99_9\x18\n" +
+	" \x01(\x01R\n" +
+	"seconds999\x12\x17\n" +
+	"\ain_time\x18\v \x01(\bR\x06inTime\x12,\n" +
+	"\x03due\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x124\n" +
+	"\aexpires\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"%\n" +
 	"\x13GetRetrievalRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"i\n" +
 	"\x0fDownloadRequest\x12!\n" +
@@ -453,8 +705,9 @@ const file_odarchive_v1_retrieval_proto_rawDesc = "" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eTIER_EXPEDITED\x10\x01\x12\x11\n" +
 	"\rTIER_STANDARD\x10\x02\x12\r\n" +
-	"\tTIER_BULK\x10\x032\xf1\x01\n" +
-	"\x10RetrievalService\x12N\n" +
+	"\tTIER_BULK\x10\x032\xbd\x02\n" +
+	"\x10RetrievalService\x12J\n" +
+	"\x0eQuoteRetrieval\x12#.odarchive.v1.QuoteRetrievalRequest\x1a\x13.odarchive.v1.Quote\x12N\n" +
 	"\x0eStartRetrieval\x12#.odarchive.v1.StartRetrievalRequest\x1a\x17.odarchive.v1.Retrieval\x12J\n" +
 	"\fGetRetrieval\x12!.odarchive.v1.GetRetrievalRequest\x1a\x17.odarchive.v1.Retrieval\x12A\n" +
 	"\bDownload\x12\x1d.odarchive.v1.DownloadRequest\x1a\x14.odarchive.v1.Pieces0\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
@@ -472,33 +725,41 @@ func file_odarchive_v1_retrieval_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_odarchive_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_odarchive_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_odarchive_v1_retrieval_proto_goTypes = []any{
 	(Tier)(0),                     // 0: odarchive.v1.Tier
 	(*Retrieval)(nil),             // 1: odarchive.v1.Retrieval
 	(*StartRetrievalRequest)(nil), // 2: odarchive.v1.StartRetrievalRequest
-	(*GetRetrievalRequest)(nil),   // 3: odarchive.v1.GetRetrievalRequest
-	(*DownloadRequest)(nil),       // 4: odarchive.v1.DownloadRequest
-	(*DownloadRange)(nil),         // 5: odarchive.v1.DownloadRange
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Pieces)(nil),                // 7: odarchive.v1.Pieces
+	(*QuoteRetrievalRequest)(nil), // 3: odarchive.v1.QuoteRetrievalRequest
+	(*Quote)(nil),                 // 4: odarchive.v1.Quote
+	(*GetRetrievalRequest)(nil),   // 5: odarchive.v1.GetRetrievalRequest
+	(*DownloadRequest)(nil),       // 6: odarchive.v1.DownloadRequest
+	(*DownloadRange)(nil),         // 7: odarchive.v1.DownloadRange
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Pieces)(nil),                // 9: odarchive.v1.Pieces
 }
 var file_odarchive_v1_retrieval_proto_depIdxs = []int32{
-	0, // 0: odarchive.v1.Retrieval.tier:type_name -> odarchive.v1.Tier
-	6, // 1: odarchive.v1.Retrieval.expires:type_name -> google.protobuf.Timestamp
-	0, // 2: odarchive.v1.StartRetrievalRequest.tier:type_name -> odarchive.v1.Tier
-	5, // 3: odarchive.v1.DownloadRequest.ranges:type_name -> odarchive.v1.DownloadRange
-	2, // 4: odarchive.v1.RetrievalService.StartRetrieval:input_type -> odarchive.v1.StartRetrievalRequest
-	3, // 5: odarchive.v1.RetrievalService.GetRetrieval:input_type -> odarchive.v1.GetRetrievalRequest
-	4, // 6: odarchive.v1.RetrievalService.Download:input_type -> odarchive.v1.DownloadRequest
-	1, // 7: odarchive.v1.RetrievalService.StartRetrieval:output_type -> odarchive.v1.Retrieval
-	1, // 8: odarchive.v1.RetrievalService.GetRetrieval:output_type -> odarchive.v1.Retrieval
-	7, // 9: odarchive.v1.RetrievalService.Download:output_type -> odarchive.v1.Pieces
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: odarchive.v1.Retrieval.tier:type_name -> odarchive.v1.Tier
+	8,  // 1: odarchive.v1.Retrieval.expires:type_name -> google.protobuf.Timestamp
+	0,  // 2: odarchive.v1.StartRetrievalRequest.tier:type_name -> odarchive.v1.Tier
+	0,  // 3: odarchive.v1.QuoteRetrievalRequest.tier:type_name -> odarchive.v1.Tier
+	0,  // 4: odarchive.v1.Quote.tier:type_name -> odarchive.v1.Tier
+	8,  // 5: odarchive.v1.Quote.due:type_name -> google.protobuf.Timestamp
+	8,  // 6: odarchive.v1.Quote.expires:type_name -> google.protobuf.Timestamp
+	7,  // 7: odarchive.v1.DownloadRequest.ranges:type_name -> odarchive.v1.DownloadRange
+	3,  // 8: odarchive.v1.RetrievalService.QuoteRetrieval:input_type -> odarchive.v1.QuoteRetrievalRequest
+	2,  // 9: odarchive.v1.RetrievalService.StartRetrieval:input_type -> odarchive.v1.StartRetrievalRequest
+	5,  // 10: odarchive.v1.RetrievalService.GetRetrieval:input_type -> odarchive.v1.GetRetrievalRequest
+	6,  // 11: odarchive.v1.RetrievalService.Download:input_type -> odarchive.v1.DownloadRequest
+	4,  // 12: odarchive.v1.RetrievalService.QuoteRetrieval:output_type -> odarchive.v1.Quote
+	1,  // 13: odarchive.v1.RetrievalService.StartRetrieval:output_type -> odarchive.v1.Retrieval
+	1,  // 14: odarchive.v1.RetrievalService.GetRetrieval:output_type -> odarchive.v1.Retrieval
+	9,  // 15: odarchive.v1.RetrievalService.Download:output_type -> odarchive.v1.Pieces
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_retrieval_proto_init() }
@@ -513,7 +774,7 @@ func file_odarchive_v1_retrieval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_retrieval_proto_rawDesc), len(file_odarchive_v1_retrieval_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

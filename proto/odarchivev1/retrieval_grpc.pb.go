@@ -19,6 +19,7 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	RetrievalService_QuoteRetrieval_FullMethodName = "/odarchive.v1.RetrievalService/QuoteRetrieval"
 	RetrievalService_StartRetrieval_FullMethodName = "/odarchive.v1.RetrievalService/StartRetrieval"
 	RetrievalService_GetRetrieval_FullMethodName   = "/odarchive.v1.RetrievalService/GetRetrieval"
 	RetrievalService_Download_FullMethodName       = "/odarchive.v1.RetrievalService/Download"
@@ -31,6 +32,9 @@ const (
 // RetrievalService brings archives back: a retrieval is a job that reads discs into the cache, from where a client
 // downloads until it expires.
 type RetrievalServiceClient interface {
+	// QuoteRetrieval says what a retrieval would take, from the queue as it is and by the planner that would serve it. Nothing is
+	// promised before the quote is accepted with StartRetrieval.
+	QuoteRetrieval(ctx context.Context, in *QuoteRetrievalRequest, opts ...grpc.CallOption) (*Quote, error)
 	// StartRetrieval asks for an archive or for some paths of it. NOT_FOUND when a path is not in the archive.
 	// The same id again returns the same retrieval.
 	StartRetrieval(ctx context.Context, in *StartRetrievalRequest, opts ...grpc.CallOption) (*Retrieval, error)
@@ -46,6 +50,16 @@ type retrievalServiceClient struct {
 
 func NewRetrievalServiceClient(cc grpc.ClientConnInterface) RetrievalServiceClient {
 	return &retrievalServiceClient{cc}
+}
+
+func (c *retrievalServiceClient) QuoteRetrieval(ctx context.Context, in *QuoteRetrievalRequest, opts ...grpc.CallOption) (*Quote, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Quote)
+	err := c.cc.Invoke(ctx, RetrievalService_QuoteRetrieval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *retrievalServiceClient) StartRetrieval(ctx context.Context, in *StartRetrievalRequest, opts ...grpc.CallOption) (*Retrieval, error) {
@@ -94,6 +108,9 @@ type RetrievalService_DownloadClient = grpc.ServerStreamingClient[Pieces]
 // RetrievalService brings archives back: a retrieval is a job that reads discs into the cache, from where a client
 // downloads until it expires.
 type RetrievalServiceServer interface {
+	// QuoteRetrieval says what a retrieval would take, from the queue as it is and by the planner that would serve it. Nothing is
+	// promised before the quote is accepted with StartRetrieval.
+	QuoteRetrieval(context.Context, *QuoteRetrievalRequest) (*Quote, error)
 	// StartRetrieval asks for an archive or for some paths of it. NOT_FOUND when a path is not in the archive.
 	// The same id again returns the same retrieval.
 	StartRetrieval(context.Context, *StartRetrievalRequest) (*Retrieval, error)
@@ -111,6 +128,9 @@ type RetrievalServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedRetrievalServiceServer struct{}
 
+func (UnimplementedRetrievalServiceServer) QuoteRetrieval(context.Context, *QuoteRetrievalRequest) (*Quote, error) {
+	return nil, status.Error(codes.Unimplemented, "method QuoteRetrieval not implemented")
+}
 func (UnimplementedRetrievalServiceServer) StartRetrieval(context.Context, *StartRetrievalRequest) (*Retrieval, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartRetrieval not implemented")
 }
@@ -139,6 +159,24 @@ func RegisterRetrievalServiceServer(s grpc.ServiceRegistrar, srv RetrievalServic
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&RetrievalService_ServiceDesc, srv)
+}
+
+func _RetrievalService_QuoteRetrieval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QuoteRetrievalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrievalServiceServer).QuoteRetrieval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrievalService_QuoteRetrieval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrievalServiceServer).QuoteRetrieval(ctx, req.(*QuoteRetrievalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _RetrievalService_StartRetrieval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -195,6 +233,10 @@ var RetrievalService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "odarchive.v1.RetrievalService",
 	HandlerType: (*RetrievalServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "QuoteRetrieval",
+			Handler:    _RetrievalService_QuoteRetrieval_Handler,
+		},
 		{
 			MethodName: "StartRetrieval",
 			Handler:    _RetrievalService_StartRetrieval_Handler,

@@ -1,0 +1,182 @@
+package schedule
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+type state uint8
+
+const (
+	queued state = iota
+	running
+	gone
+)
+
+// task is a task that the planner knows.
+type task struct {
+	Task
+	state state
+	disc  *disc // nil for tasks without a certain one
+	drive *drive
+}
+
+func (t *task) pass() bool { return t.Kind == library.VerifyTask }
+func (t *task) express() bool {
+	return t.Kind == library.ReadTask && t.Priority >= library.PriorityExpedited
+}
+
+// disc is a disc with what is wanted from it.
+type disc struct {
+	Disc
+	claimed bool // on its way, or about to be
+
+	reads   taskHeap // by when they are due
+	express taskHeap // those of them that can't wait, likewise
+	sweep   taskHeap // by sector: what is still ahead of the drive's head
+	behind  taskHeap // by sector: what came too late for that
+	passes  taskHeap // verifies and scrubs
+	n       int      // queued reads
+	urgent  int      // queued express reads
+	waits   int      // queued verifies and scrubs
+	head    int64    // sector that the drive has got to
+	sectors int64    // of the queued reads
+
+	// Where it waits, when it does.
+	q     *queue
+	heap  *discHeap
+	at    int
+	key   time.Duration
+	order int64
+	read  int  // n when it was put there
+	shy   bool // it is in one of the queue's heaps of those that shun a drive
+}
+
+func newDisc(id int64) *disc {
+	d := &disc{order: id}
+	d.ID = id
+	d.sweep.bySector, d.behind.bySector = true, true
+	return d
+}
+
+// push adds a task that has become queued.
+func (d *disc) push(t *task) {
+	if t.pass() {
+		d.passes.push(t)
+		d.waits++
+		return
+	}
+	d.n++
+	d.sectors += t.Sectors
+	d.reads.push(t)
+	if t.express() {
+		d.urgent++
+		d.express.push(t)
+	}
+	if t.Sector < d.head {
+		d.behind.push(t)
+	} else {
+		d.sweep.push(t)
+	}
+}
+
+// drop takes note that t, which was queued, is that no more.
+func (d *disc) drop(t *task) {
+	if t.pass() {
+		d.waits--
+		return
+	}
+	d.n--
+	d.sectors -= t.Sectors
+	if t.express() {
+		d.urgent--
+	}
+	if d.n == 0 {
+		d.reads.items, d.express.items, d.sweep.items, d.behind.items = nil, nil, nil, nil
+	}
+}
+
+// next returns the read to do next: what can't wait first, otherwise in ascending order of sectors.
+func (d *disc) next() *task {
+	if d.n == 0 {
+		return nil
+	}
+	if t := d.express.top(); t != nil {
+		return t
+	}
+	if t := d.sweep.top(); t != nil {
+		return t
+	}
+	d.sweep, d.behind, d.head = d.behind, d.sweep, 0
+	return d.sweep.top()
+}
+
+// rewind makes the next pass of the head over the disc begin at its first sector.
+func (d *disc) rewind() {
+	d.head = 0
+	for t := d.behind.top(); t != nil; t = d.behind.top() {
+		d.behind.pop()
+		d.sweep.push(t)
+	}
+}
+
+// oldest returns the task that is due first, or nil.
+func (d *disc) oldest() *task {
+	r, p := d.reads.top(), d.passes.top()
+	if r == nil || p != nil && p.Due < r.Due {
+		return p
+	}
+	return r
+}
+
+// shuns returns the drive that everything wanted from the disc would rather not be done in; 0 when there is no such drive.
+func (d *disc) shuns() int {
+	if d.n+d.waits > 8 {
+		return 0
+	}
+	all := -1
+	for _, h := range []*taskHeap{&d.reads, &d.passes} {
+		for _, t := range h.items {
+			if t.state != queued {
+				continue
+			}
+			a := d.avoided(t)
+			if a == 0 || all != -1 && all != a {
+				return 0
+			}
+			all = a
+		}
+	}
+	return max(all, 0)
+}
+
+// avoided returns the drive that t, which is of this disc, would rather not be done in.
+func (d *disc) avoided(t *task) int {
+	if t.Avoid == 0 && t.pass() {
+		return d.Avoid
+	}
+	return t.Avoid
+}
+
+// classes is how many sizes of batches are told apart: exactly up to 15, then four to a doubling, all above 2^20 as one.
+const classes = 16 + 4*16 + 1
+
+// class returns the class of a batch of n reads; 0 is that of discs from which nothing is to be read.
+func class(n int) int {
+	if n < 16 {
+		return n
+	}
+	log := bits.Len(uint(n)) - 1
+	return min(16+4*(log-4)+(n>>(log-2))&3, classes-1)
+}
+
+// batch returns the smallest n of a class.
+func batch(class int) int {
+	if class < 16 {
+		return class
+	}
+	log, quarter := 4+(class-16)/4, (class-16)%4
+	return (4 + quarter) << (log - 2)
+}

@@ -1,0 +1,310 @@
+package schedule
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// Config is what a planner may and may not do. The zero value serves.
+type Config struct {
+	// BuildLimit is how many builds may run at a time.
+	BuildLimit int
+	// BurnLimit is how many drives may burn at a time; 0 means all that can but one, so that a burn, which is never interrupted,
+	// is never what everybody waits for. A library with one drive burns in that.
+	BurnLimit int
+	// Ejects says that ejecting is an action of its own, for which the picker isn't needed. Otherwise an unload does it.
+	Ejects bool
+	// Patience bounds how long a wait counts when large batches are favoured by a share of it; 0 means 2 hours.
+	Patience time.Duration
+	// MountLimit is how long a disc may keep its drive while something that is due earlier waits; 0 means an hour.
+	MountLimit time.Duration
+	// Times are how long the machines take, as far as that is known; zero fields stand for usual ones. They only serve to
+	// foresee when a drive will want the picker.
+	Times Times
+}
+
+// Times is how long a library's machines take for what.
+type Times struct {
+	Move, Eject, Load time.Duration
+	// Sector is how long a sector takes to be read.
+	Sector time.Duration
+}
+
+// Planner is the state of one library's queue. What happens is told to it by its methods; each takes O(log n) time for n queued
+// tasks. It is deterministic: the same calls give the same actions. It is not safe for concurrent use.
+type Planner struct {
+	c        Config
+	now      time.Duration
+	still    bool
+	building int
+	burning  int
+	tasks    map[int64]*task
+	discs    map[int64]*disc
+	drives   map[int]*drive
+	units    []*unit // by number
+	builds   taskHeap
+	releases taskHeap
+	burns    taskHeap // that are ready
+	ready    int      // how many of those are queued
+	out      []Action
+}
+
+// drive is a drive with the planner's view of it.
+type drive struct {
+	Drive
+	disc     *disc
+	run      *task
+	emptying bool          // it is busy with ejecting, stopping or being unloaded
+	used     int           // loads so far: the least used one comes first
+	wants    time.Duration // when it will want the picker, as far as can be foreseen
+}
+
+// unit is a picker with the drives and discs that it serves.
+type unit struct {
+	number int
+	drives []*drive // by number
+	queues []*queue
+	blanks []*blanks
+	moving bool
+	dirty  bool
+
+	waiting int // discs in queues from which something is to be read
+	reads   int // how much in all
+	hurried int // express discs mounted in a row while something late waited
+}
+
+// queue is the discs of one medium that wait in a unit.
+type queue struct {
+	u       *unit
+	medium  string
+	express discHeap
+	classes [classes]discHeap
+	shy     map[int]*discHeap // by the drive they shun
+	shied   int               // discs in shy
+}
+
+// blanks is the blank discs of one capacity and medium in a unit, by slot.
+type blanks struct {
+	medium   string
+	capacity int64
+	discs    discHeap
+}
+
+// New returns a planner that knows of nothing yet.
+func New(c Config) *Planner {
+	c.Patience = cmp.Or(c.Patience, 2*time.Hour)
+	c.MountLimit = cmp.Or(c.MountLimit, time.Hour)
+	t := &c.Times
+	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
+	t.Sector = cmp.Or(t.Sector, 82*time.Microsecond)
+	return &Planner{c: c, tasks: map[int64]*task{}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
+}
+
+func (p *Planner) unit(number int) *unit {
+	i, ok := slices.BinarySearchFunc(p.units, number, func(u *unit, n int) int { return cmp.Compare(u.number, n) })
+	if !ok {
+		p.units = slices.Insert(p.units, i, &unit{number: number, dirty: true})
+	}
+	return p.units[i]
+}
+
+func (p *Planner) disc(id int64) *disc {
+	d := p.discs[id]
+	if d == nil {
+		d = newDisc(id)
+		p.discs[id] = d
+	}
+	return d
+}
+
+// SetDrive says what a drive is and does. It overrides what the planner believed; a task that ran in it and does so no more is to
+// be ended, stopped or cancelled by its own method first.
+func (p *Planner) SetDrive(v Drive) {
+	d := p.drives[v.Number]
+	if d == nil {
+		d = &drive{}
+		p.drives[v.Number] = d
+		u := p.unit(v.Unit)
+		i, _ := slices.BinarySearchFunc(u.drives, v.Number, func(d *drive, n int) int { return cmp.Compare(d.Number, n) })
+		u.drives = slices.Insert(u.drives, i, d)
+	}
+	if d.disc != nil && d.disc.ID != v.Disc {
+		d.disc.Drive, d.disc.claimed = 0, false
+		p.place(d.disc)
+		d.disc = nil
+	}
+	d.Drive, d.emptying = v, false
+	if d.run != nil && d.run.state != running {
+		d.run = nil
+	}
+	if v.Disc != 0 {
+		d.disc = p.disc(v.Disc)
+		d.disc.Drive, d.disc.Slot, d.disc.claimed = v.Number, 0, true
+		p.place(d.disc)
+	}
+	if v.Running.ID != 0 && d.run == nil {
+		t := &task{Task: v.Running, state: running, disc: d.disc, drive: d}
+		t.Due = t.due()
+		p.tasks[t.ID], d.run = t, t
+		if t.Kind == library.BurnTask {
+			p.burning++
+		}
+	}
+	p.unit(v.Unit).dirty = true
+}
+
+// SetDisc says what a disc is and where. A disc that has left the library has neither slot nor drive: what is wanted from it waits.
+func (p *Planner) SetDisc(v Disc) {
+	d := p.disc(v.ID)
+	p.unplace(d)
+	was := d.Drive
+	d.Disc = v
+	d.claimed = v.Drive != 0
+	if dr := p.drives[was]; dr != nil && was != v.Drive && dr.disc == d {
+		dr.disc, dr.Disc = nil, 0
+	}
+	if dr := p.drives[v.Drive]; dr != nil {
+		dr.disc, dr.Disc, dr.Full = d, d.ID, true
+		p.unit(dr.Unit).dirty = true
+	}
+	p.place(d)
+}
+
+// SetStill says whether nothing may move.
+func (p *Planner) SetStill(still bool) {
+	p.still = still
+	p.touch()
+}
+
+func (p *Planner) touch() {
+	for _, u := range p.units {
+		u.dirty = true
+	}
+}
+
+// Add queues a task. One with the same id is replaced by it.
+func (p *Planner) Add(v Task) {
+	p.Cancel(v.ID)
+	v.Due = v.due()
+	t := &task{Task: v}
+	p.tasks[v.ID] = t
+	switch v.Kind {
+	case library.BuildTask:
+		p.builds.push(t)
+	case library.ReleaseTask:
+		p.releases.push(t)
+	case library.BurnTask:
+		if v.Ready {
+			p.burns.push(t)
+			p.ready++
+			p.touch()
+		}
+	case library.VerifyTask, library.ReadTask:
+		t.disc = p.disc(v.Disc)
+		t.disc.push(t)
+		p.place(t.disc)
+		if d := p.drives[t.disc.Drive]; d != nil {
+			p.unit(d.Unit).dirty = true
+		}
+	}
+}
+
+// Cancel forgets a task, whether it is queued or runs; the drive of one that runs is free then. Unknown ids are no error.
+func (p *Planner) Cancel(id int64) {
+	t := p.tasks[id]
+	if t == nil {
+		return
+	}
+	if t.state == running {
+		p.Ended(id)
+		return
+	}
+	t.state = gone
+	delete(p.tasks, id)
+	if t.Kind == library.BurnTask && t.Ready {
+		p.ready--
+	}
+	if t.disc != nil && t.disc.ID != 0 && t.Kind != library.BurnTask {
+		t.disc.drop(t)
+		p.place(t.disc)
+	}
+}
+
+// Ended says that a task which ran is over, however it ended.
+func (p *Planner) Ended(id int64) {
+	t := p.tasks[id]
+	if t == nil || t.state != running {
+		return
+	}
+	t.state = gone
+	delete(p.tasks, id)
+	switch t.Kind {
+	case library.BuildTask:
+		p.building--
+	case library.BurnTask:
+		p.burning--
+	}
+	p.free(t)
+}
+
+// Stopped says that a task which ran was ended before it was done; it is queued again with what is left of it, in sectors.
+func (p *Planner) Stopped(id, left int64) {
+	t := p.tasks[id]
+	if t == nil || t.state != running || t.disc == nil {
+		return
+	}
+	p.free(t)
+	t.state, t.drive = queued, nil
+	t.Sectors = left
+	t.disc.push(t)
+	p.place(t.disc)
+}
+
+func (p *Planner) free(t *task) {
+	if d := t.drive; d != nil && d.run == t {
+		d.run, d.Running, d.Busy, d.emptying = nil, Task{}, false, false
+		p.unit(d.Unit).dirty = true
+	}
+}
+
+// Loaded says that the disc which was being loaded into a drive is ready to be read there.
+func (p *Planner) Loaded(number int) {
+	d := p.drives[number]
+	d.Busy, d.Full, d.Ejected, d.Since = false, true, false, p.now
+	p.unit(d.Unit).dirty = true
+}
+
+// Ejected says that a drive's disc lies on the open tray.
+func (p *Planner) Ejected(number int) {
+	d := p.drives[number]
+	d.Busy, d.Ejected, d.emptying = false, true, false
+	p.unit(d.Unit).dirty = true
+}
+
+// Unloaded says that a drive's disc is back in its slot.
+func (p *Planner) Unloaded(number int) {
+	d := p.drives[number]
+	d.Busy, d.Full, d.Ejected, d.emptying = false, false, false, false
+	if disc := d.disc; disc != nil {
+		disc.Drive, disc.Slot, disc.claimed, disc.Reload = 0, d.Home, false, false
+		disc.rewind()
+		p.place(disc)
+	}
+	d.disc, d.Disc, d.Home = nil, 0, 0
+	p.unit(d.Unit).dirty = true
+}
+
+// Occupied says that a unit's picker carries something; Released ends that.
+func (p *Planner) Occupied(number int) { p.unit(number).moving = true }
+
+// Released says that a unit's picker is free.
+func (p *Planner) Released(number int) {
+	u := p.unit(number)
+	u.moving, u.dirty = false, true
+}
+
+// Queued returns how many tasks are known that have not ended.
+func (p *Planner) Queued() int { return len(p.tasks) }

@@ -1,0 +1,379 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+)
+
+// place puts a disc where its state says that it waits: among those of its unit that are wanted, among the blank ones, or nowhere.
+func (p *Planner) place(d *disc) {
+	p.unplace(d)
+	if d.Slot == 0 || d.claimed || d.Unknown {
+		return
+	}
+	u := p.unit(d.Unit)
+	if d.Blank {
+		b := u.blanksOf(d.Medium, d.Capacity)
+		d.key, d.heap = time.Duration(d.Slot), &b.discs
+		d.heap.add(d)
+		u.dirty = true
+		return
+	}
+	t := d.oldest()
+	if t == nil {
+		return
+	}
+	q := u.queue(d.Medium)
+	d.q, d.key, d.read = q, t.Due, d.n
+	switch shuns := d.shuns(); {
+	case d.urgent > 0:
+		d.key, d.heap = d.express.top().Due, &q.express
+	case shuns != 0:
+		d.shy = true
+		q.shied++
+		if q.shy[shuns] == nil {
+			if q.shy == nil {
+				q.shy = map[int]*discHeap{}
+			}
+			q.shy[shuns] = &discHeap{}
+		}
+		d.heap = q.shy[shuns]
+	default:
+		d.heap = &q.classes[class(d.n)]
+	}
+	d.heap.add(d)
+	u.dirty = true
+	if d.n > 0 {
+		u.waiting++
+		u.reads += d.n
+	}
+}
+
+// unplace takes a disc from where it waits.
+func (p *Planner) unplace(d *disc) {
+	if d.heap == nil {
+		return
+	}
+	d.heap.remove(d)
+	if q := d.q; q != nil {
+		if d.shy {
+			q.shied--
+		}
+		if d.read > 0 {
+			q.u.waiting--
+			q.u.reads -= d.read
+		}
+	}
+	d.q, d.heap, d.read, d.shy = nil, nil, 0, false
+}
+
+func (u *unit) queue(medium string) *queue {
+	for _, q := range u.queues {
+		if q.medium == medium {
+			return q
+		}
+	}
+	q := &queue{u: u, medium: medium}
+	u.queues = append(u.queues, q)
+	return q
+}
+
+func (u *unit) blanksOf(medium string, capacity int64) *blanks {
+	for _, b := range u.blanks {
+		if b.medium == medium && b.capacity == capacity {
+			return b
+		}
+	}
+	b := &blanks{medium: medium, capacity: capacity}
+	u.blanks = append(u.blanks, b)
+	return b
+}
+
+// blank returns the blank disc in the lowest slot of u that d can burn and on which sectors fit, or nil.
+func (u *unit) blank(d *drive, sectors int64) (best *disc) {
+	for _, b := range u.blanks {
+		if len(b.discs) > 0 && b.capacity >= sectors && d.takes(b.medium) && (best == nil || b.discs[0].Slot < best.Slot) {
+			best = b.discs[0]
+		}
+	}
+	return best
+}
+
+func (d *drive) takes(medium string) bool {
+	return len(d.Media) == 0 || slices.Contains(d.Media, medium)
+}
+
+func (d *drive) distrusts(disc *disc) bool {
+	return disc.Set != 0 && slices.Contains(d.Distrust, disc.Set)
+}
+
+// other says whether the unit has another drive that could take disc some time.
+func (u *unit) other(d *drive, disc *disc) bool {
+	return slices.ContainsFunc(u.drives, func(o *drive) bool {
+		return o != d && o.Up && o.Known && o.takes(disc.Medium) && !o.distrusts(disc)
+	})
+}
+
+// shuns says that t of disc should rather not be done in d while another drive could take the disc.
+func (u *unit) shuns(t *task, d *drive, disc *disc) bool {
+	return (disc.avoided(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
+}
+
+// first returns the first disc of h that d doesn't distrust.
+func (u *unit) first(h discHeap, d *drive) *disc {
+	if len(h) == 0 {
+		return nil
+	}
+	if len(d.Distrust) == 0 || !d.distrusts(h[0]) || !u.other(d, h[0]) {
+		return h[0]
+	}
+	var best *disc
+	for _, c := range h {
+		if (!d.distrusts(c) || !u.other(d, c)) && (best == nil || h.less(c, best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+// candidate is what a drive could be given next.
+type candidate struct {
+	disc  *disc
+	burn  *task
+	rank  rank
+	score time.Duration // of equal rank, the smallest first
+}
+
+type rank int
+
+const (
+	hurried    rank = iota // somebody waits at the counter
+	due                    // what is read or burned, and what is late
+	background             // verifies and scrubs that can wait
+	none
+)
+
+func (c candidate) before(o candidate) bool {
+	return c.rank < o.rank || c.rank == o.rank && c.score < o.score
+}
+
+// best returns what the empty drive d should be given.
+func (p *Planner) best(u *unit, d *drive) candidate {
+	var found [none]candidate
+	for r := range found {
+		found[r].rank = none
+	}
+	consider := func(disc *disc, r rank, score time.Duration) {
+		if disc == nil {
+			return
+		}
+		if c := (candidate{disc: disc, rank: r, score: score}); found[r].rank == none || c.before(found[r]) {
+			found[r] = c
+		}
+	}
+	for _, q := range u.queues {
+		if !d.takes(q.medium) {
+			continue
+		}
+		if c := u.first(q.express, d); c != nil {
+			consider(c, hurried, c.key)
+		}
+		if c := u.first(q.classes[0], d); c != nil {
+			consider(c, p.passRank(c), c.key)
+		}
+		p.batches(u, q, d, consider)
+		if q.shied > 0 {
+			p.shied(u, q, d, consider)
+		}
+	}
+	if c := p.burn(u, d); c.rank != none && (found[due].rank == none || c.before(found[due])) {
+		// Staging is released by verified discs only: a disc that waits for that comes before another burn.
+		if v := found[background]; v.rank == none || u.waiting > 0 || !v.disc.fresh() {
+			found[due] = c
+		} else {
+			found[due] = v
+		}
+	}
+	if found[hurried].rank != none && u.hurried >= 3 && found[due].rank != none && p.late(found[due]) {
+		return found[due]
+	}
+	for _, c := range found {
+		if c.rank != none {
+			return c
+		}
+	}
+	return candidate{rank: none}
+}
+
+// fresh says that the disc waits for its first verify.
+func (d *disc) fresh() bool {
+	t := d.passes.top()
+	return t != nil && t.Priority >= 300
+}
+
+func (p *Planner) late(c candidate) bool {
+	if c.burn != nil {
+		return c.burn.Due <= p.now
+	}
+	return c.disc.key <= p.now
+}
+
+// passRank is the rank of a disc from which nothing is to be read: a verify or scrub that is late gives way no more.
+func (p *Planner) passRank(d *disc) rank {
+	if d.key <= p.now {
+		return due
+	}
+	return background
+}
+
+func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
+	for number, h := range q.shy {
+		c := u.first(*h, d)
+		if c == nil || number == d.Number && u.other(d, c) {
+			continue
+		}
+		if c.n > 0 {
+			consider(c, due, c.key)
+		} else {
+			consider(c, p.passRank(c), c.key)
+		}
+	}
+}
+
+// burn returns the burn that d should be given, with its blank.
+func (p *Planner) burn(u *unit, d *drive) candidate {
+	if d.ReadOnly || !p.burnable() {
+		return candidate{rank: none}
+	}
+	// The images that wait were planned for the discs that there are; a few that need others don't hold up the rest.
+	for _, t := range p.burns.items[:min(len(p.burns.items), 16)] {
+		if t.state != queued {
+			continue
+		}
+		if b := u.blank(d, t.Sectors); b != nil {
+			return candidate{disc: b, burn: t, rank: due, score: t.Due}
+		}
+	}
+	return candidate{rank: none}
+}
+
+// burnable says that a blank should be loaded for a burn: one waits that isn't having its blank fetched, and a drive may be had for it.
+func (p *Planner) burnable() bool {
+	if p.ready == 0 || p.burns.top() == nil {
+		return false
+	}
+	fetched := 0
+	for _, d := range p.drives {
+		if d.disc != nil && d.disc.Blank && d.Up && !d.Ejected && !d.emptying {
+			fetched++
+		}
+	}
+	return fetched < p.ready && p.burning+fetched < p.burnLimit()
+}
+
+func (p *Planner) burnLimit() int {
+	if p.c.BurnLimit > 0 {
+		return p.c.BurnLimit
+	}
+	n := 0
+	for _, d := range p.drives {
+		if d.Up && d.Known {
+			n++
+		}
+	}
+	return max(n-1, 1)
+}
+
+// choices is how many discs are compared when a drive is to get one: enough to find one that doesn't collide.
+const choices = 16
+
+// batches considers the discs from which something is to be read: the one that is due first, but larger batches before smaller
+// ones, and those before others that let the drive want the picker when no other drive does. What both may come to is a share of
+// how long the oldest request has waited, so that nobody starves.
+func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
+	waited := p.waited(q)
+	mean := float64(u.reads) / float64(max(u.waiting, 1))
+	var found [choices]candidate
+	n := 0
+	for k := 1; k < classes; k++ {
+		h := q.classes[k]
+		if len(h) == 0 {
+			continue
+		}
+		advantage := time.Duration(share * waited * worth(float64(batch(k)-1)/mean))
+		if len(d.Distrust) > 0 {
+			if c := u.first(h, d); c != nil {
+				consider(c, due, c.key-advantage)
+			}
+			continue
+		}
+		for _, c := range h[:min(len(h), choices-1)] {
+			n = insert(&found, n, candidate{disc: c, rank: due, score: c.key - advantage})
+		}
+	}
+	for _, c := range found[:n] {
+		consider(c.disc, due, c.score+time.Duration(share*waited*p.collides(u, d, c.disc)))
+	}
+}
+
+// insert puts c among the first n of found, which are sorted and of which the last goes when there are too many.
+func insert(found *[choices]candidate, n int, c candidate) int {
+	i := n
+	for i > 0 && c.before(found[i-1]) {
+		i--
+	}
+	if i == choices {
+		return n
+	}
+	n = min(n+1, choices)
+	copy(found[i+1:n], found[i:n-1])
+	found[i] = c
+	return n
+}
+
+// waited is how long the oldest of the requests in q has waited, within the bounds of Patience.
+func (p *Planner) waited(q *queue) float64 {
+	var oldest *disc
+	for k := 1; k < classes; k++ {
+		if h := q.classes[k]; len(h) > 0 && (oldest == nil || h.less(h[0], oldest)) {
+			oldest = h[0]
+		}
+	}
+	if oldest == nil {
+		return 0
+	}
+	return float64(min(max(p.now-oldest.oldest().Created, 0), p.c.Patience))
+}
+
+// collides says how much, from 0 to 1, d would want the picker at the same time as others if it got disc now.
+func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
+	exchange := 2 * p.c.Times.Move
+	wants := p.wants(disc)
+	for _, o := range u.drives {
+		if o == d || !o.Busy {
+			continue
+		}
+		if apart := (wants - o.wants).Abs(); apart < exchange {
+			sum += 1 - float64(apart)/float64(exchange)
+		}
+	}
+	return min(sum, 1)
+}
+
+// wants is when a drive that gets disc now will want the picker again.
+func (p *Planner) wants(disc *disc) time.Duration {
+	t := p.c.Times
+	return p.now + t.Move + t.Load + time.Duration(disc.sectors)*t.Sector + t.Eject
+}
+
+// share is the part of what the oldest request has waited that a batch is favoured by at most, and that a drive which would
+// collide with one other is put back by. Larger ones lower the mean completion further, and raise the longest above that of
+// oldest first.
+const share = 0.3
+
+// worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
+// the mean serves what is much larger at once, and everything else by age.
+func worth(larger float64) float64 {
+	x := larger / 3
+	return min(1, x*x*x)
+}

@@ -1,0 +1,40 @@
+#!/bin/bash
+# Prints the scheduler's figures, and draws what an event costs as the queue grows into docs/schedule.svg.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p bin
+go build -o bin/odarchive ./cmd/odarchive
+
+echo "== Completion in seconds against the baselines: 600 discs, one robot, 20,000 requests, and what no plan can better"
+bin/odarchive simulate --table
+
+echo "== 5,000 restores at once over 600 discs with 4 drives"
+bin/odarchive simulate --workload batch --requests 5000 | tail -1
+
+echo "== Expedited requests beside bulk retrievals that keep 4 drives busy"
+bin/odarchive simulate --requests 20000 --rate 1500 --expedited 0.01 --bulk 0.99 | sed -n 2,4p
+
+echo "== Drive time when there is always something to burn, verify or scrub"
+bin/odarchive simulate --requests 200 --rate 2 --burns 2 --scrub-days 2 | grep drives:
+
+echo "== An event with a million queued tasks over 10,000 discs and 100 drives, on one core"
+series=$(GOMAXPROCS=1 go test ./library/schedule -run '^$' -bench Event -benchtime 200000x | grep '^BenchmarkEvent' |
+  sed 's/^BenchmarkEvent\///; s/-[0-9]*\t/\t/' | awk '{ print $1, $3, $5 }')
+echo "$series" | awk 'BEGIN { print "   tasks  µs/event    MiB" } { printf "%8d  %8.2f  %5.0f\n", $1, $2 / 1000, $3 }'
+echo "$series" | awk '
+  function x(n) { return 60 + (log(n) / log(10) - 4) / 2 * 500 }
+  function y(us) { return 230 - us / top * 200 }
+  { n[NR] = $1; us[NR] = $2 / 1000; if (us[NR] > most) most = us[NR] }
+  END {
+    top = most * 1.25
+    print "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"620\" height=\"270\" font-family=\"sans-serif\" font-size=\"11\">"
+    print "<rect width=\"620\" height=\"270\" fill=\"#fff\"/><path d=\"M60 20V230H580\" fill=\"none\" stroke=\"#888\"/>"
+    printf "<polyline fill=\"none\" stroke=\"#999\" stroke-dasharray=\"4\" points=\""
+    for (e = 4; e <= 6; e += 0.25) printf "%.1f,%.1f ", x(10 ^ e), y(us[1] * e / 4)
+    print "\"/>"
+    printf "<polyline fill=\"none\" stroke=\"#1f5fa8\" points=\""
+    for (i = 1; i <= NR; i++) printf "%.1f,%.1f ", x(n[i]), y(us[i])
+    print "\"/>"
+    for (i = 1; i <= NR; i++) printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#1f5fa8\"/><text x=\"%.1f\" y=\"%.1f\">%.1f µs</text><text x=\"%.1f\" y=\"246\">%d</text>\n", x(n[i]), y(us[i]), x(n[i]) - 14, y(us[i]) - 9, us[i], x(n[i]) - 18, n[i]
+    print "<text x=\"210\" y=\"264\">queued tasks (dashed: growth with log n)</text></svg>"
+  }' > docs/schedule.svg
