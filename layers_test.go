@@ -16,11 +16,13 @@ const module = "github.com/odarchive/odarchive"
 // package is an entry here, and so a decision.
 var mayImport = map[string][]string{
 	// What a disc contains.
-	"archive":           {},
-	"archive/tree":      {"archive"},
-	"archive/catalogue": {"archive"},
-	"archive/image":     {"archive"},
-	"archive/pack":      {"archive", "archive/catalogue", "archive/image"},
+	"archive":                 {},
+	"archive/tree":            {"archive"},
+	"archive/catalogue":       {"archive"},
+	"archive/image":           {"archive"},
+	"archive/pack":            {"archive", "archive/catalogue", "archive/image"},
+	"archive/discset":         {"archive"},
+	"archive/discset/decoder": {},
 
 	// The machine.
 	"robot":                 {},
