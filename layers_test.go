@@ -58,7 +58,7 @@ var mayImport = map[string][]string{
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
-	"internal/cli":    {"archive", "archive/tree", "internal/client", "proto/odarchivev1"},
+	"internal/cli":    {"archive", "archive/discset", "archive/image", "archive/tree", "internal/client", "proto/odarchivev1"},
 
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},

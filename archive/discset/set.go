@@ -116,7 +116,7 @@ type memberJSON struct {
 // JSON returns set.json.
 func (s *Set) JSON() ([]byte, error) {
 	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("write %s: %w", "set.json", err)
+		return nil, fmt.Errorf("write %s: %w", SetName, err)
 	}
 	j := setJSON{
 		Format: setFormat, Version: setVersion, Set: s.ID, Created: s.Created.UTC(), Data: s.Geometry.Data, Parity: s.Geometry.Parity,
@@ -130,7 +130,7 @@ func (s *Set) JSON() ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(j, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("write %s: %w", "set.json", err)
+		return nil, fmt.Errorf("write %s: %w", SetName, err)
 	}
 	return append(b, '\n'), nil
 }
@@ -139,7 +139,7 @@ func (s *Set) JSON() ([]byte, error) {
 func ReadSet(b []byte) (*Set, error) {
 	s, err := readSet(b)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", "set.json", err)
+		return nil, fmt.Errorf("read %s: %w", SetName, err)
 	}
 	return s, nil
 }
