@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"archive/catalogue":       {"archive"},
 	"archive/image":           {"archive"},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/image"},
-	"archive/discset":         {"archive"},
+	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
 
 	// The machine.

@@ -247,8 +247,31 @@ func (a *Accumulator) prepare(e *encoding, sources []Source) (err error) {
 		return err
 	}
 	e.piece = int(min(int64(pieceOf(2*(len(e.lanes)+a.j.Parity))), blocks(e.size/sectorSize)*blockSize))
-	e.coder, err = newCoder(rows(a.j.Parity, js))
+	matrix := rows(a.j.Parity, js)
+	if e.folds() {
+		matrix = withOld(matrix)
+	}
+	e.coder, err = newCoder(matrix)
 	return err
+}
+
+// mostShards is what the codec takes, inputs and outputs together.
+const mostShards = 256
+
+// folds says that the parity there is goes through the coder with the images, which spares a pass over memory. Only sets of some
+// hundred images are too large for that.
+func (e *encoding) folds() bool {
+	return len(e.lanes) > e.images && len(e.lanes)+len(e.parity) <= mostShards
+}
+
+// withOld adds the columns for the parity that is there: each goes into its own as it is.
+func withOld(matrix [][]byte) [][]byte {
+	for i := range matrix {
+		unit := make([]byte, len(matrix))
+		unit[i] = 1
+		matrix[i] = append(matrix[i], unit...)
+	}
+	return matrix
 }
 
 // run reads the images piece by piece while the pieces before are coded and written.
@@ -303,8 +326,11 @@ func (e *encoding) load(b [][]byte, at int64) error {
 
 // store codes a piece and writes its parity.
 func (e *encoding) store(b [][]byte, at int64) error {
-	old, fresh := b[e.images:len(e.lanes)], b[len(e.lanes):]
-	if err := code(e.coder, b[:e.images], fresh); err != nil {
+	in, old, fresh := b[:e.images], b[e.images:len(e.lanes)], b[len(e.lanes):]
+	if e.folds() {
+		in, old = b[:len(e.lanes)], nil
+	}
+	if err := code(e.coder, in, fresh); err != nil {
 		return err
 	}
 	var g errgroup.Group
@@ -312,7 +338,7 @@ func (e *encoding) store(b [][]byte, at int64) error {
 	for i, p := range fresh {
 		g.Go(func() error {
 			if len(old) > 0 {
-				xor(fresh[i:i+1], old[i:i+1])
+				subtle.XORBytes(p, p, old[i])
 			}
 			p = p[:min(int64(len(p)), e.size-at)]
 			_, err := e.parity[i].WriteAt(p, at)
@@ -325,10 +351,3 @@ func (e *encoding) store(b [][]byte, at int64) error {
 
 // code computes out from in.
 func code(c reedsolomon.Encoder, in, out [][]byte) error { return c.Encode(slices.Concat(in, out)) }
-
-// xor adds b to a.
-func xor(a, b [][]byte) {
-	for i := range a {
-		subtle.XORBytes(a[i], a[i], b[i])
-	}
-}

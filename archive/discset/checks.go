@@ -111,3 +111,5 @@ func hashOf(r io.Reader, size int64) (sum archive.Hash, err error) {
 	}
 	return archive.Hash(h.Sum(nil)), nil
 }
+
+func sha(b []byte) archive.Hash { return sha256.Sum256(b) }
