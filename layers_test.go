@@ -34,10 +34,11 @@ var mayImport = map[string][]string{
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
 
 	// What we know.
-	"library":          {},
-	"library/schedule": {"library"},
-	"library/postgres": {"archive", "library", "library/schedule", "migrations"},
-	"migrations":       {},
+	"library":            {},
+	"library/schedule":   {"library"},
+	"library/durability": {},
+	"library/postgres":   {"archive", "library", "library/schedule", "migrations"},
+	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.
 	"proto/odarchivev1":        {},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
-	"internal/cli":    {"archive", "archive/discset", "archive/image", "archive/tree", "internal/client", "proto/odarchivev1"},
+	"internal/cli":    {"archive", "archive/discset", "archive/image", "archive/tree", "internal/client", "library/durability", "proto/odarchivev1"},
 
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent"},
@@ -79,7 +80,7 @@ var neverLinks = map[string][]string{
 	"library/postgres":    {"google.golang.org/grpc", "go.bug.st/serial"},
 	"internal/agent":      {"github.com/jackc/pgx", module + "/library", module + "/internal/controller"},
 	"internal/controller": {"go.bug.st/serial", module + "/robot", module + "/internal/agent"},
-	"internal/cli":        {"github.com/jackc/pgx", module + "/library", module + "/internal/controller", module + "/internal/agent"},
+	"internal/cli":        {"github.com/jackc/pgx", module + "/library/postgres", module + "/library/schedule", module + "/internal/controller", module + "/internal/agent"},
 }
 
 // directOnly names what is checked for direct imports: what Go's own packages link below is not ours to decide.

@@ -79,7 +79,7 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	f.StringVar(&a.key, "tls-key", "", "its key (PEM)")
 	root.AddCommand(
 		a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait(), a.compare(),
-		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.set(), a.version(), exitCodesTopic(),
+		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.set(), a.durability(), a.version(), exitCodesTopic(),
 	)
 	for _, c := range root.Commands() {
 		wrapArgs(c)
