@@ -35,7 +35,9 @@ TO REBUILD A DISC
      A disc that can be read in part is of use too.
   2. With Go (go.dev), run for disc 3 of the list below:
        go run decode.go -set set.json -checks set.crc32c -image 3 -out 3.iso \
-         0=0.iso 1=1.iso ... %d=parity000.bin
+         0=0.iso 1=1.iso ... %d=parity.bin
+     where parity file i goes by the number %[5]d+i (PARITY DISCS, below). Where all
+     parity files lie in one folder they are called parity000.bin, parity001.bin ...
   3. Burn 3.iso on a new disc.
 
 HOW IT WORKS

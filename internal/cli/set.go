@@ -65,11 +65,18 @@ While it adds, DIR needs room for the parity twice.`,
 }
 
 func (a *app) accumulate(cmd *cobra.Command, dir string, g discset.Geometry, names []string, closeIt bool) (err error) {
+	begun, err := filepath.Glob(filepath.Join(dir, accumulating+"*"))
+	if err != nil {
+		return err
+	}
 	if _, err := os.Stat(filepath.Join(dir, discset.SetName)); err == nil {
-		return fmt.Errorf("the set in %s: %w", dir, discset.ErrSealed)
+		for _, left := range begun { // by a run that was killed behind its last step
+			err = errors.Join(err, os.RemoveAll(left))
+		}
+		return errors.Join(fmt.Errorf("the set in %s: %w", dir, discset.ErrSealed), err)
 	}
 	id := uuid.NewString()
-	if begun, _ := filepath.Glob(filepath.Join(dir, accumulating+"*")); len(begun) > 0 {
+	if len(begun) > 0 {
 		id = strings.TrimPrefix(filepath.Base(begun[0]), accumulating)
 	}
 	folder := filepath.Join(dir, accumulating+id)
