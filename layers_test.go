@@ -21,11 +21,13 @@ var mayImport = map[string][]string{
 	"archive/catalogue": {"archive"},
 	"archive/image":     {"archive", "archive/image/extent", "archive/image/iso9660", "archive/image/udf"},
 	// The reader of an image knows nothing of its writer.
-	"archive/image/extent":  {"archive"},
-	"archive/image/udf":     {"archive", "archive/image/extent"},
-	"archive/image/iso9660": {"archive", "archive/image/extent"},
-	"archive/ecc":           {"archive"},
-	"archive/pack":          {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
+	"archive/image/extent":    {"archive"},
+	"archive/image/udf":       {"archive", "archive/image/extent"},
+	"archive/image/iso9660":   {"archive", "archive/image/extent"},
+	"archive/ecc":             {"archive"},
+	"archive/discset":         {"archive", "archive/image"},
+	"archive/discset/decoder": {},
+	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/project": {
 		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
 	},
@@ -50,11 +52,12 @@ var mayImport = map[string][]string{
 	"robot/sim/jukebox":     {"robot/drive/file", "robot/sim"},
 
 	// What we know.
-	"library":          {},
-	"library/schedule": {"library"},
-	"library/simulate": {"library", "library/schedule"},
-	"library/postgres": {"archive", "library", "library/schedule", "migrations"},
-	"migrations":       {},
+	"library":            {},
+	"library/schedule":   {"library"},
+	"library/durability": {},
+	"library/simulate":   {"library", "library/schedule"},
+	"library/postgres":   {"archive", "library", "library/schedule", "migrations"},
+	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.
 	"proto/odarchivev1":        {},
@@ -78,8 +81,8 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/project", "archive/tree", "internal/client",
-		"library/simulate", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/tree",
+		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.

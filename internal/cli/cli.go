@@ -87,7 +87,7 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	root.AddCommand(
 		a.iso(),
 		a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait(), a.compare(),
-		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.simulate(), a.ecc(), a.version(), exitCodesTopic(),
+		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.simulate(), a.ecc(), a.set(), a.durability(), a.version(), exitCodesTopic(),
 	)
 	for _, c := range root.Commands() {
 		wrapArgs(c)

@@ -1,0 +1,93 @@
+package discset
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/klauspost/reedsolomon"
+)
+
+// BenchmarkEncode times the coding of a set's pieces beside klauspost's own matrix on shards of the same size, turn by turn, and
+// prints the ratios: all images at once, and one image at a time onto parity that is there.
+func BenchmarkEncode(b *testing.B) {
+	for _, g := range []Geometry{{12, 2}, {20, 4}} {
+		b.Run(g.String(), func(b *testing.B) {
+			size := pieceOf(2 * (g.Data + 2*g.Parity))
+			in, out, old := buffers(g.Data, size), buffers(g.Parity, size), buffers(g.Parity, size)
+			for i, p := range in {
+				copy(p, noise(i, size/sectorSize))
+			}
+			raw, err := reedsolomon.New(g.Data, g.Parity)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ours, err := newCoder(rows(g.Parity, indexes(g.Data)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			var single []reedsolomon.Encoder
+			for i := range in {
+				c, err := newCoder(withOld(rows(g.Parity, []int{i})))
+				if err != nil {
+					b.Fatal(err)
+				}
+				single = append(single, c)
+			}
+			var took [3]time.Duration
+			timed := func(n int, f func() error) {
+				start := time.Now()
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+				took[n] += time.Since(start)
+			}
+			b.SetBytes(int64(g.Data * size))
+			for b.Loop() {
+				timed(0, func() error { return code(raw, in, out) })
+				timed(1, func() error { return code(ours, in, out) })
+				timed(2, func() error {
+					for i, c := range single {
+						if err := code(c, append(in[i:i+1:i+1], old...), out); err != nil {
+							return err
+						}
+						old, out = out, old
+					}
+					return nil
+				})
+			}
+			b.ReportMetric(float64(g.Data*size)*float64(b.N)/took[0].Seconds()/1e6, "raw-MB/s")
+			b.ReportMetric(100*took[0].Seconds()/took[1].Seconds(), "%-of-raw")
+			b.ReportMetric(100*took[0].Seconds()/took[2].Seconds(), "%-of-raw-one-by-one")
+		})
+	}
+}
+
+// BenchmarkAdd times whole additions on files: reading, hashing, checksums, coding and writing.
+func BenchmarkAdd(b *testing.B) {
+	const sectors = 8192
+	g := Geometry{12, 2}
+	data := noise(1, sectors)
+	for _, batch := range []int{1, 12} {
+		b.Run(fmt.Sprint(batch, " at a time"), func(b *testing.B) {
+			b.SetBytes(int64(g.Data * len(data)))
+			for b.Loop() {
+				a, err := Open(b.TempDir(), setID, g)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := 0; i < g.Data; i += batch {
+					var sources []Source
+					for x := range batch {
+						sources = append(sources, Source{Member{Index: i + x, ImageID: uuidOf(i + x), Sectors: sectors}, bytes.NewReader(data)})
+					}
+					if err := a.Add(b.Context(), sources, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+				a.Close()
+			}
+		})
+	}
+}
