@@ -19,16 +19,19 @@ import (
 func stopLeftover(ctx context.Context, data string) error {
 	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return endOrphans(ctx, data)
 	} else if err != nil {
 		return fmt.Errorf("look for a running PostgreSQL: %w", err)
 	}
 	first, _, _ := strings.Cut(string(b), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || pid <= 1 {
-		return nil // torn by a crash: postgres itself deals with it
+		return endOrphans(ctx, data) // torn by a crash: postgres itself deals with the file
 	}
 	if !serves(pid, data) {
+		if err := endOrphans(ctx, data); err != nil {
+			return err
+		}
 		// Another process has the number now, and postgres, in its namespace, might take that for a server.
 		if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil {
 			return fmt.Errorf("remove a stale postmaster.pid: %w", err)
@@ -52,7 +55,59 @@ func stopLeftover(ctx context.Context, data string) error {
 			return fmt.Errorf("stop the PostgreSQL that was left running as process %d: %w", pid, ctx.Err())
 		}
 	}
-	return nil
+	return endOrphans(ctx, data)
+}
+
+// endOrphans ends the processes of a server whose postmaster was killed. They end by themselves once they notice, but until the last
+// of them has let go of the shared memory no new server starts on the same data.
+func endOrphans(ctx context.Context, data string) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := orphans(data)
+		if len(left) == 0 {
+			return nil
+		}
+		for _, pid := range left {
+			if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("end process %d, which a killed PostgreSQL left behind: %w", pid, err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("end processes %v, which a killed PostgreSQL left behind: %w", left, ctx.Err())
+		}
+	}
+}
+
+// orphans returns the processes of PostgreSQL that work in data; it is called when no postmaster is left. A server's processes keep
+// its data folder as their working directory.
+func orphans(data string) (pids []int) {
+	if real, err := filepath.EvalSymlinks(data); err == nil {
+		data = real
+	}
+	folders, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		return nil
+	}
+	for _, cwd := range folders {
+		if target, err := os.Readlink(cwd); err != nil || target != data {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(cwd)))
+		if err != nil {
+			continue
+		}
+		// A server's process shows its title instead of a command line: "postgres: checkpointer".
+		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil && strings.HasPrefix(string(title), "postgres: ") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // serves says whether process pid is a postgres on data.

@@ -115,6 +115,31 @@ func TestDiedIsNoticed(t *testing.T) {
 	<-s.Died()
 }
 
+// A killed server leaves its other processes behind; one that is busy notices nothing, and holds the shared memory.
+func TestKilledServer(t *testing.T) {
+	dir := shortDir(t)
+	s := start(t, Config{Dir: dir, Fast: true})
+	conn, err := pgx.Connect(t.Context(), s.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := make(chan struct{})
+	go func() {
+		defer close(busy)
+		conn.Exec(context.Background(), "do $$ begin loop end loop; end $$")
+	}()
+	for query(t, s, "select count(*)::text from pg_stat_activity where query like 'do $$%' and state = 'active'") == "0" {
+	}
+	s.cmd.Process.Kill()
+	<-s.Died()
+	if len(orphans(s.data())) == 0 {
+		t.Fatal("no process was left behind: this test tests nothing")
+	}
+	query(t, start(t, Config{Dir: dir, Fast: true}), "select 'ok'")
+	<-busy
+	conn.Close(context.Background())
+}
+
 func TestOtherVersionIsRefused(t *testing.T) {
 	dir := shortDir(t)
 	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
