@@ -25,11 +25,11 @@ need linux.uml user-mode-linux
 need modprobe kmod
 need busybox busybox-static
 need bc bc
+[ -x /usr/bin/time ] || missing+=(time)
 [ -e /usr/include/udfread/udfread.h ] || missing+=(libudfread-dev)
 /usr/bin/python3 -c 'import pycdlib' 2>/dev/null || missing+=(python3-pycdlib)
 need blkid util-linux
 need tgtd tgt
-need cdrskin cdrskin
 need setpriv util-linux
 
 if [ ${#missing[@]} -gt 0 ]; then

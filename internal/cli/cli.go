@@ -82,13 +82,24 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	f.StringVar(&a.ca, "tls-ca", "", "file of the authority that vouches for the controller (PEM)")
 	f.StringVar(&a.cert, "tls-cert", "", "certificate to show the controller (PEM)")
 	f.StringVar(&a.key, "tls-key", "", "its key (PEM)")
-	root.AddGroup(&cobra.Group{ID: offline, Title: "Without a controller, on this machine alone (the names of odarchive 0.1 work too):"})
-	root.AddCommand(a.ancestors()...)
-	root.AddCommand(
-		a.iso(),
-		a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait(), a.compare(),
-		a.library(), a.drives(), a.discs(), a.scrub(), a.stats(), a.simulate(), a.ecc(), a.set(), a.durability(), a.version(), exitCodesTopic(),
-	)
+	const archives, machine = "archives", "machine"
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{archives, "Archives, in a vault of a controller:", []*cobra.Command{a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait()}},
+		{machine, "Libraries of discs, for their operators:", []*cobra.Command{a.library(), a.drives(), a.discs(), a.scrub(), a.stats()}},
+		{offline, "Without a controller, on this machine alone (the names of odarchive 0.1 work too):", append(
+			a.ancestors(), a.iso(), a.ecc(), a.set(), a.compare(), a.simulate(), a.durability(),
+		)},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(a.version(), exitCodesTopic())
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}

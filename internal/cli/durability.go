@@ -20,7 +20,7 @@ func (a *app) durability() *cobra.Command {
 	var discs, days int
 	p := durability.Plan{Data: 12, Parity: 2}
 	c := &cobra.Command{
-		Use: "durability", Short: "Compute what discs are likely to lose: what if (needs no server)", Args: cobra.NoArgs,
+		Use: "durability", Short: "Compute what discs are likely to lose: what if", Args: cobra.NoArgs,
 		Long: `Computes how likely data is lost for good, from how often a disc fails, how many discs protect each other and how often they are read
 whole. The rate is given with --rate, or follows from what was observed (--failures in --disc-years), then with bounds.
 

@@ -17,7 +17,7 @@ import (
 func (a *app) ecc() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ecc",
-		Short: "Protect images against scratches and ageing, and repair them (needs no controller)",
+		Short: "Protect images against scratches and ageing, and repair them",
 		Long: `Adds error correction to an image file, tests it, and repairs what time did to it. The form is RS03, that of dvdisaster's
 augmented images: dvdisaster tests and repairs what add makes, and test and repair take what dvdisaster made.
 

@@ -32,7 +32,7 @@ type iso struct {
 func (a *app) iso() *cobra.Command {
 	i := &iso{app: a}
 	c := &cobra.Command{
-		Use: "iso", Short: "Make sets of disc images of folders, burn and restore them; no controller is needed", GroupID: offline, Args: cobra.NoArgs,
+		Use: "iso", Short: "Make sets of disc images of folders, burn and restore them", Args: cobra.NoArgs,
 		Long: `Makes sets of disc images of folders. The work is kept between commands in a project folder (--project, by default the current
 one): catalogue.json is the plan, and every disc of the set carries it.`,
 		Example: `  odarchive iso scan ~/photos           hash all files
@@ -53,7 +53,6 @@ func (a *app) ancestors() (all []*cobra.Command) {
 	for _, c := range []*cobra.Command{
 		i.scan("create_db DIR"), i.scan("init DIR"), i.plan("plan_iso SIZE"), i.plan("segment SIZE"), i.count("num_isos"), i.create("create_iso [N…|all]"), i.write("write_iso [N…]"),
 	} {
-		c.GroupID = offline
 		c.Flags().StringVar(&i.dir, "project", ".", "folder of the project")
 		all = append(all, c)
 	}

@@ -22,7 +22,7 @@ import (
 
 func (a *app) set() *cobra.Command {
 	c := &cobra.Command{
-		Use: "set", Short: "Protect disc images by others: make parity, verify, rebuild (needs no server)",
+		Use: "set", Short: "Protect disc images by others: make parity, verify, rebuild",
 		Long: `A set is up to k data images and m parity images, of which any m may be lost. Sector r of all images is one codeword, so damage on
 many discs heals while no sector number is bad on more than m of them.
 
