@@ -39,7 +39,7 @@ func TestNoBlankLeft(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 3000, Blanks: 1})
 	source := s.path("source")
-	s.fill(source, 1) // two discs
+	s.fill(source, 1) // three discs
 	a, err := s.Client.Put(t.Context(), client.Put{Dir: source, Flush: true})
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +49,15 @@ func TestNoBlankLeft(t *testing.T) {
 	})
 	t.Log(s.job(a.GetJobId()).GetWaitingFor())
 
-	if err := file.NewDisc(s.path("jukebox", "discs", "new"), file.Medium{Type: "BD-R", Sectors: 3000}); err != nil {
-		t.Fatal(err)
+	for slot := int32(2); slot <= 3; slot++ {
+		name := fmt.Sprint("new", slot)
+		if err := file.NewDisc(s.path("jukebox", "discs", name), file.Medium{Type: "BD-R", Sectors: 3000}); err != nil {
+			t.Fatal(err)
+		}
+		s.Hand("put", fmt.Sprint(slot), name)
 	}
-	s.Hand("put", "2", "new")
 	if _, err := s.Client.Library.StockBlanks(t.Context(), &pb.StockBlanksRequest{
-		Library: "site", Slots: []*pb.SlotRange{{First: 2, Last: 2}}, Medium: "BD-R", Capacity: 3000,
+		Library: "site", Slots: []*pb.SlotRange{{First: 2, Last: 3}}, Medium: "BD-R", Capacity: 3000,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,36 +68,24 @@ func TestNoBlankLeft(t *testing.T) {
 	s.CheckTruth(0)
 }
 
-// A disc that lies where the catalogue has another goes back, both places are flagged, and nothing is done to it. Once an operator has
-// looked and said what is where, the work goes on.
+// A disc that lies where the catalogue has another goes back, and both places are flagged. What was wanted comes back all the same, be it
+// that the robot finds where the discs are or that an operator looks and says it, and the catalogue ends with the truth.
 func TestWrongDisc(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 3000, Blanks: 4})
 	source := s.path("source")
 	s.fill(source, 1)
 	a := s.put(source)
-	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
+	s.Eventually("the discs are back in their slots", s.rests)
 	s.CheckTruth(0)
+	mark := s.Mark(Agent)
 	s.Hand("swap", "1", "2")
 
 	target := s.path("restored")
 	done := make(chan error, 1)
 	go func() { done <- s.Client.Get(s.Context(), client.Get{Archive: a, Target: target}) }()
-	s.Eventually("somebody is called", func() bool { return len(s.flagged()) > 0 })
-	for _, e := range s.flagged() {
-		t.Logf("%v %d: %s", e.GetAddress().GetKind(), e.GetAddress().GetNumber(), e.GetFlag())
-	}
-	// An operator looks, puts both discs where they belong, and says so.
-	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
-	s.Hand("swap", "1", "2")
 	s.Eventually("the retrieval ends", func() bool {
-		for _, e := range s.flagged() { // the robot may have looked once more while the discs were being put right
-			if _, err := s.Client.Library.SetElement(t.Context(), &pb.SetElementRequest{
-				Library: "site", Address: e.GetAddress(), Fill: pb.Fill_FILL_FULL, Disc: discOf(e.GetAddress().GetNumber()),
-			}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		s.settle()
 		select {
 		case err := <-done:
 			if err != nil {
@@ -106,22 +97,50 @@ func TestWrongDisc(t *testing.T) {
 		}
 	})
 	s.same(source, target)
+	s.Await(Agent, mark, "task finished.*kind=move") // it did come from discs
+	s.Eventually("everything that was flagged is settled", func() bool {
+		s.settle()
+		return len(s.flagged()) == 0
+	})
 	s.CheckTruth(0)
 }
 
-// discOf is the label of the disc that was stocked in a slot.
-func discOf(slot int32) string { return fmt.Sprintf("%04d", slot) }
+// rests says that every disc is in a slot.
+func (s *Site) rests() bool {
+	status := s.Status()
+	return len(status.Players) == 0 && len(status.Transport) == 0
+}
+
+// settle is what an operator does who is called: he looks into the flagged slots, while nothing moves, and says what is there.
+func (s *Site) settle() {
+	s.Helper()
+	for _, e := range s.flagged() {
+		if !s.rests() || e.GetAddress().GetKind() != pb.ElementKind_ELEMENT_KIND_SLOT {
+			return
+		}
+		s.Logf("%v %d: %s", e.GetAddress().GetKind(), e.GetAddress().GetNumber(), e.GetFlag())
+		fill, label := pb.Fill_FILL_EMPTY, s.Status().Slots[int(e.GetAddress().GetNumber())]
+		if label != "" {
+			fill = pb.Fill_FILL_FULL
+		}
+		if _, err := s.Client.Library.SetElement(s.Context(), &pb.SetElementRequest{
+			Library: "site", Address: e.GetAddress(), Fill: fill, Disc: label,
+		}); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
 
 // A disc in a blank's slot that is not blank is left alone: another blank is burned.
 func TestBlankThatIsNone(t *testing.T) {
 	t.Parallel()
-	s := New(t, Options{Sectors: 3000, Blanks: 6})
+	s := New(t, Options{Sectors: 3000, Blanks: 9})
 	first, second := s.path("first"), s.path("second")
 	s.fill(first, 1)
 	s.fill(second, 2)
 	s.put(first)
-	s.Eventually("the discs are back in their slots", func() bool { return len(s.Status().Players) == 0 && len(s.Status().Transport) == 0 })
-	s.Hand("swap", "1", "3") // a good disc comes to lie where the next blank is expected
+	s.Eventually("the discs are back in their slots", s.rests)
+	s.Hand("swap", "1", "4") // a good disc comes to lie where the next blank is expected
 	b := s.put(second)
 	s.Eventually("somebody is called", func() bool { return len(s.flagged()) > 0 })
 	s.same(second, s.get(b))

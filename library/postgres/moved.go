@@ -78,10 +78,14 @@ func (rec *recorder) moved() error {
 	if t.To.Kind == DriveBay {
 		home = t.From.Number
 	}
+	disc, err := rec.carried()
+	if err != nil {
+		return err
+	}
 	if err := setElement(rec.ctx, rec.tx, rec.lib, t.From, Empty, nil, 0, ""); err != nil {
 		return err
 	}
-	if err := setElement(rec.ctx, rec.tx, rec.lib, t.To, Full, t.Disc, home, ""); err != nil {
+	if err := setElement(rec.ctx, rec.tx, rec.lib, t.To, Full, disc, home, ""); err != nil {
 		return err
 	}
 	if t.To.Kind != DriveBay {
@@ -91,6 +95,23 @@ func (rec *recorder) moved() error {
 		return err
 	}
 	return rec.identify()
+}
+
+// carried returns the disc that was moved, as far as is known: nil when, while the robot was on its way, the disc that it was sent for
+// has been found in another place.
+func (rec *recorder) carried() (*int64, error) {
+	t := rec.t
+	if t.Disc == nil {
+		return nil, nil
+	}
+	var elsewhere bool
+	err := rec.tx.QueryRow(rec.ctx, `
+select exists (select from element where disc_id = $1 and not (library_id = $2 and ((kind = $3 and number = $4) or (kind = $5 and number = $6))))`,
+		*t.Disc, rec.lib, t.From.Kind, t.From.Number, t.To.Kind, t.To.Number).Scan(&elsewhere)
+	if err != nil || elsewhere {
+		return nil, err
+	}
+	return t.Disc, nil
 }
 
 // identify compares what the loaded disc says of itself with what it should be.
