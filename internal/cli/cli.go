@@ -100,21 +100,25 @@ taken out, loaded again and read back whole before it counts as safe.`,
 		}
 	}
 	root.AddCommand(a.version(), exitCodesTopic())
-	for _, c := range root.Commands() {
-		wrapArgs(c)
-	}
+	wrapArgs(root)
 	return root
 }
 
-// wrapArgs makes wrong arguments errors of usage.
+// wrapArgs makes wrong arguments, and flags that are missing, errors of usage.
 func wrapArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usage(cmd, err)
-			}
-			return nil
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		err := check(cmd, args)
+		if err == nil {
+			err = cmd.ValidateRequiredFlags() // which cobra would do later, with an error that nothing tells from others
 		}
+		if err != nil {
+			return usage(cmd, err)
+		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		wrapArgs(sub)

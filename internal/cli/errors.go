@@ -96,11 +96,17 @@ func exitCode(err error) int {
 	return ExitFailure
 }
 
+// controllerError is what the controller answered, perhaps below what we were doing.
+type controllerError interface {
+	error
+	GRPCStatus() *status.Status
+}
+
 // complain says what went wrong in one line, and in another what to do about it.
 func (a *app) complain(err error) {
 	text := err.Error()
-	if s, ok := status.FromError(err); ok {
-		text = s.Message()
+	if e, ok := errors.AsType[controllerError](err); ok {
+		text = strings.ReplaceAll(text, e.Error(), e.GRPCStatus().Message()) // in gRPC's words it begins with codes for programs
 	}
 	if a.json {
 		a.printJSONTo(a.stderr, map[string]any{"error": text, "exit_code": exitCode(err)})
