@@ -105,8 +105,13 @@ func (h *hasher) read(ctx context.Context, f *os.File, size int64, holes bool, p
 				data, err = size, nil
 			}
 			if err == nil && data > off {
-				h.zero(data - off)
-				off = data
+				// In steps: a hole may take hours.
+				n := min(data-off, progressStep)
+				h.zero(n)
+				off += n
+				progress(off - told)
+				told = off
+				continue
 			}
 		}
 		n, err := f.ReadAt(h.buf, off)

@@ -314,3 +314,20 @@ func Rescan(ctx context.Context, root *os.Root, e *archive.Entry) error {
 	e.Content, e.ModTime, e.Xattrs = w.Content, w.ModTime, w.Xattrs
 	return nil
 }
+
+// Open opens the file of e. When something else has taken its place, a FIFO that nobody writes to for one, that is ErrChanging.
+func Open(root *os.Root, e *archive.Entry) (*os.File, error) {
+	f, err := open(root, e.Path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrChanging
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

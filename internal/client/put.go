@@ -290,7 +290,7 @@ func (u *uploader) stream(ctx context.Context, items <-chan wanted) error {
 // content sends one content from its file.
 func (u *uploader) content(b *batch, w wanted) error {
 	e := w.entry
-	f, err := u.root.Open(e.Path)
+	f, err := tree.Open(u.root, e)
 	if err != nil {
 		return fmt.Errorf("put %q: %w", e.Path, err)
 	}
