@@ -104,7 +104,8 @@ took read_all sh -c "find '$bench/large' '$bench/small' -type f -print0 | xargs 
 archive() { "$od" archives --json | python3 -c 'import json,sys; print([a["id"] for a in json.load(sys.stdin) if a["name"] == sys.argv[1]][0])' "$1"; }
 flush() { # the same folder once more: nothing to upload, and everything that waits is burned
   "$od" put "$bench/large" --vault bench --name again --quiet --wait
-  for name in large small; do "$od" wait "$(archive $name)" --quiet; done
+  local waiting
+  for waiting in large small; do "$od" wait "$(archive $waiting)" --quiet; done
 }
 took flush flush
 took cp_back sh -c "cp -r '$bench/large' '$bench/back.cp' && find '$bench/back.cp' -type f -exec sync {} +"
