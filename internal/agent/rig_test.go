@@ -95,7 +95,7 @@ func TestRigMachine(t *testing.T) {
 func TestRigMap(t *testing.T) {
 	j := scsitest.Start(t, scsitest.Shape{Drives: 2, Slots: 2, Blanks: 1})
 	nodes, changerNode := j.Nodes(t)
-	c := Config{Robot: RobotConfig{Kind: "scsi", Device: changerNode}}
+	c := Config{Data: t.TempDir(), Robot: RobotConfig{Kind: "scsi", Device: changerNode}}
 	m, err := MapDrives(t.Context(), c, []string{nodes[1], nodes[0]}, 1, nil)
 	if err != nil || len(m) != 2 || m[1] != nodes[0] || m[2] != nodes[1] {
 		t.Errorf("%v, %v; want %v", m, err, nodes)
