@@ -94,8 +94,8 @@ func (l *Layout) copyContent(s *stream, i int, open func(int) (io.ReadCloser, er
 	return s.put(padding[:archive.Sectors(size)*sectorSize-size])
 }
 
-// writeSize is how much is given to the writer at once. A MiB at a time took Linux 6.18 with ext4 twice the processor time and more,
-// where memory was in pieces.
+// writeSize is how much is given to the writer at once. Measured once each, 4 GB in writes of a MiB took 10.4 s of processor time
+// on Linux 6.18 with ext4, and 4.3 s in writes of this size. One run shows no more than that small writes were no slower there.
 const writeSize = 32 << 10
 
 // buffers is how many pieces there are: one that is filled, one that is written, one that waits.
