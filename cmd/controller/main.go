@@ -35,7 +35,7 @@ func command() *cobra.Command {
 		Long: `Serves clients, operators and agents over gRPC. Without --database it runs a private PostgreSQL, from the binaries that it finds on
 this machine, in DIR/postgres, and stops it when it ends.
 
-Without --listen it serves on the unix socket DIR/controller.sock, which only its own user may open. On other addresses give
+Without --listen it serves on the unix socket DIR/controller.sock, which only its own user may open. For other hosts give
 --tls-cert, --tls-key and --tls-ca: then only holders of a certificate of that authority are served.`,
 		Example:      "  controller --data /var/lib/odarchive\n  controller --data /var/lib/odarchive --listen 127.0.0.1:7410 --database 'host=/run/postgresql dbname=odarchive'",
 		Args:         cobra.NoArgs,

@@ -93,11 +93,11 @@ func (m *Main) openStaging(ctx context.Context, store *postgres.Store) (*staging
 	if err != nil {
 		return nil, err
 	}
-	known, err := store.Segments(ctx)
+	known, last, err := store.Segments(ctx)
 	if err != nil {
 		return nil, errors.Join(err, stage.Close())
 	}
-	if err := stage.Sweep(func(id int64) bool { return known[id] }); err != nil {
+	if err := stage.Sweep(last, func(id int64) bool { return known[id] }); err != nil {
 		return nil, errors.Join(err, stage.Close())
 	}
 	return stage, nil
@@ -192,10 +192,22 @@ func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *h
 	return server, ready
 }
 
+// loopback says whether only this machine reaches an address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
 // listen opens an address and returns how a client names it.
 func (m *Main) listen(address string) (net.Listener, string, error) {
 	path, unix := strings.CutPrefix(address, "unix://")
 	if !unix {
+		if m.TLS == nil && !loopback(address) {
+			return nil, "", fmt.Errorf("listen on %s: it would serve everybody in plain text: give --tls-cert, --tls-key and --tls-ca, or listen on 127.0.0.1", address)
+		}
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			return nil, "", fmt.Errorf("listen on %s: %w", address, err)

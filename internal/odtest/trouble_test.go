@@ -1,6 +1,7 @@
 package odtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/odarchive/odarchive/internal/client"
+	"github.com/odarchive/odarchive/internal/controller"
+	"github.com/odarchive/odarchive/internal/staging"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot/drive/file"
 )
@@ -209,5 +212,45 @@ func TestRefusals(t *testing.T) {
 	}
 	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: source, Overwrite: true}); err != nil {
 		t.Errorf("a restore that may overwrite: %v", err)
+	}
+}
+
+// A controller whose catalogue was lost does not start on a staging folder that may hold the only copy of something, and touches nothing.
+func TestLostCatalogue(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 3000, Blanks: 1})
+	source := s.path("source")
+	s.fill(source, 1)
+	if _, err := s.Client.Put(t.Context(), client.Put{Dir: source}); err != nil { // sealed, and not on discs
+		t.Fatal(err)
+	}
+	s.Stop(Agent)
+	s.Stop(Controller)
+	segments := s.path("controller", "staging", "segments")
+	before, err := os.ReadDir(segments)
+	if err != nil || len(before) == 0 {
+		t.Fatalf("nothing is staged: %v", err)
+	}
+	kept := s.path("controller", "postgres.kept")
+	if err := os.Rename(s.path("controller", "postgres"), kept); err != nil {
+		t.Fatal(err)
+	}
+	err = (&controller.Main{DataDir: s.path("controller")}).Run(t.Context())
+	if !errors.Is(err, staging.ErrAhead) {
+		t.Fatalf("started without its catalogue: %v", err)
+	}
+	t.Log(err)
+	if after, err := os.ReadDir(segments); err != nil || len(after) != len(before) {
+		t.Errorf("%d segments of %d are left: %v", len(after), len(before), err)
+	}
+	if err := os.RemoveAll(s.path("controller", "postgres")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(kept, s.path("controller", "postgres")); err != nil {
+		t.Fatal(err)
+	}
+	s.Start(Controller)
+	if list, err := s.Client.Archives.ListArchives(t.Context(), &pb.ListArchivesRequest{}); err != nil || len(list.GetArchives()) != 1 {
+		t.Errorf("with its catalogue again: %v %v", list, err)
 	}
 }

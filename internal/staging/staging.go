@@ -61,26 +61,43 @@ func Open(c Config) (*Store, error) {
 // Close releases the folder.
 func (s *Store) Close() error { return s.root.Close() }
 
+// ErrAhead says that the folder holds segments that the catalogue never made: it has been lost, or put back to an earlier state.
+var ErrAhead = errors.New("staging is ahead of the catalogue")
+
 // Sweep deletes the segments that keep does not know and counts what else there is. It is called once, before anything is added:
-// such files were made durable by a process that died before it could say so to anybody.
-func (s *Store) Sweep(keep func(segment int64) bool) error {
-	var used int64
-	for _, folder := range []string{segments, incoming} {
-		files, err := s.list(folder)
-		if err != nil {
-			return fmt.Errorf("sweep staging: %w", err)
+// such files belong to segments that the catalogue had given up when a process died before it deleted them. A segment beyond last, the
+// highest that the catalogue ever made, may hold the only copy of something: then nothing is deleted, and the error is ErrAhead.
+func (s *Store) Sweep(last int64, keep func(segment int64) bool) error {
+	found, err := s.list(segments)
+	if err != nil {
+		return fmt.Errorf("sweep staging: %w", err)
+	}
+	for _, e := range found {
+		if id, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && id > last {
+			return fmt.Errorf("sweep staging: %w: segment %d in %s is newer than its last one, %d. Start on the database that belongs to this folder, "+
+				"or restore a later dump of it; to go on without what came after it, move the segments beyond that number to a safe place", ErrAhead, id, s.root.Name(), last)
 		}
-		for _, e := range files {
-			id, err := strconv.ParseInt(e.Name(), 10, 64)
-			if folder == segments && (err != nil || !keep(id)) {
-				if err := s.root.Remove(filepath.Join(segments, e.Name())); err != nil {
-					return fmt.Errorf("sweep staging: %w", err)
-				}
-				continue
+	}
+	var used int64
+	for _, e := range found {
+		id, err := strconv.ParseInt(e.Name(), 10, 64)
+		if err != nil || !keep(id) {
+			if err := s.root.Remove(filepath.Join(segments, e.Name())); err != nil {
+				return fmt.Errorf("sweep staging: %w", err)
 			}
-			if info, err := e.Info(); err == nil {
-				used += info.Size()
-			}
+			continue
+		}
+		if info, err := e.Info(); err == nil {
+			used += info.Size()
+		}
+	}
+	arrived, err := s.list(incoming)
+	if err != nil {
+		return fmt.Errorf("sweep staging: %w", err)
+	}
+	for _, e := range arrived {
+		if info, err := e.Info(); err == nil {
+			used += info.Size()
 		}
 	}
 	s.used.Store(used)

@@ -17,7 +17,7 @@ func open(t *testing.T, dir string, limit int64) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if err := s.Sweep(func(int64) bool { return true }); err != nil {
+	if err := s.Sweep(1000, func(int64) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -93,7 +93,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if err := again.Sweep(func(id int64) bool { return id == 1 }); err != nil {
+	if err := again.Sweep(2, func(id int64) bool { return id == 1 }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := again.Read(2); !errors.Is(err, os.ErrNotExist) {
@@ -101,6 +101,25 @@ func TestSweep(t *testing.T) {
 	}
 	if n := again.used.Load(); n != int64(len("known")+len("half")) {
 		t.Errorf("%d bytes are counted", n)
+	}
+}
+
+// A catalogue that was lost, or put back to an earlier state, must not cost the only copy of anything.
+func TestAheadOfTheCatalogue(t *testing.T) {
+	s := open(t, t.TempDir(), 0)
+	segment(t, s, 1, "known once")
+	segment(t, s, 3, "newer than the dump")
+	for _, last := range []int64{0, 2} {
+		if err := s.Sweep(last, func(int64) bool { return false }); !errors.Is(err, ErrAhead) {
+			t.Errorf("a catalogue that ends at segment %d: %v", last, err)
+		}
+	}
+	for _, id := range []int64{1, 3} {
+		f, err := s.Read(id)
+		if err != nil {
+			t.Fatalf("segment %d: %v", id, err)
+		}
+		f.Close()
 	}
 }
 

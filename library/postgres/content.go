@@ -37,22 +37,25 @@ func (s *Store) CloseSegment(ctx context.Context, id, bytes int64) error {
 	return err
 }
 
-// Segments returns the ids of all segments, after closing those that a process that died left open.
-func (s *Store) Segments(ctx context.Context) (map[int64]bool, error) {
-	rows, err := s.pool.Query(ctx, `update segment set open = false where open`)
-	if err != nil {
-		return nil, err
+// Segments returns the ids of all segments, after closing those that a process that died left open, and the last id that was ever
+// given to one: 0 in an empty catalogue.
+func (s *Store) Segments(ctx context.Context) (known map[int64]bool, last int64, err error) {
+	if _, err := s.pool.Exec(ctx, `update segment set open = false where open`); err != nil {
+		return nil, 0, err
 	}
-	rows.Close()
-	if rows, err = s.pool.Query(ctx, `select id from segment`); err != nil {
-		return nil, err
+	if err := s.pool.QueryRow(ctx, `select case when is_called then last_value else 0 end from segment_id_seq`).Scan(&last); err != nil {
+		return nil, 0, err
+	}
+	rows, err := s.pool.Query(ctx, `select id from segment`)
+	if err != nil {
+		return nil, 0, err
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	known := make(map[int64]bool, len(ids))
+	known = make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		known[id] = true
 	}
-	return known, err
+	return known, last, err
 }
 
 // Staged is a content that has been made durable in a segment.
