@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"library":            {},
 	"library/schedule":   {"library"},
 	"library/durability": {},
+	"library/health":     {},
 	"library/simulate":   {"library", "library/schedule"},
 	"library/postgres":   {"archive", "library", "library/schedule", "migrations"},
 	"migrations":         {},
