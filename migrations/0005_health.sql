@@ -34,7 +34,7 @@ create table reading (
   error      text not null default '',
   sectors    bigint not null default 0 check (sectors >= 0), -- to read
   done       bigint not null default 0 check (done between 0 and sectors), -- read so far, from the first sector on
-  hash_state bytea, -- SHA-256 in the middle, over the sectors that are done (Go's encoding of it)
+  hash_state bytea, -- SHA-256 in the middle, over the sectors that are done (Go's encoding of it); null at the first
   seconds    double precision not null default 0 check (seconds >= 0),
   -- Sectors that had to be asked for again; reads that the drive mastered with trouble; sectors that it gave up; sectors that read one way and
   -- then another; sectors that were repaired by the error correction on the disc; sectors with other bytes than were burned.
@@ -72,8 +72,6 @@ create table reading_region (
   recovered  bigint not null default 0,
   unreadable bigint not null default 0,
   disagreed  bigint not null default 0,
-  repaired   bigint not null default 0,
-  worst_row  int not null default 0,
   errors     bigint not null default 0, -- of the reading's metric
   sense      text not null default '',  -- what the drive said of the last sector that it had trouble with
   primary key (reading_id, number)

@@ -3,14 +3,18 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"errors"
+	"fmt"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/ecc"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot"
 )
 
 // verify reads every sector of an image from its disc and compares the hash. It goes on behind unreadable sectors, so
-// that the result says how bad the disc is.
+// that the result says how bad the disc is. Where the task gives it error correction to go by, a disc passes that it can
+// bring back as it was burned.
 func (a *agent) verify(ctx context.Context, w *work, t *pb.Verify, r *pb.TaskResult) error {
 	size, err := bytesOf(t.GetSectors())
 	if err != nil {
@@ -30,26 +34,98 @@ func (a *agent) verify(ctx context.Context, w *work, t *pb.Verify, r *pb.TaskRes
 	}
 	w.total.Store(size)
 
-	var bad damage
-	sum := sha256.New()
-	buffer := make([]byte, transfer)
-	for done := int64(0); done < size && !bad.full(); done += int64(len(buffer)) {
-		buffer = buffer[:min(transfer, size-done)]
-		if _, err := readSectors(ctx, b.drive, buffer, done/archive.SectorSize, &bad); err != nil {
+	p := newPassage(w, b.drive, t)
+	defer func() {
+		if v := w.verified.Load(); v != nil {
+			r.Checkpoint, r.Regions = v.checkpoint, v.regions
+		}
+	}()
+	if err := p.read(ctx); err != nil {
+		return err
+	}
+	r.Unreadable = p.bad.named()
+	a.signs(b, t.GetImageId())
+	if p.unreadable == 0 {
+		r.Sha256 = p.sum.Sum(nil)
+	}
+	if p.unreadable > 0 || !bytes.Equal(r.GetSha256(), t.GetSha256()) {
+		if err := p.prove(ctx, t, r); err != nil {
 			return err
 		}
-		sum.Write(buffer)
-		w.done.Add(int64(len(buffer)))
 	}
-	r.Unreadable = bad.named()
-	a.signs(b, t.GetImageId())
-	if bad.sectors > 0 {
-		return discFault("verify image %s in %s: %d sectors can't be read, the first is %d",
-			t.GetImageId(), b.drive.Name(), bad.sectors, bad.runs[0].GetFirst())
+	if t.GetScan() {
+		return p.scan(ctx, r)
 	}
-	r.Sha256 = sum.Sum(nil)
-	if !bytes.Equal(r.GetSha256(), t.GetSha256()) {
-		return discFault("verify image %s in %s: the disc reads as %x, want %x", t.GetImageId(), b.drive.Name(), r.GetSha256(), t.GetSha256())
+	return nil
+}
+
+// prove has the error correction on the disc tell what is wrong with it, and fails unless that brings everything back. The disc is read
+// once more for that, which only a damaged one needs.
+func (p *passage) prove(ctx context.Context, t *pb.Verify, r *pb.TaskResult) error {
+	broken := discFault("verify image %s in %s: the disc reads as %x, want %x", t.GetImageId(), p.drive.Name(), r.GetSha256(), t.GetSha256())
+	if p.unreadable > 0 {
+		where := ""
+		if len(p.bad.runs) > 0 {
+			where = fmt.Sprintf(", the first is %d", p.bad.runs[0].GetFirst())
+		}
+		broken = discFault("verify image %s in %s: %d sectors can't be read%s", t.GetImageId(), p.drive.Name(), p.unreadable, where)
 	}
+	if t.GetLayerSectors() == 0 || p.bad.full() {
+		return broken
+	}
+	s := ecc.Source{ReaderAt: source{ctx, p.drive}, Unreadable: func(err error) bool { return errors.Is(err, robot.ErrMedium) }}
+	h, err := ecc.Find(ctx, s, p.sectors)
+	if errors.Is(err, ecc.ErrNotFound) {
+		return broken
+	}
+	var report ecc.Report
+	if err == nil {
+		report, err = ecc.Test(ctx, s, h, ecc.Options{Workers: 1})
+	}
+	if err != nil {
+		return fmt.Errorf("test the error correction of image %s in %s: %w", t.GetImageId(), p.drive.Name(), err)
+	}
+	r.WorstRow, r.Roots = int32(report.Worst), int32(report.Roots())
+	r.Wrong = report.Marked + report.Wrong + report.Parity
+	if !report.Whole() {
+		return discFault("%w; its error correction can't bring %d of them back", broken, report.Lost)
+	}
+	// What closes the disc lies behind what is protected.
+	var tail damage
+	buffer := make([]byte, (p.sectors-h.Sectors())*archive.SectorSize)
+	if _, err := readSectors(ctx, p.drive, buffer, h.Sectors(), &tail); err != nil {
+		return err
+	}
+	if tail.sectors > 0 || report.Bad() == 0 {
+		return broken // nothing explains the wrong hash, or nothing can repair what does
+	}
+	r.Sha256, r.Repairable, r.Repaired = nil, true, report.Repairable
+	return nil
+}
+
+// scan counts errors below the drive's correction, where it can.
+func (p *passage) scan(ctx context.Context, r *pb.TaskResult) error {
+	g, _ := p.drive.Drive.(*guarded)
+	if g == nil {
+		return nil
+	}
+	s, ok := g.Drive.(robot.Scanner)
+	if !ok {
+		return nil
+	}
+	rate := &pb.ErrorRate{}
+	errs := map[int32]int64{}
+	err := s.Scan(ctx, func(m robot.Measure) {
+		rate.Metric, rate.Worst = m.Metric, max(rate.GetWorst(), float64(m.Errors))
+		errs[int32(min(m.First, p.sectors-1)*robot.Regions/p.sectors)] += m.Errors
+	})
+	if errors.Is(err, errors.ErrUnsupported) || rate.GetMetric() == "" && err == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Rate = rate
+	p.measured(errs)
 	return nil
 }

@@ -27,6 +27,9 @@ type work struct {
 	carried atomic.Bool
 
 	done, total atomic.Int64 // bytes
+	skipped     atomic.Int64 // of done, those that an earlier task had done
+	// verified is how far a verify is. Nobody changes what it points to.
+	verified atomic.Pointer[verified]
 }
 
 func (w *work) ref() *pb.TaskRef {
@@ -34,7 +37,11 @@ func (w *work) ref() *pb.TaskRef {
 }
 
 func (w *work) progress() *pb.TaskProgress {
-	return &pb.TaskProgress{Ref: w.ref(), BytesDone: w.done.Load(), Bytes: w.total.Load(), Carried: w.carried.Load()}
+	p := &pb.TaskProgress{Ref: w.ref(), BytesDone: w.done.Load(), Bytes: w.total.Load(), Carried: w.carried.Load()}
+	if v := w.verified.Load(); v != nil {
+		p.Checkpoint, p.Regions = v.checkpoint, v.regions
+	}
+	return p
 }
 
 // begun is the task as it goes into the journal, under its newest lease.
@@ -105,7 +112,7 @@ func (a *agent) start(t *pb.Task) {
 			err = cause(ctx, err)
 		}
 		r.Seconds = time.Since(began).Seconds()
-		r.Bytes = w.done.Load()
+		r.Bytes = w.done.Load() - w.skipped.Load()
 		a.finish(w, r, err)
 	})
 }

@@ -1090,11 +1090,18 @@ func (x *Burn) GetSha256() []byte {
 
 // Verify reads the whole disc in a drive and compares its hash with the image's.
 type Verify struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	Drive         int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
-	Sectors       int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
-	Sha256        []byte                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Drive   int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
+	Sectors int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	Sha256  []byte                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Sectors of each of the image's 255 layers of RS03 error correction, when a disc that can be repaired is to pass; 0 when every
+	// sector must be read without: of a disc that was just burned.
+	LayerSectors int64 `protobuf:"varint,20,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	// Where an earlier verify of the disc was broken off, in this drive or another: it goes on there.
+	From *VerifyCheckpoint `protobuf:"bytes,21,opt,name=from,proto3" json:"from,omitempty"`
+	// Have the drive count the errors below its correction too, where it can.
+	Scan          bool `protobuf:"varint,22,opt,name=scan,proto3" json:"scan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1157,6 +1164,268 @@ func (x *Verify) GetSha256() []byte {
 	return nil
 }
 
+func (x *Verify) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
+	}
+	return 0
+}
+
+func (x *Verify) GetFrom() *VerifyCheckpoint {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Verify) GetScan() bool {
+	if x != nil {
+		return x.Scan
+	}
+	return false
+}
+
+// VerifyCheckpoint is how far a verify is, at the end of a region.
+type VerifyCheckpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first sector that has not been read.
+	Sector int64 `protobuf:"varint,1,opt,name=sector,proto3" json:"sector,omitempty"`
+	// SHA-256 in the middle, over the sectors before: what crypto/sha256 of Go's standard library marshals.
+	HashState []byte `protobuf:"bytes,2,opt,name=hash_state,json=hashState,proto3" json:"hash_state,omitempty"`
+	// How many of these could not be read: then the hash says nothing.
+	Unreadable    int64 `protobuf:"varint,3,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyCheckpoint) Reset() {
+	*x = VerifyCheckpoint{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyCheckpoint) ProtoMessage() {}
+
+func (x *VerifyCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyCheckpoint.ProtoReflect.Descriptor instead.
+func (*VerifyCheckpoint) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *VerifyCheckpoint) GetSector() int64 {
+	if x != nil {
+		return x.Sector
+	}
+	return 0
+}
+
+func (x *VerifyCheckpoint) GetHashState() []byte {
+	if x != nil {
+		return x.HashState
+	}
+	return nil
+}
+
+func (x *VerifyCheckpoint) GetUnreadable() int64 {
+	if x != nil {
+		return x.Unreadable
+	}
+	return 0
+}
+
+// Region is what reading a part of a disc told. A disc has 64, of the same number of sectors, from the hub outwards.
+type Region struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Number  int32                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	First   int64                  `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Sectors int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// Seconds that the drive took for it.
+	Seconds float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// Sectors that had to be asked for again; reads that the drive mastered with trouble (sense key 1); sectors that it gave up; sectors that
+	// read one way and then another.
+	Retries    int64 `protobuf:"varint,5,opt,name=retries,proto3" json:"retries,omitempty"`
+	Recovered  int64 `protobuf:"varint,6,opt,name=recovered,proto3" json:"recovered,omitempty"`
+	Unreadable int64 `protobuf:"varint,7,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	Disagreed  int64 `protobuf:"varint,8,opt,name=disagreed,proto3" json:"disagreed,omitempty"`
+	// What the drive said of the last sector that it had trouble with, in its own words.
+	Sense string `protobuf:"bytes,9,opt,name=sense,proto3" json:"sense,omitempty"`
+	// Errors below the drive's correction, as measured with ErrorRate.metric.
+	Errors        int64 `protobuf:"varint,10,opt,name=errors,proto3" json:"errors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Region) Reset() {
+	*x = Region{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Region) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Region) ProtoMessage() {}
+
+func (x *Region) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Region.ProtoReflect.Descriptor instead.
+func (*Region) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Region) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Region) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Region) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Region) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Region) GetRetries() int64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *Region) GetRecovered() int64 {
+	if x != nil {
+		return x.Recovered
+	}
+	return 0
+}
+
+func (x *Region) GetUnreadable() int64 {
+	if x != nil {
+		return x.Unreadable
+	}
+	return 0
+}
+
+func (x *Region) GetDisagreed() int64 {
+	if x != nil {
+		return x.Disagreed
+	}
+	return 0
+}
+
+func (x *Region) GetSense() string {
+	if x != nil {
+		return x.Sense
+	}
+	return ""
+}
+
+func (x *Region) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+// ErrorRate is what a drive measured below its correction.
+type ErrorRate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// C1, C2, PI8, BER or RSER.
+	Metric string `protobuf:"bytes,1,opt,name=metric,proto3" json:"metric,omitempty"`
+	// The worst value anywhere on the disc, in the metric's own unit.
+	Worst         float64 `protobuf:"fixed64,2,opt,name=worst,proto3" json:"worst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErrorRate) Reset() {
+	*x = ErrorRate{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErrorRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErrorRate) ProtoMessage() {}
+
+func (x *ErrorRate) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErrorRate.ProtoReflect.Descriptor instead.
+func (*ErrorRate) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ErrorRate) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *ErrorRate) GetWorst() float64 {
+	if x != nil {
+		return x.Worst
+	}
+	return 0
+}
+
 // Read brings extents of a disc into the cache.
 type Read struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1173,7 +1442,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1454,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1467,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Read) GetImageId() string {
@@ -1252,7 +1521,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1533,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1546,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReadExtent) GetHash() []byte {
@@ -1324,7 +1593,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1605,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1618,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Release) GetImageId() string {
@@ -1365,14 +1634,17 @@ type TaskProgress struct {
 	BytesDone int64                  `protobuf:"varint,2,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
 	Bytes     int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Of a move into a drive: the disc is there, and the picker free for another while this one is made ready.
-	Carried       bool `protobuf:"varint,4,opt,name=carried,proto3" json:"carried,omitempty"`
+	Carried bool `protobuf:"varint,4,opt,name=carried,proto3" json:"carried,omitempty"`
+	// Of a verify: how far it is, and the regions that it has read since it started.
+	Checkpoint    *VerifyCheckpoint `protobuf:"bytes,20,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Regions       []*Region         `protobuf:"bytes,21,rep,name=regions,proto3" json:"regions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1656,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1669,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -1428,6 +1700,20 @@ func (x *TaskProgress) GetCarried() bool {
 	return false
 }
 
+func (x *TaskProgress) GetCheckpoint() *VerifyCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *TaskProgress) GetRegions() []*Region {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ref   *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
@@ -1450,15 +1736,28 @@ type TaskResult struct {
 	Lost [][]byte `protobuf:"bytes,11,rep,name=lost,proto3" json:"lost,omitempty"`
 	// Of a read: sectors that could not be read and were repaired by the error correction on the disc; and how many bad
 	// sectors the worst row had that was looked at for it.
-	Repaired      int64 `protobuf:"varint,12,opt,name=repaired,proto3" json:"repaired,omitempty"`
-	WorstRow      int32 `protobuf:"varint,13,opt,name=worst_row,json=worstRow,proto3" json:"worst_row,omitempty"`
+	Repaired int64 `protobuf:"varint,12,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	WorstRow int32 `protobuf:"varint,13,opt,name=worst_row,json=worstRow,proto3" json:"worst_row,omitempty"`
+	// Of a verify: how far it came, and the regions that it read.
+	Checkpoint *VerifyCheckpoint `protobuf:"bytes,20,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Regions    []*Region         `protobuf:"bytes,21,rep,name=regions,proto3" json:"regions,omitempty"`
+	// Of a verify: sectors that read without an error and held other bytes than were burned, where the error correction could tell; and
+	// how many bad sectors each of its rows bears. repaired and worst_row are of a verify too then.
+	Wrong int64      `protobuf:"varint,22,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	Roots int32      `protobuf:"varint,23,opt,name=roots,proto3" json:"roots,omitempty"`
+	Rate  *ErrorRate `protobuf:"bytes,24,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Of a read: sectors that had to be asked for again.
+	Retries int64 `protobuf:"varint,25,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Of a verify: not every sector could be read, or was right, but the error correction proves that it brings all of them back. sha256 is
+	// empty then.
+	Repairable    bool `protobuf:"varint,26,opt,name=repairable,proto3" json:"repairable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1769,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1782,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -1577,6 +1876,55 @@ func (x *TaskResult) GetWorstRow() int32 {
 	return 0
 }
 
+func (x *TaskResult) GetCheckpoint() *VerifyCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *TaskResult) GetRegions() []*Region {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *TaskResult) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
+func (x *TaskResult) GetRoots() int32 {
+	if x != nil {
+		return x.Roots
+	}
+	return 0
+}
+
+func (x *TaskResult) GetRate() *ErrorRate {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+func (x *TaskResult) GetRetries() int64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *TaskResult) GetRepairable() bool {
+	if x != nil {
+		return x.Repairable
+	}
+	return false
+}
+
 type SectorRun struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	First         int64                  `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
@@ -1587,7 +1935,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1947,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1960,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -1638,7 +1986,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1998,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2011,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -1689,7 +2037,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +2049,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +2062,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -1810,7 +2158,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +2170,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +2183,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -1917,7 +2265,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2277,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2290,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -1996,7 +2344,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2356,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2369,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -2053,7 +2401,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2413,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2426,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -2153,7 +2501,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2513,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2526,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -2199,7 +2547,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2559,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2572,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -2251,7 +2599,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2611,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2624,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -2361,12 +2709,39 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"k\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\xd8\x01\n" +
 	"\x06Verify\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\xaa\x01\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\x12#\n" +
+	"\rlayer_sectors\x18\x14 \x01(\x03R\flayerSectors\x122\n" +
+	"\x04from\x18\x15 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\x04from\x12\x12\n" +
+	"\x04scan\x18\x16 \x01(\bR\x04scan\"i\n" +
+	"\x10VerifyCheckpoint\x12\x16\n" +
+	"\x06sector\x18\x01 \x01(\x03R\x06sector\x12\x1d\n" +
+	"\n" +
+	"hash_state\x18\x02 \x01(\fR\thashState\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x03 \x01(\x03R\n" +
+	"unreadable\"\x8e\x02\n" +
+	"\x06Region\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x18\n" +
+	"\asectors\x18\x03 \x01(\x03R\asectors\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\x12\x18\n" +
+	"\aretries\x18\x05 \x01(\x03R\aretries\x12\x1c\n" +
+	"\trecovered\x18\x06 \x01(\x03R\trecovered\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\a \x01(\x03R\n" +
+	"unreadable\x12\x1c\n" +
+	"\tdisagreed\x18\b \x01(\x03R\tdisagreed\x12\x14\n" +
+	"\x05sense\x18\t \x01(\tR\x05sense\x12\x16\n" +
+	"\x06errors\x18\n" +
+	" \x01(\x03R\x06errors\"9\n" +
+	"\tErrorRate\x12\x16\n" +
+	"\x06metric\x18\x01 \x01(\tR\x06metric\x12\x14\n" +
+	"\x05worst\x18\x02 \x01(\x01R\x05worst\"\xaa\x01\n" +
 	"\x04Read\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x122\n" +
@@ -2381,13 +2756,17 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
 	"\x06sector\x18\x05 \x01(\x03R\x06sector\"$\n" +
 	"\aRelease\x12\x19\n" +
-	"\bimage_id\x18\x01 \x01(\tR\aimageId\"\x86\x01\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\"\xf6\x01\n" +
 	"\fTaskProgress\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\x02 \x01(\x03R\tbytesDone\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x18\n" +
-	"\acarried\x18\x04 \x01(\bR\acarried\"\xe5\x03\n" +
+	"\acarried\x18\x04 \x01(\bR\acarried\x12>\n" +
+	"\n" +
+	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
+	"checkpoint\x12.\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xe8\x05\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -2405,7 +2784,18 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bfinished\x12\x12\n" +
 	"\x04lost\x18\v \x03(\fR\x04lost\x12\x1a\n" +
 	"\brepaired\x18\f \x01(\x03R\brepaired\x12\x1b\n" +
-	"\tworst_row\x18\r \x01(\x05R\bworstRow\"7\n" +
+	"\tworst_row\x18\r \x01(\x05R\bworstRow\x12>\n" +
+	"\n" +
+	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
+	"checkpoint\x12.\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\x12\x14\n" +
+	"\x05wrong\x18\x16 \x01(\x03R\x05wrong\x12\x14\n" +
+	"\x05roots\x18\x17 \x01(\x05R\x05roots\x12+\n" +
+	"\x04rate\x18\x18 \x01(\v2\x17.odarchive.v1.ErrorRateR\x04rate\x12\x18\n" +
+	"\aretries\x18\x19 \x01(\x03R\aretries\x12\x1e\n" +
+	"\n" +
+	"repairable\x18\x1a \x01(\bR\n" +
+	"repairable\"7\n" +
 	"\tSectorRun\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x03R\x05first\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\"1\n" +
@@ -2489,7 +2879,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -2506,36 +2896,39 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*Build)(nil),                    // 12: odarchive.v1.Build
 	(*Burn)(nil),                     // 13: odarchive.v1.Burn
 	(*Verify)(nil),                   // 14: odarchive.v1.Verify
-	(*Read)(nil),                     // 15: odarchive.v1.Read
-	(*ReadExtent)(nil),               // 16: odarchive.v1.ReadExtent
-	(*Release)(nil),                  // 17: odarchive.v1.Release
-	(*TaskProgress)(nil),             // 18: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 19: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 20: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 21: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 22: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 23: odarchive.v1.ImageHeader
-	(*ImageArchive)(nil),             // 24: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 25: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 26: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 27: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 28: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 29: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 30: odarchive.v1.Address
-	(Fill)(0),                        // 31: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 32: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 33: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 34: odarchive.v1.Pieces
+	(*VerifyCheckpoint)(nil),         // 15: odarchive.v1.VerifyCheckpoint
+	(*Region)(nil),                   // 16: odarchive.v1.Region
+	(*ErrorRate)(nil),                // 17: odarchive.v1.ErrorRate
+	(*Read)(nil),                     // 18: odarchive.v1.Read
+	(*ReadExtent)(nil),               // 19: odarchive.v1.ReadExtent
+	(*Release)(nil),                  // 20: odarchive.v1.Release
+	(*TaskProgress)(nil),             // 21: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 22: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 23: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 24: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 25: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 26: odarchive.v1.ImageHeader
+	(*ImageArchive)(nil),             // 27: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 28: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 29: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 30: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 31: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 32: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 33: odarchive.v1.Address
+	(Fill)(0),                        // 34: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 35: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 36: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 37: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	18, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	19, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	21, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	22, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	30, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	31, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	30, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	33, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	34, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	33, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	7,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	10, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -2545,40 +2938,46 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	12, // 14: odarchive.v1.Task.build:type_name -> odarchive.v1.Build
 	13, // 15: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
 	14, // 16: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
-	15, // 17: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
-	17, // 18: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
-	30, // 19: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	30, // 20: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	16, // 21: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	9,  // 22: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	9,  // 23: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 24: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 25: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	7,  // 26: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	20, // 27: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	32, // 28: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	23, // 29: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	24, // 30: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	25, // 31: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	32, // 32: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	32, // 33: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	26, // 34: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	32, // 35: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	9,  // 36: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	33, // 37: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 38: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	21, // 39: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	27, // 40: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	28, // 41: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	8,  // 42: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	22, // 43: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	34, // 44: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	29, // 45: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	42, // [42:46] is the sub-list for method output_type
-	38, // [38:42] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	18, // 17: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
+	20, // 18: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
+	33, // 19: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	33, // 20: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	15, // 21: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	19, // 22: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	9,  // 23: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	15, // 24: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	16, // 25: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	9,  // 26: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 27: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 28: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	7,  // 29: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	23, // 30: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	35, // 31: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	15, // 32: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	16, // 33: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	17, // 34: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	26, // 35: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	27, // 36: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	28, // 37: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	35, // 38: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	35, // 39: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	29, // 40: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	35, // 41: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	9,  // 42: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	36, // 43: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 44: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	24, // 45: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	30, // 46: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	31, // 47: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	8,  // 48: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	25, // 49: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	37, // 50: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	32, // 51: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	48, // [48:52] is the sub-list for method output_type
+	44, // [44:48] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -2596,7 +2995,7 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Read)(nil),
 		(*Task_Release)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[19].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[22].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
@@ -2608,7 +3007,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

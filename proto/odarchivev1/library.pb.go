@@ -126,6 +126,62 @@ func (Fill) EnumDescriptor() ([]byte, []int) {
 	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{1}
 }
 
+// Grade is how a disc is.
+type Grade int32
+
+const (
+	Grade_GRADE_UNSPECIFIED  Grade = 0 // it has not been read as a whole
+	Grade_GRADE_HEALTHY      Grade = 1
+	Grade_GRADE_WATCH        Grade = 2 // it shows wear
+	Grade_GRADE_MIGRATE_SOON Grade = 3 // copy it within a year
+	Grade_GRADE_MIGRATE_NOW  Grade = 4 // copy it at once
+)
+
+// Enum value maps for Grade.
+var (
+	Grade_name = map[int32]string{
+		0: "GRADE_UNSPECIFIED",
+		1: "GRADE_HEALTHY",
+		2: "GRADE_WATCH",
+		3: "GRADE_MIGRATE_SOON",
+		4: "GRADE_MIGRATE_NOW",
+	}
+	Grade_value = map[string]int32{
+		"GRADE_UNSPECIFIED":  0,
+		"GRADE_HEALTHY":      1,
+		"GRADE_WATCH":        2,
+		"GRADE_MIGRATE_SOON": 3,
+		"GRADE_MIGRATE_NOW":  4,
+	}
+)
+
+func (x Grade) Enum() *Grade {
+	p := new(Grade)
+	*p = x
+	return p
+}
+
+func (x Grade) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Grade) Descriptor() protoreflect.EnumDescriptor {
+	return file_odarchive_v1_library_proto_enumTypes[2].Descriptor()
+}
+
+func (Grade) Type() protoreflect.EnumType {
+	return &file_odarchive_v1_library_proto_enumTypes[2]
+}
+
+func (x Grade) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Grade.Descriptor instead.
+func (Grade) EnumDescriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{2}
+}
+
 type DriveState int32
 
 const (
@@ -159,11 +215,11 @@ func (x DriveState) String() string {
 }
 
 func (DriveState) Descriptor() protoreflect.EnumDescriptor {
-	return file_odarchive_v1_library_proto_enumTypes[2].Descriptor()
+	return file_odarchive_v1_library_proto_enumTypes[3].Descriptor()
 }
 
 func (DriveState) Type() protoreflect.EnumType {
-	return &file_odarchive_v1_library_proto_enumTypes[2]
+	return &file_odarchive_v1_library_proto_enumTypes[3]
 }
 
 func (x DriveState) Number() protoreflect.EnumNumber {
@@ -172,7 +228,7 @@ func (x DriveState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriveState.Descriptor instead.
 func (DriveState) EnumDescriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{2}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{3}
 }
 
 type DiscState int32
@@ -223,11 +279,11 @@ func (x DiscState) String() string {
 }
 
 func (DiscState) Descriptor() protoreflect.EnumDescriptor {
-	return file_odarchive_v1_library_proto_enumTypes[3].Descriptor()
+	return file_odarchive_v1_library_proto_enumTypes[4].Descriptor()
 }
 
 func (DiscState) Type() protoreflect.EnumType {
-	return &file_odarchive_v1_library_proto_enumTypes[3]
+	return &file_odarchive_v1_library_proto_enumTypes[4]
 }
 
 func (x DiscState) Number() protoreflect.EnumNumber {
@@ -236,7 +292,7 @@ func (x DiscState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DiscState.Descriptor instead.
 func (DiscState) EnumDescriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{3}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{4}
 }
 
 // Address names an element within a library. Numbers start at 1 in each kind.
@@ -393,7 +449,16 @@ type Library struct {
 	// Seconds in which all recorded discs could be read once, as fast as drives and picker can: the time to evacuate it.
 	EvacuationSeconds float64 `protobuf:"fixed64,13,opt,name=evacuation_seconds,json=evacuationSeconds,proto3" json:"evacuation_seconds,omitempty"`
 	// Recorded discs whose scrub is overdue.
-	Overdue       int32 `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue int32 `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Recorded discs by grade; what is missing was not read since it was burned.
+	Healthy     int32 `protobuf:"varint,20,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	Watch       int32 `protobuf:"varint,21,opt,name=watch,proto3" json:"watch,omitempty"`
+	MigrateSoon int32 `protobuf:"varint,22,opt,name=migrate_soon,json=migrateSoon,proto3" json:"migrate_soon,omitempty"`
+	MigrateNow  int32 `protobuf:"varint,23,opt,name=migrate_now,json=migrateNow,proto3" json:"migrate_now,omitempty"`
+	// Evacuation must not take longer, or there is an alert; 0 for no limit.
+	EvacuationLimitSeconds float64 `protobuf:"fixed64,24,opt,name=evacuation_limit_seconds,json=evacuationLimitSeconds,proto3" json:"evacuation_limit_seconds,omitempty"`
+	// What somebody should do something about, in words; empty when nobody need.
+	Alerts        []string `protobuf:"bytes,25,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,6 +591,48 @@ func (x *Library) GetOverdue() int32 {
 	return 0
 }
 
+func (x *Library) GetHealthy() int32 {
+	if x != nil {
+		return x.Healthy
+	}
+	return 0
+}
+
+func (x *Library) GetWatch() int32 {
+	if x != nil {
+		return x.Watch
+	}
+	return 0
+}
+
+func (x *Library) GetMigrateSoon() int32 {
+	if x != nil {
+		return x.MigrateSoon
+	}
+	return 0
+}
+
+func (x *Library) GetMigrateNow() int32 {
+	if x != nil {
+		return x.MigrateNow
+	}
+	return 0
+}
+
+func (x *Library) GetEvacuationLimitSeconds() float64 {
+	if x != nil {
+		return x.EvacuationLimitSeconds
+	}
+	return 0
+}
+
+func (x *Library) GetAlerts() []string {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
 type Drive struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
@@ -656,7 +763,14 @@ type Disc struct {
 	Burned   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=burned,proto3" json:"burned,omitempty"`
 	Verified *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=verified,proto3" json:"verified,omitempty"`
 	// Why it is spoiled, suspect or retired.
-	Reason        string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	Grade  Grade  `protobuf:"varint,20,opt,name=grade,proto3,enum=odarchive.v1.Grade" json:"grade,omitempty"`
+	// Why it isn't healthy.
+	GradeReason string `protobuf:"bytes,21,opt,name=grade_reason,json=gradeReason,proto3" json:"grade_reason,omitempty"`
+	// A second drive agrees that it is to be migrated, or an operator says so.
+	GradeConfirmed bool `protobuf:"varint,22,opt,name=grade_confirmed,json=gradeConfirmed,proto3" json:"grade_confirmed,omitempty"`
+	// When its next scrub should be done.
+	ScrubDue      *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -773,6 +887,34 @@ func (x *Disc) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Disc) GetGrade() Grade {
+	if x != nil {
+		return x.Grade
+	}
+	return Grade_GRADE_UNSPECIFIED
+}
+
+func (x *Disc) GetGradeReason() string {
+	if x != nil {
+		return x.GradeReason
+	}
+	return ""
+}
+
+func (x *Disc) GetGradeConfirmed() bool {
+	if x != nil {
+		return x.GradeConfirmed
+	}
+	return false
+}
+
+func (x *Disc) GetScrubDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScrubDue
+	}
+	return nil
 }
 
 type ListLibrariesRequest struct {
@@ -1730,7 +1872,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x04unit\x18\x02 \x01(\x05R\x04unit\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12\x12\n" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
-	"\x04flag\x18\x05 \x01(\tR\x04flag\"\x81\x03\n" +
+	"\x04flag\x18\x05 \x01(\tR\x04flag\"\xc7\x04\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -1746,7 +1888,14 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\aflagged\x18\v \x01(\x05R\aflagged\x12\x14\n" +
 	"\x05moves\x18\f \x01(\x03R\x05moves\x12-\n" +
 	"\x12evacuation_seconds\x18\r \x01(\x01R\x11evacuationSeconds\x12\x18\n" +
-	"\aoverdue\x18\x0e \x01(\x05R\aoverdue\"\xf4\x01\n" +
+	"\aoverdue\x18\x0e \x01(\x05R\aoverdue\x12\x18\n" +
+	"\ahealthy\x18\x14 \x01(\x05R\ahealthy\x12\x14\n" +
+	"\x05watch\x18\x15 \x01(\x05R\x05watch\x12!\n" +
+	"\fmigrate_soon\x18\x16 \x01(\x05R\vmigrateSoon\x12\x1f\n" +
+	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
+	"migrateNow\x128\n" +
+	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xf4\x01\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -1757,7 +1906,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05doing\x18\a \x01(\tR\x05doing\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\b \x01(\x03R\tbytesDone\x12\x14\n" +
-	"\x05bytes\x18\t \x01(\x03R\x05bytes\"\x97\x03\n" +
+	"\x05bytes\x18\t \x01(\x03R\x05bytes\"\xc7\x04\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
@@ -1771,7 +1920,11 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x06burned\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x06burned\x126\n" +
 	"\bverified\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\bverified\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reason\"\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x12)\n" +
+	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12!\n" +
+	"\fgrade_reason\x18\x15 \x01(\tR\vgradeReason\x12'\n" +
+	"\x0fgrade_confirmed\x18\x16 \x01(\bR\x0egradeConfirmed\x127\n" +
+	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\"\x16\n" +
 	"\x14ListLibrariesRequest\"L\n" +
 	"\x15ListLibrariesResponse\x123\n" +
 	"\tlibraries\x18\x01 \x03(\v2\x15.odarchive.v1.LibraryR\tlibraries\"\x81\x01\n" +
@@ -1845,7 +1998,13 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\fFILL_UNKNOWN\x10\x00\x12\x0e\n" +
 	"\n" +
 	"FILL_EMPTY\x10\x01\x12\r\n" +
-	"\tFILL_FULL\x10\x02*S\n" +
+	"\tFILL_FULL\x10\x02*q\n" +
+	"\x05Grade\x12\x15\n" +
+	"\x11GRADE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rGRADE_HEALTHY\x10\x01\x12\x0f\n" +
+	"\vGRADE_WATCH\x10\x02\x12\x16\n" +
+	"\x12GRADE_MIGRATE_SOON\x10\x03\x12\x15\n" +
+	"\x11GRADE_MIGRATE_NOW\x10\x04*S\n" +
 	"\n" +
 	"DriveState\x12\x1b\n" +
 	"\x17DRIVE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
@@ -1887,80 +2046,83 @@ func file_odarchive_v1_library_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_library_proto_rawDescData
 }
 
-var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_odarchive_v1_library_proto_goTypes = []any{
 	(ElementKind)(0),              // 0: odarchive.v1.ElementKind
 	(Fill)(0),                     // 1: odarchive.v1.Fill
-	(DriveState)(0),               // 2: odarchive.v1.DriveState
-	(DiscState)(0),                // 3: odarchive.v1.DiscState
-	(*Address)(nil),               // 4: odarchive.v1.Address
-	(*Element)(nil),               // 5: odarchive.v1.Element
-	(*Library)(nil),               // 6: odarchive.v1.Library
-	(*Drive)(nil),                 // 7: odarchive.v1.Drive
-	(*Disc)(nil),                  // 8: odarchive.v1.Disc
-	(*ListLibrariesRequest)(nil),  // 9: odarchive.v1.ListLibrariesRequest
-	(*ListLibrariesResponse)(nil), // 10: odarchive.v1.ListLibrariesResponse
-	(*ListElementsRequest)(nil),   // 11: odarchive.v1.ListElementsRequest
-	(*ListElementsResponse)(nil),  // 12: odarchive.v1.ListElementsResponse
-	(*ListDrivesRequest)(nil),     // 13: odarchive.v1.ListDrivesRequest
-	(*ListDrivesResponse)(nil),    // 14: odarchive.v1.ListDrivesResponse
-	(*SetDriveRequest)(nil),       // 15: odarchive.v1.SetDriveRequest
-	(*ListDiscsRequest)(nil),      // 16: odarchive.v1.ListDiscsRequest
-	(*ListDiscsResponse)(nil),     // 17: odarchive.v1.ListDiscsResponse
-	(*StockBlanksRequest)(nil),    // 18: odarchive.v1.StockBlanksRequest
-	(*SlotRange)(nil),             // 19: odarchive.v1.SlotRange
-	(*StockBlanksResponse)(nil),   // 20: odarchive.v1.StockBlanksResponse
-	(*SetElementRequest)(nil),     // 21: odarchive.v1.SetElementRequest
-	(*StartScrubRequest)(nil),     // 22: odarchive.v1.StartScrubRequest
-	(*StatisticsRequest)(nil),     // 23: odarchive.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),    // 24: odarchive.v1.StatisticsResponse
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
-	(*Job)(nil),                   // 26: odarchive.v1.Job
+	(Grade)(0),                    // 2: odarchive.v1.Grade
+	(DriveState)(0),               // 3: odarchive.v1.DriveState
+	(DiscState)(0),                // 4: odarchive.v1.DiscState
+	(*Address)(nil),               // 5: odarchive.v1.Address
+	(*Element)(nil),               // 6: odarchive.v1.Element
+	(*Library)(nil),               // 7: odarchive.v1.Library
+	(*Drive)(nil),                 // 8: odarchive.v1.Drive
+	(*Disc)(nil),                  // 9: odarchive.v1.Disc
+	(*ListLibrariesRequest)(nil),  // 10: odarchive.v1.ListLibrariesRequest
+	(*ListLibrariesResponse)(nil), // 11: odarchive.v1.ListLibrariesResponse
+	(*ListElementsRequest)(nil),   // 12: odarchive.v1.ListElementsRequest
+	(*ListElementsResponse)(nil),  // 13: odarchive.v1.ListElementsResponse
+	(*ListDrivesRequest)(nil),     // 14: odarchive.v1.ListDrivesRequest
+	(*ListDrivesResponse)(nil),    // 15: odarchive.v1.ListDrivesResponse
+	(*SetDriveRequest)(nil),       // 16: odarchive.v1.SetDriveRequest
+	(*ListDiscsRequest)(nil),      // 17: odarchive.v1.ListDiscsRequest
+	(*ListDiscsResponse)(nil),     // 18: odarchive.v1.ListDiscsResponse
+	(*StockBlanksRequest)(nil),    // 19: odarchive.v1.StockBlanksRequest
+	(*SlotRange)(nil),             // 20: odarchive.v1.SlotRange
+	(*StockBlanksResponse)(nil),   // 21: odarchive.v1.StockBlanksResponse
+	(*SetElementRequest)(nil),     // 22: odarchive.v1.SetElementRequest
+	(*StartScrubRequest)(nil),     // 23: odarchive.v1.StartScrubRequest
+	(*StatisticsRequest)(nil),     // 24: odarchive.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),    // 25: odarchive.v1.StatisticsResponse
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*Job)(nil),                   // 27: odarchive.v1.Job
 }
 var file_odarchive_v1_library_proto_depIdxs = []int32{
 	0,  // 0: odarchive.v1.Address.kind:type_name -> odarchive.v1.ElementKind
-	4,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
+	5,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
 	1,  // 2: odarchive.v1.Element.fill:type_name -> odarchive.v1.Fill
-	25, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
-	2,  // 4: odarchive.v1.Drive.state:type_name -> odarchive.v1.DriveState
-	3,  // 5: odarchive.v1.Disc.state:type_name -> odarchive.v1.DiscState
-	4,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
-	25, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
-	25, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
-	6,  // 9: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
-	0,  // 10: odarchive.v1.ListElementsRequest.kind:type_name -> odarchive.v1.ElementKind
-	5,  // 11: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
-	7,  // 12: odarchive.v1.ListDrivesResponse.drives:type_name -> odarchive.v1.Drive
-	2,  // 13: odarchive.v1.SetDriveRequest.state:type_name -> odarchive.v1.DriveState
-	3,  // 14: odarchive.v1.ListDiscsRequest.state:type_name -> odarchive.v1.DiscState
-	8,  // 15: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
-	19, // 16: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
-	4,  // 17: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
-	1,  // 18: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
-	9,  // 19: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
-	11, // 20: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
-	13, // 21: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
-	15, // 22: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
-	16, // 23: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
-	18, // 24: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
-	21, // 25: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
-	22, // 26: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
-	23, // 27: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
-	10, // 28: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
-	12, // 29: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
-	14, // 30: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
-	7,  // 31: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
-	17, // 32: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
-	20, // 33: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
-	5,  // 34: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
-	26, // 35: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
-	24, // 36: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
-	28, // [28:37] is the sub-list for method output_type
-	19, // [19:28] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	26, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
+	3,  // 4: odarchive.v1.Drive.state:type_name -> odarchive.v1.DriveState
+	4,  // 5: odarchive.v1.Disc.state:type_name -> odarchive.v1.DiscState
+	5,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
+	26, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
+	26, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
+	2,  // 9: odarchive.v1.Disc.grade:type_name -> odarchive.v1.Grade
+	26, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
+	7,  // 11: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
+	0,  // 12: odarchive.v1.ListElementsRequest.kind:type_name -> odarchive.v1.ElementKind
+	6,  // 13: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
+	8,  // 14: odarchive.v1.ListDrivesResponse.drives:type_name -> odarchive.v1.Drive
+	3,  // 15: odarchive.v1.SetDriveRequest.state:type_name -> odarchive.v1.DriveState
+	4,  // 16: odarchive.v1.ListDiscsRequest.state:type_name -> odarchive.v1.DiscState
+	9,  // 17: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
+	20, // 18: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
+	5,  // 19: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
+	1,  // 20: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
+	10, // 21: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
+	12, // 22: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
+	14, // 23: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
+	16, // 24: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
+	17, // 25: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
+	19, // 26: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
+	22, // 27: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
+	23, // 28: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
+	24, // 29: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
+	11, // 30: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
+	13, // 31: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
+	15, // 32: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
+	8,  // 33: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
+	18, // 34: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
+	21, // 35: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
+	6,  // 36: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
+	27, // 37: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
+	25, // 38: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
+	30, // [30:39] is the sub-list for method output_type
+	21, // [21:30] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_library_proto_init() }
@@ -1974,7 +2136,7 @@ func file_odarchive_v1_library_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_library_proto_rawDesc), len(file_odarchive_v1_library_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,

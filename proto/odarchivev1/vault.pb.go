@@ -40,9 +40,11 @@ type Vault struct {
 	Bytes    int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// How many roots the error correction inside each disc has at least: of 255 sectors that belong together so many may be
 	// lost. 0 means no error correction.
-	Roots         int32 `protobuf:"varint,8,opt,name=roots,proto3" json:"roots,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Roots int32 `protobuf:"varint,8,opt,name=roots,proto3" json:"roots,omitempty"`
+	// Every disc of it is read as a whole at least once in so many seconds.
+	ScrubIntervalSeconds int64 `protobuf:"varint,20,opt,name=scrub_interval_seconds,json=scrubIntervalSeconds,proto3" json:"scrub_interval_seconds,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Vault) Reset() {
@@ -127,6 +129,13 @@ func (x *Vault) GetBytes() int64 {
 func (x *Vault) GetRoots() int32 {
 	if x != nil {
 		return x.Roots
+	}
+	return 0
+}
+
+func (x *Vault) GetScrubIntervalSeconds() int64 {
+	if x != nil {
+		return x.ScrubIntervalSeconds
 	}
 	return 0
 }
@@ -329,7 +338,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -338,7 +347,8 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x1a\n" +
 	"\barchives\x18\x06 \x01(\x03R\barchives\x12\x14\n" +
 	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x14\n" +
-	"\x05roots\x18\b \x01(\x05R\x05roots\"\x8f\x01\n" +
+	"\x05roots\x18\b \x01(\x05R\x05roots\x124\n" +
+	"\x16scrub_interval_seconds\x18\x14 \x01(\x03R\x14scrubIntervalSeconds\"\x8f\x01\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
