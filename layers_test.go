@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"library/durability": {},
 	"library/health":     {},
 	"library/simulate":   {"library", "library/schedule"},
-	"library/postgres":   {"archive", "library", "library/schedule", "migrations"},
+	"library/postgres":   {"archive", "library", "library/durability", "library/health", "library/schedule", "migrations"},
 	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.
@@ -67,7 +67,7 @@ var mayImport = map[string][]string{
 	"internal/staging":         {},
 	"internal/controller": {
 		"archive", "archive/catalogue", "archive/pack", "internal/pgserver", "internal/staging",
-		"library", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
+		"library", "library/health", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},

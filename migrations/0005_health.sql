@@ -14,10 +14,13 @@ alter table disc
   -- What an operator says of it, which goes before all readings; null: nothing.
   add operator_grade  disc_grade,
   add operator_reason text not null default '',
+  add operator_judged timestamptz, -- when; 'healthy' makes readings before it count for nothing
   -- When it was found for the first time that it can't be read as a whole any more, by two drives or an operator.
   add failed          timestamptz,
   -- Discs with the same lot were bought together; empty when nobody has said so.
   add lot             text not null default '';
+create index disc_mates on disc (library_id, medium, burned);
+create index disc_lot on disc (lot) where lot <> '';
 create index disc_grade on disc (grade) where grade is not null and grade <> 'healthy';
 
 -- One reading of a disc. An open one (not finished) goes on where it was broken off: by whoever reads the disc next, in whichever

@@ -33,7 +33,9 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 	}
 
 	rd := &reading{work: w, drive: b.drive, lost: newHashes()}
-	rd.pass = newPass(b.drive, t.GetExtents(), &rd.bad)
+	watched := &attentive{Drive: b.drive}
+	defer func() { r.Retries = watched.retries }()
+	rd.pass = newPass(watched, t.GetExtents(), &rd.bad)
 	rd.pass.mender = mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
 	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost}
 	defer rd.store.breakOff()

@@ -28,6 +28,7 @@ type Client struct {
 	Retrievals pb.RetrievalServiceClient
 	Jobs       pb.JobServiceClient
 	Library    pb.LibraryServiceClient
+	Health     pb.HealthServiceClient
 
 	address string
 	conn    *grpc.ClientConn
@@ -55,7 +56,7 @@ func Dial(address string, config *tls.Config) (*Client, error) {
 	}
 	return &Client{
 		Vaults: pb.NewVaultServiceClient(conn), Archives: pb.NewArchiveServiceClient(conn), Retrievals: pb.NewRetrievalServiceClient(conn),
-		Jobs: pb.NewJobServiceClient(conn), Library: pb.NewLibraryServiceClient(conn), address: address, conn: conn,
+		Jobs: pb.NewJobServiceClient(conn), Library: pb.NewLibraryServiceClient(conn), Health: pb.NewHealthServiceClient(conn), address: address, conn: conn,
 	}, nil
 }
 

@@ -111,13 +111,18 @@ func refOf(r *pb.TaskRef) postgres.Ref { return postgres.Ref{ID: r.GetId(), Epoc
 func callOf(req *pb.SynchronizeRequest) postgres.Call {
 	c := postgres.Call{Agent: req.GetAgent(), Instance: req.GetInstance(), Library: req.GetLibrary()}
 	for _, p := range req.GetRunning() {
-		c.Running = append(c.Running, postgres.Progress{Ref: refOf(p.GetRef()), BytesDone: p.GetBytesDone(), Bytes: p.GetBytes(), Carried: p.GetCarried()})
+		c.Running = append(c.Running, postgres.Progress{
+			Ref: refOf(p.GetRef()), BytesDone: p.GetBytesDone(), Bytes: p.GetBytes(), Carried: p.GetCarried(),
+			Checkpoint: checkpointOf(p.GetCheckpoint()), Regions: regionsOf(p.GetRegions()),
+		})
 	}
 	for _, r := range req.GetResults() {
 		res := postgres.Result{
 			Ref: refOf(r.GetRef()), Error: r.GetError(), Failure: postgres.Failure(r.GetFailure()), Outcome: postgres.Outcome(r.GetMove()),
 			SHA256: r.GetSha256(), Bytes: r.GetBytes(), Seconds: r.GetSeconds(), Lost: r.GetLost(),
-			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()),
+			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()), Roots: int(r.GetRoots()),
+			Checkpoint: checkpointOf(r.GetCheckpoint()), Regions: regionsOf(r.GetRegions()), Wrong: r.GetWrong(), Repairable: r.GetRepairable(),
+			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(),
 		}
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{
@@ -156,7 +161,7 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.BurnTask:
 		p.Work = &pb.Task_Burn{Burn: &pb.Burn{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256}}
 	case library.VerifyTask:
-		p.Work = &pb.Task_Verify{Verify: &pb.Verify{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256}}
+		p.Work = &pb.Task_Verify{Verify: verifyProto(t)}
 	case library.ReadTask:
 		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer}
 		for _, x := range t.Extents {

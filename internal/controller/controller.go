@@ -185,6 +185,7 @@ func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *h
 	pb.RegisterRetrievalServiceServer(server, &retrievalServer{store: store, staging: stage})
 	pb.RegisterJobServiceServer(server, &jobServer{store: store, hub: changes})
 	pb.RegisterLibraryServiceServer(server, &libraryServer{store: store})
+	pb.RegisterHealthServiceServer(server, &healthServer{store: store})
 	pb.RegisterAgentServiceServer(server, &agentServer{store: store, staging: stage, hub: changes, log: m.Log, builds: builds})
 	ready := health.NewServer()
 	healthpb.RegisterHealthServer(server, ready)

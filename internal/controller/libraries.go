@@ -23,14 +23,29 @@ func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRe
 	if err != nil {
 		return nil, err
 	}
+	alerted, err := s.store.Alerts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	resp := &pb.ListLibrariesResponse{}
 	for _, l := range libs {
 		timing, err := s.store.Timing(ctx, l.ID)
 		if err != nil {
 			return nil, err
 		}
+		seconds := evacuation(l, timing)
+		var texts []string
+		for _, a := range alerted {
+			if a.Library == l.Name {
+				texts = append(texts, a.Text)
+			}
+		}
+		if text := evacuationAlert(l, seconds); text != "" {
+			texts = append(texts, text)
+		}
 		resp.Libraries = append(resp.Libraries, &pb.Library{
-			EvacuationSeconds: evacuation(l, timing), Overdue: int32(l.Overdue),
+			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts,
+			Healthy: int32(l.Healthy), Watch: int32(l.Watch), MigrateSoon: int32(l.MigrateSoon), MigrateNow: int32(l.MigrateNow),
 			Name: l.Name, Model: l.Model, Agent: l.Agent, Online: l.Online, LastSeen: maybe(l.LastSeen), Slots: int32(l.Slots), Drives: int32(l.Drives),
 			Blank: int32(l.Blank), Good: int32(l.Good), Other: int32(l.Other), Flagged: int32(l.Flagged), Moves: l.Moves,
 		})
@@ -229,6 +244,7 @@ func discProto(d postgres.Disc) *pb.Disc {
 	return &pb.Disc{
 		Label: d.Label, State: key(discStates, d.State), Library: d.Library, Place: addressProto(d.Place), Medium: d.Medium, Capacity: d.Capacity,
 		Recorded: d.Recorded, ImageId: d.ImageID, Vault: d.Vault, Burned: maybe(d.Burned), Verified: maybe(d.Verified), Reason: d.Reason,
+		Grade: gradeProto(d.Grade), GradeReason: d.GradeReason, GradeConfirmed: d.Confirmed, ScrubDue: maybe(d.ScrubDue),
 	}
 }
 

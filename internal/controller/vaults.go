@@ -58,7 +58,7 @@ func (s *vaultServer) ListVaults(ctx context.Context, _ *pb.ListVaultsRequest) (
 func vaultProto(v postgres.Vault) *pb.Vault {
 	return &pb.Vault{
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
-		Roots:   int32(v.Roots),
+		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second),
 		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
 	}
 }

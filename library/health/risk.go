@@ -51,10 +51,13 @@ func (r Risk) Share(interval time.Duration) float64 {
 	return max(share, leastShare)
 }
 
-// Spread returns the factor by which disc number n's turn comes before its time, from 2/3 to 1, so that discs that were burned together
+// LeastSpread is the least that Spread returns.
+const LeastSpread = 0.67
+
+// Spread returns the factor by which disc number n's turn comes before its time, from LeastSpread to 1, so that discs that were burned together
 // are not due together: the multiples of the golden ratio fill an interval as evenly as any number of points can.
 func Spread(n int64) float64 {
 	const golden = 0.6180339887498949
 	turn := float64(n) * golden
-	return 0.67 + 0.33*(turn-float64(int64(turn)))
+	return LeastSpread + (1-LeastSpread)*(turn-float64(int64(turn)))
 }

@@ -15,6 +15,8 @@ type Verdict struct {
 	At        time.Time
 	// Drives are those that found it bad since it last read well, in the order in which they did.
 	Drives []string
+	// Failures is how many readings since then did not bring it back as it was burned.
+	Failures int
 }
 
 // Judge grades a disc by its readings, which are in ascending order of time. What a disc once was it can't become again by itself: so
@@ -29,17 +31,21 @@ func Judge(readings []Reading) Verdict {
 		reasons []string
 	}
 	var bad []opinion // the newest of each drive
+	failures := 0
 	for k := range readings {
 		r := &readings[k]
 		g, reasons := r.Grade()
 		switch {
 		case g <= Watch && r.Whole:
-			bad = bad[:0]
+			bad, failures = bad[:0], 0
 			v = Verdict{Grade: g, Reason: strings.Join(reasons, "; "), At: r.At}
 		case g > Watch:
 			bad = slices.DeleteFunc(bad, func(o opinion) bool { return o.drive == r.Drive })
 			bad = append(bad, opinion{r.Drive, g, reasons})
 			v.At = r.At
+			if !r.Good {
+				failures++
+			}
 		}
 	}
 	if len(bad) == 0 {
@@ -51,6 +57,7 @@ func Judge(readings []Reading) Verdict {
 	if len(worst) > 1 {
 		said = worst[1]
 	}
+	v.Failures = failures
 	v.Grade, v.Confirmed, v.Reason = said.grade, len(worst) > 1, strings.Join(said.reasons, "; ")
 	for _, o := range bad {
 		v.Drives = append(v.Drives, o.drive)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/health"
 )
 
 // Disc is one physical medium.
@@ -23,6 +24,12 @@ type Disc struct {
 	Burned   *time.Time
 	Verified *time.Time
 	Reason   string
+	// How it is by all readings, why, and whether two drives or an operator say so. Healing goes by grades from MigrateSoon on that
+	// are confirmed.
+	Grade       health.Grade
+	GradeReason string
+	Confirmed   bool
+	ScrubDue    *time.Time
 }
 
 // DiscFilter says which discs are wanted; zero fields don't restrict.
@@ -41,7 +48,8 @@ func (s *Store) Discs(ctx context.Context, f DiscFilter) ([]Disc, error) {
 	}
 	rows, err := s.pool.Query(ctx, `
 select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 0), d.medium, d.capacity, d.recorded,
-       coalesce(d.image_id::text, ''), coalesce(v.name, ''), d.burned, d.verified, d.reason
+       coalesce(d.image_id::text, ''), coalesce(v.name, ''), d.burned, d.verified, d.reason,
+       coalesce(d.grade::text, ''), d.grade_reason, d.grade_confirmed, d.scrub_due
   from disc d join library l on l.id = d.library_id
   left join element e on e.disc_id = d.id
   left join image i on i.id = d.image_id
@@ -53,8 +61,12 @@ select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Disc, err error) {
+		var grade string
 		err = row.Scan(&d.Label, &d.State, &d.Library, &d.Place.Kind, &d.Place.Number, &d.Medium, &d.Capacity, &d.Recorded,
-			&d.ImageID, &d.Vault, &d.Burned, &d.Verified, &d.Reason)
+			&d.ImageID, &d.Vault, &d.Burned, &d.Verified, &d.Reason, &grade, &d.GradeReason, &d.Confirmed, &d.ScrubDue)
+		if err == nil {
+			d.Grade, err = health.ParseGrade(grade)
+		}
 		return d, err
 	})
 }

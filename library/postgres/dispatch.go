@@ -103,18 +103,19 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown', e.fill = '
 
 func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string) ([]schedule.Task, error) {
 	rows, err := tx.Query(ctx, `
-select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), coalesce(i.sectors, t.bytes / 2048),
+select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind = 'build' and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8
   from task t left join image i on i.id = t.image_id
+  left join disc v on t.kind = 'verify' and v.id = t.disc_id left join reading r on r.disc_id = v.id and r.finished is null
  where t.library_id = $1 and t.state = 'queued'`, lib)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t schedule.Task, err error) {
 		var created, due float64
-		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Ready, &t.Avoid, &created, &due)
+		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Sector, &t.Ready, &t.Avoid, &created, &due)
 		t.Created, t.Due = since(created), since(due)
 		return t, err
 	})

@@ -67,6 +67,9 @@ type Library struct {
 	Recorded, RecordedBytes, Overdue int64
 	Up, Units                        int // drives in service, and pickers
 	ID                               string
+	// Recorded discs by grade.
+	Healthy, Watch, MigrateSoon, MigrateNow int
+	EvacuationLimit                         float64 // seconds; 0: none
 }
 
 // Libraries returns all libraries by name.
@@ -74,7 +77,8 @@ func (s *Store) Libraries(ctx context.Context) ([]Library, error) {
 	rows, err := s.pool.Query(ctx, `
 select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > now() - interval '1 minute', false),
        e.slots, e.drives, d.blank, d.good, d.other, e.flagged, (select count(*) from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'done'),
-       d.recorded, d.bytes, d.overdue, (select count(*) from drive where library_id = l.id and up), e.units, l.id::text
+       d.recorded, d.bytes, d.overdue, (select count(*) from drive where library_id = l.id and up), e.units, l.id::text,
+       d.healthy, d.watch, d.soon, d.now, coalesce(extract(epoch from l.evacuation_limit), 0)::float8
   from library l,
        lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
                        count(*) filter (where flag <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,
@@ -82,7 +86,11 @@ select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > 
                        count(*) filter (where state not in ('blank', 'good', 'retired')) as other,
                        count(*) filter (where state in ('good', 'suspect')) as recorded,
                        coalesce(sum(recorded * 2048) filter (where state in ('good', 'suspect')), 0)::bigint as bytes,
-                       count(*) filter (where scrub_due < now()) as overdue from disc where library_id = l.id) d
+                       count(*) filter (where scrub_due < now()) as overdue,
+                       count(*) filter (where state in ('good', 'suspect') and grade = 'healthy') as healthy,
+                       count(*) filter (where state in ('good', 'suspect') and grade = 'watch') as watch,
+                       count(*) filter (where state in ('good', 'suspect') and grade = 'migrate_soon') as soon,
+                       count(*) filter (where state in ('good', 'suspect') and grade = 'migrate_now') as now from disc where library_id = l.id) d
  order by l.name`)
 	if err != nil {
 		return nil, err
@@ -203,7 +211,7 @@ func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, 
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end where library_id = $1 and number = $2`, id, number, up, reason)
+		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end, trusted = case when $3 and not up then now() else trusted end where library_id = $1 and number = $2`, id, number, up, reason)
 		if err == nil && tag.RowsAffected() == 0 {
 			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
 		}

@@ -152,12 +152,22 @@ func (rec *recorder) unreadable(state library.DiscState, image string) error {
 	if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
 		return err
 	}
+	if err := rec.badReading("its identity can't be read"); err != nil {
+		return err
+	}
+	v, err := rec.grade()
+	if err != nil {
+		return err
+	}
 	tag, err := rec.tx.Exec(rec.ctx, `
 update task set avoid_drive = $3 where library_id = $1 and disc_id = $2 and state = 'queued' and avoid_drive is null`, rec.lib, *t.Disc, *t.Drive)
 	if err != nil || tag.RowsAffected() > 0 {
 		return err
 	}
 	why := "its identity can't be read in two drives"
+	if !v.Confirmed {
+		why = fmt.Sprintf("its identity can't be read in drive %d, twice, and no other drive can be asked", *t.Drive)
+	}
 	if err := rec.giveUp(why); err != nil {
 		return err
 	}

@@ -93,6 +93,16 @@ type Result struct {
 	Damaged  int64    // sectors that could not be read
 	Repaired int64    // sectors that could not be read and were repaired by the disc's error correction
 	WorstRow int      // the most bad sectors in a row that was looked at for that
+	Roots    int      // that a row bears; 0 when nobody looked
+	// Of a verify: how far it came, what the regions told that it read, sectors with other bytes than were burned, and whether
+	// the error correction brings back everything that is wrong, so that there is no hash.
+	Checkpoint *Checkpoint
+	Regions    []Region
+	Wrong      int64
+	Repairable bool
+	Metric     string // of what was measured below the drive's correction; empty for nothing
+	Measured   float64
+	Retries    int64 // of a read: sectors that had to be asked for again
 }
 
 // leased is the row of the task that a result is about.
@@ -122,11 +132,11 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 	t := &rec.t
 	err := tx.QueryRow(ctx, `
 update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
-       bytes_done = $5, bytes = greatest(bytes, $5), seconds = $6, repaired = $7, worst_row = $8
+       bytes_done = greatest($5::bigint, $9::bigint), bytes = greatest(bytes, $5::bigint, $9::bigint), seconds = $6, repaired = $7, worst_row = $8
  where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
 returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
           coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`,
-		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds, max(r.Repaired, 0), max(r.WorstRow, 0)).
+		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds, max(r.Repaired, 0), max(r.WorstRow, 0), r.Checkpoint.bytes()).
 		Scan(&t.ID, &t.Kind, &t.Image, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
@@ -261,53 +271,11 @@ select count(*) filter (where d.state = 'spoiled'), min(v.copies)
 	return rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'burn', $2, $3)`, rec.lib, library.PriorityBurn, image)
 }
 
-func (rec *recorder) verify() error {
-	t, r := rec.t, rec.r
-	var image string
-	var want []byte
-	var state library.DiscState
-	if err := rec.tx.QueryRow(rec.ctx, `select i.id::text, i.sha256, d.state from disc d join image i on i.id = d.image_id where d.id = $1`, *t.Disc).
-		Scan(&image, &want, &state); err != nil {
-		return err
-	}
-	why := r.Error
-	if why == "" && string(r.SHA256) != string(want) {
-		why = fmt.Sprintf("the disc reads as %x, its image is %x", r.SHA256, want)
-	}
-	switch {
-	case why == "":
-		if err := rec.exec(`update disc set state = 'good', verified = now(), reason = '' where id = $1`, *t.Disc); err != nil {
-			return err
-		}
-		if err := rec.scrubbed(); err != nil {
-			return err
-		}
-		return settle(rec.ctx, rec.tx, rec.lib, image)
-	case r.Failure == RetryFailure || r.Failure == RobotFailure || r.Failure == Interrupted:
-		return rec.retry(library.VerifyTask, t.Disc, t.Avoid)
-	case t.Avoid == nil:
-		// Disc or drive? Another drive shall say; the disc leaves this one first.
-		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
-			return err
-		}
-		return rec.retry(library.VerifyTask, t.Disc, t.Drive)
-	}
-	return rec.condemn(*t.Disc, state, image, why)
-}
-
-// condemn ends a disc that two reads agree about.
-func (rec *recorder) condemn(disc int64, state library.DiscState, image, why string) error {
-	if state == library.Verifying {
-		if err := rec.exec(`update disc set state = 'spoiled', reason = $2 where id = $1`, disc, why); err != nil {
-			return err
-		}
-		return rec.burnAgain(image, why)
-	}
-	return rec.exec(`update disc set state = 'suspect', reason = $2 where id = $1 and state in ('good', 'suspect')`, disc, why)
-}
-
 func (rec *recorder) read() error {
 	t, r := rec.t, rec.r
+	if err := rec.noteRead(); err != nil {
+		return err
+	}
 	if len(r.Lost) > 0 {
 		if err := rec.exec(`
 insert into read_failure (disc_id, content_id)
@@ -315,8 +283,7 @@ select d.id, c.id from disc d join image i on i.id = d.image_id join content c o
  where d.id = $1 on conflict do nothing`, *t.Disc, r.Lost); err != nil {
 			return err
 		}
-		if err := rec.exec(`update disc set state = 'suspect', reason = $2 where id = $1 and state = 'good'`, *t.Disc,
-			fmt.Sprintf("%d contents could not be read", len(r.Lost))); err != nil {
+		if err := rec.lostContents(); err != nil {
 			return err
 		}
 	} else if r.Failure == DiscFailure || r.Failure == DriveFailure {

@@ -31,6 +31,9 @@ type Progress struct {
 	Ref              Ref
 	BytesDone, Bytes int64
 	Carried          bool // of a move: the picker is free again
+	// Of a verify: how far it is, and what the regions told that it has read since it started.
+	Checkpoint *Checkpoint
+	Regions    []Region
 }
 
 // Answer is what has become of a Call.
@@ -108,6 +111,9 @@ update task set lease_until = now() + $2::interval, epoch = epoch + case when $3
 update task set bytes_done = $4, bytes = $5, carried = carried or $6
  where library_id = $1 and id = $2 and epoch = $3 and state = 'leased' and (bytes_done, bytes, carried) <> ($4, $5, carried or $6)`,
 			lib, p.Ref.ID, p.Ref.Epoch, p.BytesDone, p.Bytes, p.Carried); err != nil {
+			return err
+		}
+		if err := keepReading(ctx, tx, lib, p.Ref, p.Checkpoint, p.Regions); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ type Task struct {
 	Priority int
 	Disc     int64 // of verify and read
 	Sectors  int64 // of burn: what must fit; of a verify or read: how much is to be read
-	Sector   int64 // of a read: where it begins
+	Sector   int64 // of a read or verify: where it begins
 	// Ready says that the task could run at once, were its disc in a drive: of a burn, that its image is built.
 	Ready bool
 	// Avoid is the drive that the task failed in; 0 for none.

@@ -1,0 +1,218 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library/health"
+)
+
+// Checkpoint is how far a verify is, at the end of a region.
+type Checkpoint struct {
+	Sector     int64  // the first that was not read
+	HashState  []byte // SHA-256 in the middle, as its agent marshals it
+	Unreadable int64  // sectors before that could not be read
+}
+
+func (c *Checkpoint) bytes() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.Sector * 2048
+}
+
+// Region is what reading an equal part of a disc told.
+type Region struct {
+	Number                                            int
+	First, Sectors                                    int64
+	Seconds                                           float64
+	Retries, Recovered, Unreadable, Disagreed, Errors int64
+	Sense                                             string
+}
+
+// staleReading is how long a reading that was broken off can be gone on with: what it read first is to say something of the
+// disc as it is when the rest has been read.
+const staleReading = 30 * 24 * time.Hour
+
+// forgetOldReading lets a verify of the disc begin anew when the one that was broken off is too old.
+func forgetOldReading(ctx context.Context, tx pgx.Tx, disc int64) error {
+	_, err := tx.Exec(ctx, `delete from reading where disc_id = $1 and finished is null and begun < now() - $2::interval`, disc, staleReading)
+	return err
+}
+
+// keepReading takes what a verify has read into its disc's open reading, as far as that is new and ref is the present lease.
+func keepReading(ctx context.Context, tx pgx.Tx, lib string, ref Ref, c *Checkpoint, regions []Region) error {
+	if c == nil || c.Sector <= 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+insert into reading (disc_id, library_id, drive, kind, sectors)
+select d.id, t.library_id, t.drive, 'scrub', i.sectors from task t join disc d on d.id = t.disc_id join image i on i.id = d.image_id
+ where t.id = $1 and t.epoch = $2 and t.library_id = $3 and t.kind = 'verify' and t.state = 'leased' and $4 <= i.sectors
+on conflict (disc_id) where finished is null do nothing`, ref.ID, ref.Epoch, lib, c.Sector)
+	if err != nil {
+		return err
+	}
+	var id, before int64
+	var drive int
+	err = tx.QueryRow(ctx, `
+select r.id, r.done, t.drive from task t join reading r on r.disc_id = t.disc_id and r.finished is null
+ where t.id = $1 and t.epoch = $2 and t.library_id = $3 and t.kind = 'verify' and t.state = 'leased' and r.done < $4 and $4 <= r.sectors`,
+		ref.ID, ref.Epoch, lib, c.Sector).Scan(&id, &before, &drive)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := putRegions(ctx, tx, id, drive, before, regions); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update reading set done = $2, hash_state = $3, unreadable = $4, drive = $5 where id = $1`, id, c.Sector, c.HashState, c.Unreadable, drive)
+	return err
+}
+
+// putRegions writes the regions of a reading that end behind a sector.
+func putRegions(ctx context.Context, tx pgx.Tx, reading int64, drive int, behind int64, regions []Region) error {
+	batch := &pgx.Batch{}
+	for _, r := range regions {
+		if r.First+r.Sectors <= behind && r.Errors == 0 || r.Sectors <= 0 || r.First < 0 || r.Number < 0 {
+			continue
+		}
+		batch.Queue(`
+insert into reading_region (reading_id, number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+on conflict (reading_id, number) do update set errors = excluded.errors`,
+			reading, r.Number, r.First, r.Sectors, drive, max(r.Seconds, 0), r.Retries, r.Recovered, r.Unreadable, r.Disagreed, r.Errors, r.Sense)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// closeReading ends the open reading of the disc that the result is of; why is empty when the disc came out as it was burned. One
+// that was read in one go and never told how far it was is made now.
+func (rec *recorder) closeReading(why string) error {
+	t, r := rec.t, rec.r
+	var id, before int64
+	err := rec.tx.QueryRow(rec.ctx, `
+insert into reading (disc_id, library_id, drive, kind, sectors)
+select d.id, $2, $3, 'scrub', i.sectors from disc d join image i on i.id = d.image_id where d.id = $1
+on conflict (disc_id) where finished is null do update set drive = excluded.drive
+returning id, done`, *t.Disc, rec.lib, *t.Drive).Scan(&id, &before)
+	if err != nil {
+		return err
+	}
+	if err := putRegions(rec.ctx, rec.tx, id, *t.Drive, before, r.Regions); err != nil {
+		return err
+	}
+	slowest, slow, err := rec.slowness(id)
+	if err != nil {
+		return err
+	}
+	var measured *float64
+	if r.Metric != "" {
+		measured = &r.Measured
+	}
+	return rec.exec(`
+update reading x set finished = now(), good = $2 = '', error = $2, hash_state = null,
+       done = case when $2 = '' then x.sectors else least(x.sectors, greatest(x.done, $3)) end,
+       seconds = coalesce(nullif(s.seconds, 0), $4), retries = s.retries, recovered = s.recovered, unreadable = greatest(s.unreadable, $5), disagreed = s.disagreed,
+       repaired = $6, wrong = $7, worst_row = $8, roots = greatest($9, case when i.layer_sectors > 0 then v.roots else 0 end),
+       slowest = $10, slow = $11, metric = $12, measured = $13
+  from (select coalesce(sum(seconds), 0) as seconds, coalesce(sum(retries), 0)::bigint as retries, coalesce(sum(recovered), 0)::bigint as recovered,
+               coalesce(sum(unreadable), 0)::bigint as unreadable, coalesce(sum(disagreed), 0)::bigint as disagreed
+          from reading_region where reading_id = $1) s, disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id
+ where x.id = $1 and d.id = x.disc_id`,
+		id, why, r.Checkpoint.bytes()/2048, r.Seconds, max(r.Damaged, 0), max(r.Repaired, 0), max(r.Wrong, 0), max(r.WorstRow, 0), max(r.Roots, 0),
+		slowest, slow, r.Metric, measured)
+}
+
+// slowness compares the regions of a reading with what their places explain.
+func (rec *recorder) slowness(reading int64) (slowest float64, slow int, err error) {
+	var capacity int64
+	if err := rec.tx.QueryRow(rec.ctx, `select capacity from disc where id = $1`, *rec.t.Disc).Scan(&capacity); err != nil {
+		return 0, 0, err
+	}
+	regions, err := readRegions(rec.ctx, rec.tx, reading)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, s := range health.Slowness(pacesOf(regions), capacity) {
+		slowest = max(slowest, s)
+		if s >= health.SlowPlace {
+			slow++
+		}
+	}
+	return slowest, slow, nil
+}
+
+// ReadRegion is a region with the drive that read it.
+type ReadRegion struct {
+	Region
+	Drive    int
+	Slowness float64 // how many times as long it took as its place explains; 0 when nothing can be said
+}
+
+func readRegions(ctx context.Context, tx pgx.Tx, reading int64) ([]ReadRegion, error) {
+	rows, err := tx.Query(ctx, `
+select number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense
+  from reading_region where reading_id = $1 order by number`, reading)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r ReadRegion, err error) {
+		err = row.Scan(&r.Number, &r.First, &r.Sectors, &r.Drive, &r.Seconds, &r.Retries, &r.Recovered, &r.Unreadable, &r.Disagreed, &r.Errors, &r.Sense)
+		return r, err
+	})
+}
+
+func pacesOf(regions []ReadRegion) []health.Pace {
+	paces := make([]health.Pace, len(regions))
+	for i, r := range regions {
+		paces[i] = health.Pace{First: r.First, Sectors: r.Sectors, Seconds: r.Seconds, Drive: r.Drive}
+	}
+	return paces
+}
+
+// keptReadings is how many of a disc's readings keep their regions; the sums are kept for ever.
+const keptReadings = 8
+
+// badReading notes that a drive could not read a disc at all, not even what it is.
+func (rec *recorder) badReading(why string) error {
+	return rec.exec(`
+insert into reading (disc_id, library_id, drive, kind, finished, good, error) values ($1, $2, $3, 'scrub', now(), false, $4)`, *rec.t.Disc, rec.lib, *rec.t.Drive, why)
+}
+
+// noteRead notes what a restore saw of a disc, when that was anything.
+func (rec *recorder) noteRead() error {
+	t, r := rec.t, rec.r
+	lost := len(r.Lost) > 0
+	if t.Disc == nil || t.Drive == nil || r.Repaired == 0 && r.Damaged == 0 && r.Retries == 0 && !lost {
+		return nil
+	}
+	why := ""
+	if lost {
+		why = r.Error
+	}
+	if err := rec.exec(`
+insert into reading (disc_id, library_id, drive, kind, finished, good, error, sectors, done, seconds, retries, unreadable, repaired, worst_row, roots)
+select d.id, $2, $3, 'read', now(), $4 = '', $4, s.n, s.n, $5, $6, $7, $8, $9, case when i.layer_sectors > 0 then greatest($10, v.roots) else 0 end
+  from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id, lateral (select greatest($11::bigint / 2048, 1) as n) s where d.id = $1`,
+		*t.Disc, rec.lib, *t.Drive, why, max(r.Seconds, 0), r.Retries, r.Damaged, r.Repaired, r.WorstRow, r.Roots, r.Bytes); err != nil {
+		return err
+	}
+	if r.Repaired > 0 {
+		if err := rec.step("repair", fmt.Sprintf("%d sectors, %d in the worst row", r.Repaired, r.WorstRow)); err != nil {
+			return err
+		}
+	}
+	if r.Retries > 0 {
+		if err := rec.step("retry", fmt.Sprintf("%d sectors had to be read again", r.Retries)); err != nil {
+			return err
+		}
+	}
+	_, err := rec.grade()
+	return err
+}

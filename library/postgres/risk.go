@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library/health"
+)
+
+// turn is a recorded disc with what its place in the calendar depends on.
+type turn struct {
+	disc     int64
+	interval time.Duration
+	verified time.Time
+	due      *time.Time
+	now      time.Time
+	risk     health.Risk
+}
+
+// A disc's mates are those of its lot; where nobody has named the lot, those of the same library and medium that were burned within 30 days
+// of it. This is how many of how many went bad.
+const wentBad = `(o.state in ('suspect', 'spoiled') or o.failed is not null or o.grade_confirmed and o.grade >= 'migrate_soon')`
+
+// matesOfAll counts for all discs in one go over the sorted table, matesOfOne for disc d.
+const (
+	matesOfAll = `(
+  select o.id, count(*) over mates - 1 as mates, count(*) filter (where ` + wentBad + `) over mates - ` + wentBad + `::int as failed
+    from disc o where o.state not in ('blank', 'burning') and o.lot = '' and o.burned is not null
+  window mates as (partition by o.library_id, o.medium order by o.burned range between '30 days' preceding and '30 days' following)
+   union all
+  select o.id, count(*) over lot - 1, count(*) filter (where ` + wentBad + `) over lot - ` + wentBad + `::int
+    from disc o where o.state not in ('blank', 'burning') and o.lot <> '' window lot as (partition by o.lot)) m on m.id = d.id`
+	matesOfOne = `lateral (
+  select d.id, count(*) as mates, count(*) filter (where ` + wentBad + `) as failed
+    from disc o where o.id <> d.id and o.state not in ('blank', 'burning') and o.lot = d.lot
+     and (d.lot <> '' or o.library_id = d.library_id and o.medium = d.medium and o.burned between d.burned - interval '30 days' and d.burned + interval '30 days')) m on true`
+)
+
+// turns returns recorded discs, or the one with that number, with their risks.
+func turns(ctx context.Context, tx pgx.Tx, disc int64) ([]turn, error) {
+	mates := matesOfOne
+	if disc == 0 {
+		mates = matesOfAll
+	}
+	rows, err := tx.Query(ctx, `
+select d.id, v.scrub_interval, d.verified, d.scrub_due, now(), coalesce(d.grade::text, ''), d.state = 'suspect', coalesce(d.burned, d.verified), d.worsens,
+       coalesce(m.mates, 0), coalesce(m.failed, 0), (select count(*) from disc c where c.image_id = d.image_id and c.state = 'good' and c.id <> d.id)
+  from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id left join `+mates+`
+ where d.state in ('good', 'suspect') and d.verified is not null and ($1 = 0 or d.id = $1)`, disc)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t turn, err error) {
+		var grade string
+		var burned time.Time
+		var worsens *time.Time
+		if err := row.Scan(&t.disc, &t.interval, &t.verified, &t.due, &t.now, &grade, &t.risk.Suspect, &burned, &worsens,
+			&t.risk.Mates, &t.risk.FailedMates, &t.risk.Spare); err != nil {
+			return t, err
+		}
+		t.risk.Age = t.now.Sub(burned)
+		if worsens != nil {
+			t.risk.Worsens = max(worsens.Sub(t.now), time.Hour)
+		}
+		t.risk.Grade, err = health.ParseGrade(grade)
+		return t, err
+	})
+}
+
+// wanted is when the disc should be read again, by what is known of it, and spread so that discs burned together aren't due together.
+func (t *turn) wanted() time.Time {
+	return t.verified.Add(time.Duration(float64(t.interval) * t.risk.Share(t.interval) * health.Spread(t.disc)))
+}
+
+// catchUp is over which part of its interval a vault that is behind is caught up with: all at once would keep people from their reads.
+const catchUp = 0.1
+
+// plan says when the scrubs are due of discs that were never planned, and of those that have become more urgent since.
+func plan(ctx context.Context, tx pgx.Tx) error {
+	all, err := turns(ctx, tx, 0)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for i := range all {
+		t := &all[i]
+		soonest := t.now.Add(time.Duration(float64(t.interval) * catchUp * (health.Spread(t.disc) - health.LeastSpread) / (1 - health.LeastSpread)))
+		due := t.wanted()
+		if due.Before(soonest) {
+			due = soonest
+		}
+		if t.due != nil && (!due.Before(t.due.Add(-time.Minute)) || t.due.Before(t.now.Add(time.Duration(float64(t.interval)*catchUp)))) {
+			continue
+		}
+		batch.Queue(`update disc set scrub_due = $2 where id = $1`, t.disc, due)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// scrubbed plans the next scrub of a disc that has just been read as a whole.
+func (rec *recorder) scrubbed() error {
+	all, err := turns(rec.ctx, rec.tx, *rec.t.Disc)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if err := rec.exec(`update disc set scrub_due = $2 where id = $1`, all[i].disc, all[i].wanted()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
