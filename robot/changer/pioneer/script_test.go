@@ -170,7 +170,7 @@ func opened(t testing.TB, config Config) (*Changer, *script) {
 		t.Fatal(err)
 	}
 	s := newScript(t)
-	c := &Changer{cfg: config, line: s, hand: make(chan struct{}, 1)}
+	c := &Changer{cfg: config, line: s}
 	for n := range config.players() {
 		s.then([]step{{c.prefix(c.player(n+1)) + "?X", "P151206"}})
 	}
