@@ -49,7 +49,10 @@ type state struct {
 	Players   map[int]held   `json:"players"`   // number in the library → disc
 	Transport map[int]held   `json:"transport"` // unit → disc on its way
 	Moves     int            `json:"moves"`
-	Refused   int            `json:"refused"` // physically impossible acts
+	// Floor is what has fallen, and Crooked which discs lie crooked where they are.
+	Floor   []held          `json:"floor,omitempty"`
+	Crooked map[string]bool `json:"crooked,omitempty"`
+	Refused int             `json:"refused"` // physically impossible acts
 }
 
 type held struct {
@@ -249,8 +252,8 @@ func (l *Library) change(f func(s *state) error) error {
 	return writeState(l.dir, &l.state)
 }
 
-// fetch carries the disc of a slot into a player, which must be empty. The mechanism must be taken.
-func (l *Library) fetch(ctx context.Context, slot, player int) error {
+// fetch carries the disc of a slot into a player, which must be empty. The mechanism must be taken. Fault is a mishap, or none.
+func (l *Library) fetch(ctx context.Context, slot, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
 		disc, ok := s.Slots[slot]
@@ -273,13 +276,16 @@ func (l *Library) fetch(ctx context.Context, slot, player int) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, l.motion.Carry); err != nil {
+	if err := errors.Join(pause(ctx, l.motion.Carry), l.mishap(fault, u)); err != nil {
 		return err
 	}
 	return l.change(func(s *state) error {
 		h := s.Transport[u]
-		if err := file.Insert(driveDir(l.dir, player), filepath.Join(l.dir, "discs", h.Disc)); err != nil {
+		if err := insert(l.dir, player, h.Disc, fault == mishapCrooked); err != nil {
 			return err
+		}
+		if fault == mishapCrooked {
+			s.Crooked = map[string]bool{h.Disc: true}
 		}
 		delete(s.Transport, u)
 		s.Players[player] = h
@@ -289,8 +295,8 @@ func (l *Library) fetch(ctx context.Context, slot, player int) error {
 	})
 }
 
-// putBack carries the disc of a player to its home. The mechanism must be taken.
-func (l *Library) putBack(ctx context.Context, player int) error {
+// putBack carries the disc of a player to its home. The mechanism must be taken. Fault is a mishap, or none.
+func (l *Library) putBack(ctx context.Context, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
 		h, ok := s.Players[player]
@@ -300,6 +306,9 @@ func (l *Library) putBack(ctx context.Context, player int) error {
 		if _, taken := s.Slots[h.Home]; taken {
 			s.Refused++
 			return errOccupied
+		}
+		if s.Crooked[h.Disc] || fault == mishapClamp {
+			return errClamped
 		}
 		free, err := file.Release(driveDir(l.dir, player))
 		if err != nil {
@@ -315,7 +324,7 @@ func (l *Library) putBack(ctx context.Context, player int) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, l.motion.Carry); err != nil {
+	if err := errors.Join(pause(ctx, l.motion.Carry), l.mishap(fault, u)); err != nil {
 		return err
 	}
 	return l.change(func(s *state) error {

@@ -73,7 +73,7 @@ func Open(ctx context.Context, line Line, config Config) (*Changer, error) {
 		config.Speed = 1
 	}
 	c := &Changer{config: config, line: line}
-	if _, err := c.settle(ctx, "find the changer"); err != nil {
+	if _, err := c.settle(ctx, "find the changer"); err != nil && !errors.Is(err, robot.ErrInventory) {
 		return nil, err
 	}
 	return c, nil
