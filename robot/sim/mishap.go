@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -92,7 +93,14 @@ func (l *Library) Tidy(ctx context.Context) error {
 			}
 		}
 		s.Crooked = nil
+		for hand, h := range s.Transport {
+			s.Floor = append(s.Floor, h)
+			delete(s.Transport, hand)
+		}
 		for _, h := range s.Floor {
+			if other, taken := s.Slots[h.Home]; taken {
+				return fmt.Errorf("slot %d has disc %s: %w", h.Home, other, errOccupied)
+			}
 			s.Slots[h.Home] = h.Disc
 		}
 		s.Floor = nil

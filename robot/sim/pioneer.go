@@ -387,11 +387,11 @@ func (p *Pioneer) question(player int, name string) (string, error) {
 		p.mu.Lock()
 		m, ok := p.modes[player]
 		p.mu.Unlock()
-		if !ok {
+		switch holds := p.Library.holds(player) != 0; {
+		case (!ok || m == unset) && holds: // a hand has laid it there
+			m = parked
+		case (!ok || m == parked) && !holds:
 			m = unset
-			if p.Library.holds(player) != 0 {
-				m = parked
-			}
 		}
 		return prefix + string(m), nil
 	case "?Z":

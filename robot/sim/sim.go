@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,6 +59,12 @@ type state struct {
 type held struct {
 	Disc string `json:"disc"`
 	Home int    `json:"home"` // the slot that it came from
+}
+
+func (s *state) clone() state {
+	c := *s
+	c.Slots, c.Players, c.Transport, c.Crooked = maps.Clone(s.Slots), maps.Clone(s.Players), maps.Clone(s.Transport), maps.Clone(s.Crooked)
+	return c
 }
 
 // Library is the physical library. Its methods may be called by several goroutines.
