@@ -33,12 +33,16 @@ var mayImport = map[string][]string{
 	},
 
 	// The machine.
-	"robot":                 {},
-	"robot/port":            {},
-	"robot/scsi":            {},
-	"robot/scsi/iscsi":      {"robot/scsi"},
-	"robot/scsi/scsitest":   {},
-	"robot/robottest":       {"robot"},
+	"robot":               {},
+	"robot/port":          {},
+	"robot/scsi":          {},
+	"robot/scsi/iscsi":    {"robot/scsi"},
+	"robot/scsi/scsitest": {},
+	"robot/robottest":     {"robot"},
+	"robot/robottest/simrig": {
+		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/pioneer", "robot/changer/smc", "robot/changer/stack",
+		"robot/drive/file", "robot/port", "robot/robottest", "robot/scsi", "robot/sim", "robot/sim/jukebox",
+	},
 	"robot/changer/pioneer": {"robot"},
 	"robot/changer/stack":   {"robot"},
 	"robot/changer/dialect": {"robot", "robot/changer/stack"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 )
 
@@ -15,8 +16,9 @@ type Denon struct {
 	Faults  *Faults
 	Log     *slog.Logger
 
-	out    sync.Mutex
+	voice  voice
 	mu     sync.Mutex
+	anew   bool    // it has initialised, and said so to nobody
 	status [2]byte // of each player: what its last command came to
 }
 
@@ -67,17 +69,9 @@ func (d *Denon) Serve(ctx context.Context, line io.ReadWriter) error {
 }
 
 func (d *Denon) say(line io.Writer, fault string, answer ...byte) {
-	d.out.Lock()
-	defer d.out.Unlock()
-	switch fault {
-	case "lost":
-		return
-	case "doubled":
-		answer = append(answer, answer...)
-	case "garbled":
-		answer[len(answer)-1] ^= 0x21
-	}
-	if _, err := line.Write(answer); err != nil {
+	garbled := slices.Clone(answer)
+	garbled[len(garbled)-1] ^= 0x21
+	if err := d.voice.say(line, fault, answer, garbled, []byte{0xF3}); err != nil {
 		d.Log.Warn("reply was not taken", "error", err)
 	}
 }
@@ -101,10 +95,13 @@ func (d *Denon) state() []byte {
 			status = 0x83
 		case status == 0x82:
 			all = 0x82
-		case status == 0x8B:
-			all = 0x8B
+		case status == 0x8B, status == 0x8C, status == 0x8F:
+			all = status
 		}
 		b = append(b, rack, place, status)
+	}
+	if d.anew { // a real one says so for as long as that takes
+		d.anew, all = false, 0x8A
 	}
 	return append(b, all)
 }
@@ -129,26 +126,41 @@ func (d *Denon) move(ctx context.Context, moving *sync.WaitGroup, line io.Writer
 		switch {
 		case fault == "E91":
 			err = errors.New("stuck")
+		case fault == "magazine":
+			err = errRack
 		case opcode == 0xC4 && d.Library.holds(drive+1) != 0:
-			if err = d.Library.putBack(ctx, drive+1); err == nil {
-				err = d.Library.fetch(ctx, slot, drive+1)
+			if err = d.Library.putBack(ctx, drive+1, ""); err == nil {
+				err = d.Library.fetch(ctx, slot, drive+1, fault)
 			}
 		case opcode == 0xC4:
-			err = d.Library.fetch(ctx, slot, drive+1)
+			err = d.Library.fetch(ctx, slot, drive+1, fault)
 		default:
-			err = d.Library.putBack(ctx, drive+1)
+			err = d.Library.putBack(ctx, drive+1, fault)
 		}
 		switch {
 		case err == nil:
 			d.set(drive, 0)
 		case errors.Is(err, errEmptySlot), errors.Is(err, errElsewhere):
 			d.set(drive, 0x81)
+		case errors.Is(err, errRack):
+			d.set(drive, 0x8C)
+		case errors.Is(err, errOpened):
+			d.set(drive, 0x8F)
+		case errors.Is(err, errPower):
+			if err := d.Library.initialise(ctx, 1); err != nil {
+				d.Log.Error("it can't initialise", "error", err)
+			}
+			d.mu.Lock()
+			d.status, d.anew = [2]byte{}, true
+			d.mu.Unlock()
 		default:
 			d.set(drive, 0x8B)
 		}
 		d.Library.end(1)
 	})
 }
+
+var errRack = errors.New("a rack is not set")
 
 func (d *Denon) set(drive int, status byte) {
 	d.mu.Lock()

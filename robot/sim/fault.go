@@ -30,9 +30,9 @@ type Fault struct {
 	seen, done int
 }
 
-// Actions are what a fault can do: E codes fail the command as the manual's error chart says, with the disc where it says. The others
-// carry the command out and spoil the answer, or cut the power in the middle of the movement.
-var Actions = []string{"E91", "E92", "E93", "E98", "lost", "doubled", "garbled", "hangup", "power"}
+// Actions are what a fault can do besides Replies and Mishaps: E codes fail the command as Pioneer's error chart says, with the disc where
+// it says, those of other makes as theirs does; magazine fails it because one is missing, and hangup ends the line.
+var Actions = slices.Concat([]string{"E91", "E92", "E93", "E98", "magazine", "hangup"}, Replies, Mishaps)
 
 // Faults is a script of faults. The zero value has none; its methods may be called by several goroutines.
 type Faults struct {
@@ -85,6 +85,13 @@ func (f *Faults) Add(faults ...Fault) error {
 	defer f.mu.Unlock()
 	f.list = append(f.list, faults...)
 	return nil
+}
+
+// Clear drops all faults.
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = nil
 }
 
 // strike returns what a command suffers; empty for nothing.

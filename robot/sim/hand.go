@@ -2,9 +2,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+
+	"github.com/odarchive/odarchive/robot/drive/file"
 )
 
 // What a person does to the library by hand, while the door of the unit may be open or not: nobody asks the robot.
@@ -81,11 +85,31 @@ func (l *Library) Put(slot int, disc string) error {
 	})
 }
 
+// Lay lays a disc into an empty player by hand, or takes out the one that is there when disc is empty.
+func (l *Library) Lay(player int, disc string) error {
+	return l.change(func(s *state) error {
+		if disc == "" {
+			if free, err := file.Release(driveDir(l.dir, player)); err != nil || !free {
+				return errors.Join(err, errClamped)
+			}
+			delete(s.Players, player)
+			return nil
+		}
+		home, err := strconv.Atoi(disc)
+		if _, full := s.Players[player]; full || err != nil {
+			return fmt.Errorf("lay disc %s into player %d: %w", disc, player, errors.Join(err, errOccupied))
+		}
+		s.Players[player] = held{disc, home}
+		return insert(l.dir, player, disc, false)
+	})
+}
+
 // Status is what a look inside shows.
 type Status struct {
 	Slots     map[int]string `json:"slots"`
 	Players   map[int]string `json:"players"`
 	Transport map[int]string `json:"transport"`
+	Floor     []string       `json:"floor,omitempty"`
 	Moves     int            `json:"moves"`
 	// Refused counts acts that physics forbids: a disc into an occupied place, two discs in one drive.
 	Refused int `json:"refused"`
@@ -102,5 +126,9 @@ func (l *Library) Status() Status {
 		}
 		return out
 	}
-	return Status{Slots: maps.Clone(l.state.Slots), Players: names(l.state.Players), Transport: names(l.state.Transport), Moves: l.state.Moves, Refused: l.state.Refused}
+	var floor []string
+	for _, h := range l.state.Floor {
+		floor = append(floor, h.Disc)
+	}
+	return Status{Floor: floor, Slots: maps.Clone(l.state.Slots), Players: names(l.state.Players), Transport: names(l.state.Transport), Moves: l.state.Moves, Refused: l.state.Refused}
 }

@@ -25,7 +25,7 @@ type Pioneer struct {
 	// ended tell ?E and the player's state.
 	Early bool
 
-	out    sync.Mutex // of the line
+	voice  voice
 	mu     sync.Mutex // of what follows
 	player int        // that PS selected last
 	modes  map[int]mode
@@ -105,13 +105,7 @@ func (p *Pioneer) Serve(ctx context.Context, line io.ReadWriter) error {
 	}
 }
 
-func (p *Pioneer) reply(line io.Writer, text string) {
-	p.out.Lock()
-	defer p.out.Unlock()
-	if _, err := io.WriteString(line, text+"\r"); err != nil {
-		p.Log.Warn("reply was not taken", "reply", text, "error", err)
-	}
-}
+func (p *Pioneer) reply(line io.Writer, text string) { p.answer(line, text, "") }
 
 // remember keeps an error for ?E.
 func (p *Pioneer) remember(code string) string {
@@ -195,15 +189,9 @@ func (p *Pioneer) run(ctx context.Context, line io.Writer, steps []step) error {
 }
 
 func (p *Pioneer) answer(line io.Writer, text, fault string) {
-	switch fault {
-	case "lost":
-	case "doubled":
-		p.reply(line, text)
-		p.reply(line, text)
-	case "garbled":
-		p.reply(line, "\x7f"+text[:len(text)-1]+"#")
-	default:
-		p.reply(line, text)
+	garbled := "\x7f" + text[:len(text)-1] + "#\r"
+	if err := p.voice.say(line, fault, []byte(text+"\r"), []byte(garbled), []byte("PSP20\r")); err != nil {
+		p.Log.Warn("reply was not taken", "reply", text, "error", err)
 	}
 }
 
@@ -213,8 +201,10 @@ var errSilent = errors.New("no answer")
 // code returns the error code of the manual's chart.
 func (p *Pioneer) code(err error) string {
 	switch {
-	case errors.Is(err, errDoor):
+	case errors.Is(err, errDoor), errors.Is(err, errOpened):
 		return "E21"
+	case errors.Is(err, errHeld), errors.Is(err, errDropped):
+		return "E98"
 	case errors.Is(err, errEmptySlot), errors.Is(err, errElsewhere), errors.Is(err, errNothing):
 		return "E11"
 	case errors.Is(err, errClamped):
@@ -269,7 +259,7 @@ func (p *Pioneer) execute(ctx context.Context, s step) (value, struck string, er
 		return "", struck, p.move(ctx, player, struck, func() error { return p.selectDisc(ctx, player, slot, struck) })
 	case "ZR":
 		struck = p.Faults.strike("ZR", player, p.Library.holds(player))
-		return "", struck, p.move(ctx, player, struck, func() error { return p.returnDisc(ctx, player) })
+		return "", struck, p.move(ctx, player, struck, func() error { return p.returnDisc(ctx, player, struck) })
 	case "RJ", "SA", "PL", "PA":
 		struck = p.Faults.strike(s.name, player, 0)
 		return "", struck, p.spin(player, s.name)
@@ -307,9 +297,11 @@ func (p *Pioneer) move(ctx context.Context, player int, fault string, f func() e
 	case "E91", "E92", "E93":
 		// The chart's time-over, failed pick-up and lost return address: the disc stays where it was.
 		return errors.New(fault)
+	case "magazine":
+		return errors.New("E43")
 	}
 	err := f()
-	if fault == "power" {
+	if errors.Is(err, errPower) {
 		p.Log.Info("power was cut", "unit", u)
 		if err := p.Library.initialise(ctx, u); err != nil {
 			return err
@@ -338,40 +330,23 @@ func (p *Pioneer) selectDisc(ctx context.Context, player, slot int, fault string
 		return nil
 	}
 	if p.Library.holds(player) != 0 {
-		if err := p.returnDisc(ctx, player); err != nil {
+		if err := p.returnDisc(ctx, player, ""); err != nil {
 			return err
 		}
 	}
 	p.setMode(player, loading)
 	defer p.rest(player)
-	if fault == "E98" || fault == "power" {
-		// It could be picked up and not be set down: it stays on the transport.
-		if err := p.Library.lift(slot, p.Library.unitOf(player)); err != nil {
-			return err
-		}
-		return errors.New("E98")
+	if fault == "E98" { // it could be picked up and not be set down
+		fault = mishapHeld
 	}
-	return p.Library.fetch(ctx, slot, player)
-}
-
-// lift takes a slot's disc onto the transport, and no further.
-func (l *Library) lift(slot, u int) error {
-	return l.change(func(s *state) error {
-		disc, ok := s.Slots[slot]
-		if !ok {
-			return errEmptySlot
-		}
-		delete(s.Slots, slot)
-		s.Transport[u] = held{disc, slot}
-		return nil
-	})
+	return p.Library.fetch(ctx, slot, player, fault)
 }
 
 // returnDisc is ZR.
-func (p *Pioneer) returnDisc(ctx context.Context, player int) error {
+func (p *Pioneer) returnDisc(ctx context.Context, player int, fault string) error {
 	p.setMode(player, unloading)
 	defer p.rest(player)
-	return p.Library.putBack(ctx, player)
+	return p.Library.putBack(ctx, player, fault)
 }
 
 // rest gives a player the mode in which it is after a movement.
@@ -412,11 +387,11 @@ func (p *Pioneer) question(player int, name string) (string, error) {
 		p.mu.Lock()
 		m, ok := p.modes[player]
 		p.mu.Unlock()
-		if !ok {
+		switch holds := p.Library.holds(player) != 0; {
+		case (!ok || m == unset) && holds: // a hand has laid it there
+			m = parked
+		case (!ok || m == parked) && !holds:
 			m = unset
-			if p.Library.holds(player) != 0 {
-				m = parked
-			}
 		}
 		return prefix + string(m), nil
 	case "?Z":

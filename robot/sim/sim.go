@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -49,12 +50,21 @@ type state struct {
 	Players   map[int]held   `json:"players"`   // number in the library → disc
 	Transport map[int]held   `json:"transport"` // unit → disc on its way
 	Moves     int            `json:"moves"`
-	Refused   int            `json:"refused"` // physically impossible acts
+	// Floor is what has fallen, and Crooked which discs lie crooked where they are.
+	Floor   []held          `json:"floor,omitempty"`
+	Crooked map[string]bool `json:"crooked,omitempty"`
+	Refused int             `json:"refused"` // physically impossible acts
 }
 
 type held struct {
 	Disc string `json:"disc"`
 	Home int    `json:"home"` // the slot that it came from
+}
+
+func (s *state) clone() state {
+	c := *s
+	c.Slots, c.Players, c.Transport, c.Crooked = maps.Clone(s.Slots), maps.Clone(s.Players), maps.Clone(s.Transport), maps.Clone(s.Crooked)
+	return c
 }
 
 // Library is the physical library. Its methods may be called by several goroutines.
@@ -249,8 +259,8 @@ func (l *Library) change(f func(s *state) error) error {
 	return writeState(l.dir, &l.state)
 }
 
-// fetch carries the disc of a slot into a player, which must be empty. The mechanism must be taken.
-func (l *Library) fetch(ctx context.Context, slot, player int) error {
+// fetch carries the disc of a slot into a player, which must be empty. The mechanism must be taken. Fault is a mishap, or none.
+func (l *Library) fetch(ctx context.Context, slot, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
 		disc, ok := s.Slots[slot]
@@ -273,13 +283,16 @@ func (l *Library) fetch(ctx context.Context, slot, player int) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, l.motion.Carry); err != nil {
+	if err := errors.Join(pause(ctx, l.motion.Carry), l.mishap(fault, u)); err != nil {
 		return err
 	}
 	return l.change(func(s *state) error {
 		h := s.Transport[u]
-		if err := file.Insert(driveDir(l.dir, player), filepath.Join(l.dir, "discs", h.Disc)); err != nil {
+		if err := insert(l.dir, player, h.Disc, fault == mishapCrooked); err != nil {
 			return err
+		}
+		if fault == mishapCrooked {
+			s.Crooked = map[string]bool{h.Disc: true}
 		}
 		delete(s.Transport, u)
 		s.Players[player] = h
@@ -289,8 +302,8 @@ func (l *Library) fetch(ctx context.Context, slot, player int) error {
 	})
 }
 
-// putBack carries the disc of a player to its home. The mechanism must be taken.
-func (l *Library) putBack(ctx context.Context, player int) error {
+// putBack carries the disc of a player to its home. The mechanism must be taken. Fault is a mishap, or none.
+func (l *Library) putBack(ctx context.Context, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
 		h, ok := s.Players[player]
@@ -300,6 +313,9 @@ func (l *Library) putBack(ctx context.Context, player int) error {
 		if _, taken := s.Slots[h.Home]; taken {
 			s.Refused++
 			return errOccupied
+		}
+		if s.Crooked[h.Disc] || fault == mishapClamp {
+			return errClamped
 		}
 		free, err := file.Release(driveDir(l.dir, player))
 		if err != nil {
@@ -315,7 +331,7 @@ func (l *Library) putBack(ctx context.Context, player int) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, l.motion.Carry); err != nil {
+	if err := errors.Join(pause(ctx, l.motion.Carry), l.mishap(fault, u)); err != nil {
 		return err
 	}
 	return l.change(func(s *state) error {

@@ -33,18 +33,23 @@ type Tower struct {
 	moving sync.Mutex // held while the hand moves
 	mu     sync.Mutex // of what follows
 	state  towerState
-	door   bool // open
-	opened bool // the door was, and the host has not been told
+	door   bool   // open
+	opened bool   // the door was, and the host has not been told
+	mishap string // that the next act suffers to which it can happen
 }
 
 type towerState struct {
-	Piles   []Pile         `json:"piles"`
-	Bins    [][]string     `json:"bins"` // from the bottom to the top
-	Drives  map[int]string `json:"drives"`
-	Hand    string         `json:"hand"`
-	Floor   []string       `json:"floor"` // fallen
-	Moves   int            `json:"moves"`
-	Refused int            `json:"refused"`
+	Piles  []Pile         `json:"piles"`
+	Bins   [][]string     `json:"bins"` // from the bottom to the top
+	Drives map[int]string `json:"drives"`
+	Hand   string         `json:"hand"`
+	// Second is a disc that sticks below the one in the hand, and Under one below that in a drive.
+	Second  string          `json:"second,omitempty"`
+	Under   map[int]string  `json:"under,omitempty"`
+	Crooked map[string]bool `json:"crooked,omitempty"`
+	Floor   []string        `json:"floor"` // fallen
+	Moves   int             `json:"moves"`
+	Refused int             `json:"refused"`
 }
 
 var (
@@ -105,7 +110,7 @@ func (t *Tower) act(ctx context.Context, what string, f func(s *towerState) erro
 		return errDoor
 	}
 	if err := f(&t.state); err != nil {
-		return err
+		return errors.Join(err, writeJSON(t.dir, t.state)) // it may have fallen
 	}
 	t.state.Moves++
 	t.log.Info(what)
@@ -127,8 +132,14 @@ func (t *Tower) TakeBin(ctx context.Context, bin int) error {
 			return s.refuse(errHandFull)
 		case len(pile) == 0:
 			return errEmptyBin
+		case s.Crooked[pile[len(pile)-1]]:
+			return errCrooked
 		}
-		s.Hand, s.Bins[bin-1] = pile[len(pile)-1], pile[:len(pile)-1]
+		s.Hand, pile = pile[len(pile)-1], pile[:len(pile)-1]
+		if t.happens(mishapTwo) && len(pile) > 0 {
+			s.Second, pile = pile[len(pile)-1], pile[:len(pile)-1]
+		}
+		s.Bins[bin-1] = pile
 		return nil
 	})
 }
@@ -142,7 +153,17 @@ func (t *Tower) PutBin(ctx context.Context, bin int) error {
 		case len(s.Bins[bin-1]) >= s.Piles[bin-1].Capacity:
 			return s.refuse(errOccupied)
 		}
-		s.Bins[bin-1], s.Hand = append(s.Bins[bin-1], s.Hand), ""
+		if err := t.slip(s); err != nil {
+			return err
+		}
+		if t.happens(mishapCrooked) {
+			s.Crooked = map[string]bool{s.Hand: true}
+		}
+		if s.Second != "" {
+			s.Bins[bin-1] = append(s.Bins[bin-1], s.Second)
+		}
+		s.Bins[bin-1] = append(s.Bins[bin-1], s.Hand)
+		s.Hand, s.Second = "", ""
 		return nil
 	})
 }
@@ -155,12 +176,21 @@ func (t *Tower) TakeDrive(ctx context.Context, drive int) error {
 			return s.refuse(errHandFull)
 		case s.Drives[drive] == "":
 			return errNothing
+		case t.happens(mishapClamp):
+			return errShut
+		case s.Crooked[s.Drives[drive]]:
+			return errCrooked
 		}
 		if free, err := file.Release(driveDir(t.dir, drive)); err != nil || !free {
 			return s.refuse(errors.Join(errClamped, err)) // a hand on a closed tray
 		}
 		s.Hand = s.Drives[drive]
 		delete(s.Drives, drive)
+		if under := s.Under[drive]; under != "" {
+			s.Drives[drive] = under
+			delete(s.Under, drive)
+			return insert(t.dir, drive, under, false)
+		}
 		return nil
 	})
 }
@@ -173,11 +203,23 @@ func (t *Tower) PutDrive(ctx context.Context, drive int) error {
 			return errHand
 		case s.Drives[drive] != "":
 			return s.refuse(errTray)
+		case t.happens(mishapClamp):
+			return errShut
 		}
-		if err := file.Insert(driveDir(t.dir, drive), filepath.Join(t.dir, "discs", s.Hand)); err != nil {
+		if err := t.slip(s); err != nil {
 			return err
 		}
-		s.Drives[drive], s.Hand = s.Hand, ""
+		crooked := t.happens(mishapCrooked)
+		if err := insert(t.dir, drive, s.Hand, crooked || s.Second != ""); err != nil {
+			return err
+		}
+		if crooked {
+			s.Crooked = map[string]bool{s.Hand: true}
+		}
+		if s.Second != "" {
+			s.Under = map[int]string{drive: s.Second}
+		}
+		s.Drives[drive], s.Hand, s.Second = s.Hand, "", ""
 		return nil
 	})
 }
@@ -236,6 +278,9 @@ type TowerStatus struct {
 	Bins    [][]string     `json:"bins"`
 	Drives  map[int]string `json:"drives"`
 	Hand    string         `json:"hand"`
+	Second  string         `json:"second,omitempty"`
+	Under   map[int]string `json:"under,omitempty"`
+	Floor   []string       `json:"floor,omitempty"`
 	Moves   int            `json:"moves"`
 	Refused int            `json:"refused"`
 }
@@ -244,7 +289,7 @@ type TowerStatus struct {
 func (t *Tower) Status() TowerStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := TowerStatus{Drives: maps.Clone(t.state.Drives), Hand: t.state.Hand, Moves: t.state.Moves, Refused: t.state.Refused}
+	s := TowerStatus{Drives: maps.Clone(t.state.Drives), Second: t.state.Second, Under: maps.Clone(t.state.Under), Floor: slices.Clone(t.state.Floor), Hand: t.state.Hand, Moves: t.state.Moves, Refused: t.state.Refused}
 	for _, pile := range t.state.Bins {
 		s.Bins = append(s.Bins, slices.Clone(pile))
 	}

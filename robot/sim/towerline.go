@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,12 +24,14 @@ type Speaker struct {
 	mu     sync.Mutex
 	faults map[string]string // command → what happens to it, once
 	last   string            // status that is told once, or of the last command
-	moved  map[int]bool      // bins of which a disc was grabbed and one put since power-on
+	bare   bool              // it has lost its calibration with its power
+	voice  voice
+	moved  map[int]bool // bins of which a disc was grabbed and one put since power-on
 }
 
-// TowerActions are what a fault can do. The first four carry the command out and spoil the answer; stuck does nothing, and says so
-// as the protocol does; stuckhalf leaves the disc in the hand.
-var TowerActions = []string{"lost", "doubled", "garbled", "unsolicited", "stuck", "stuckhalf"}
+// TowerActions are what a fault can do: Replies carry the command out and spoil the answer, stuck does nothing and says so as the
+// protocol does, and Mishaps happen to the disc.
+var TowerActions = slices.Concat(Replies, Mishaps, []string{"stuck", mishapTwo})
 
 // Fail makes the next command of a name suffer a fault. Names are of acts: "load", "unload", "shift", "status".
 func (s *Speaker) Fail(command, action string) {
@@ -45,6 +48,7 @@ func (s *Speaker) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last, s.faults = "", nil
+	s.Tower.suffer("")
 }
 
 func (s *Speaker) strike(command string) string {
@@ -96,23 +100,14 @@ func (s *Speaker) say(line io.Writer, fault, answer string) error {
 	if answer == "" {
 		return nil
 	}
-	switch fault {
-	case "lost":
-		return nil
-	case "garbled":
-		answer = strings.Map(func(r rune) rune {
-			if r < ' ' && r != 0x15 {
-				return r
-			}
-			return '~'
-		}, answer)
-	case "doubled":
-		answer += answer
-	case "unsolicited":
-		answer = map[string]string{"rimage": "\x1b!e9C\x04", "aleratec": "HELLO\n", "letters": "z"}[s.Protocol] + answer
-	}
-	_, err := io.WriteString(line, answer)
-	return err
+	garbled := strings.Map(func(r rune) rune {
+		if r < ' ' && r != 0x15 {
+			return r
+		}
+		return '~'
+	}, answer)
+	noise := map[string]string{"rimage": "\x1b!e9C\x04", "aleratec": "HELLO\n", "letters": "z"}[s.Protocol]
+	return s.voice.say(line, fault, []byte(answer), []byte(garbled), []byte(noise))
 }
 
 func (s *Speaker) obey(ctx context.Context, command string) (act, answer string) {
@@ -131,11 +126,11 @@ func (s *Speaker) peek(act string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.faults[act]
-	if a == "stuck" || a == "stuckhalf" {
-		delete(s.faults, act)
-		return a
+	if slices.Contains(Replies, a) {
+		return ""
 	}
-	return ""
+	delete(s.faults, act)
+	return a
 }
 
 var errStuck = errors.New("stuck")
@@ -194,8 +189,13 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 	switch {
 	case err == nil:
 		return act, frame("!f11C")
-	case errors.Is(err, errDoor):
+	case errors.Is(err, errPower):
+		s.last, s.moved = "", nil
+		return act, ""
+	case errors.Is(err, errDoor), errors.Is(err, errOpened):
 		s.last = "006"
+	case errors.Is(err, errShut):
+		s.last = "007"
 	default:
 		s.last = "003"
 	}
@@ -207,27 +207,24 @@ func scan(text, format string, into ...any) bool {
 	return err == nil && n == len(into)
 }
 
-// stuck lets a fault stop an act.
+// stuck lets a fault stop an act, or happen to its disc.
 func (s *Speaker) stuck(act string, f func() error) error {
-	if s.peek(act) != "" {
+	fault := s.peek(act)
+	if fault == "stuck" {
 		return errStuck
 	}
+	s.Tower.suffer(fault)
 	return f()
 }
 
 // both is an act of one command that takes a disc and puts it down.
 func (s *Speaker) both(act string, take, put func() error) error {
-	fault := s.peek(act)
-	if fault == "stuck" {
-		return errStuck
-	}
-	if err := take(); err != nil {
-		return err
-	}
-	if fault == "stuckhalf" {
-		return errStuck
-	}
-	return put()
+	return s.stuck(act, func() error {
+		if err := take(); err != nil {
+			return err
+		}
+		return put()
+	})
 }
 
 // aleratec: lines CccDddNnnnn, progress in lines T, a state in the last one.
@@ -242,7 +239,13 @@ func (s *Speaker) aleratec(ctx context.Context, c string) (act, answer string) {
 		if s.last == "alarm" {
 			return "status", "\x15"
 		}
+		if s.bare {
+			return "status", "PARAM02D1\n"
+		}
 		return "status", "PARAM01D1\n"
+	case strings.HasPrefix(c, "c09d"):
+		s.bare = false
+		return "setup", "C00\n"
 	case c == "C01D01":
 		s.last = ""
 		return "clear", "C00\n"
@@ -265,6 +268,9 @@ func (s *Speaker) aleratecEnd(err error, command, good, none string, status func
 		return progress + status(none, command)
 	case errors.Is(err, errDoor):
 		return status("01", "01")
+	case errors.Is(err, errPower):
+		s.last, s.bare = "", true
+		return ""
 	}
 	s.last = "alarm"
 	return "\x15"
@@ -307,6 +313,8 @@ func (s *Speaker) letter(ctx context.Context, c string) (act, answer string) {
 		s.last = "22"
 	case errors.Is(err, errNothing):
 		s.last = "21"
+	case errors.Is(err, errPower):
+		return act, ""
 	default:
 		s.last = "18"
 	}

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/odarchive/odarchive/robot"
@@ -56,8 +55,7 @@ const (
 type Changer struct {
 	config Config
 	line   Line
-	hand   chan struct{} // holds a token while nobody uses the line
-	closed bool
+	hand   robot.Hand
 	heard  time.Time
 }
 
@@ -74,11 +72,10 @@ func Open(ctx context.Context, line Line, config Config) (*Changer, error) {
 	case config.Speed == 0:
 		config.Speed = 1
 	}
-	c := &Changer{config: config, line: line, hand: make(chan struct{}, 1)}
-	if _, err := c.settle(ctx, "find the changer"); err != nil {
+	c := &Changer{config: config, line: line}
+	if _, err := c.settle(ctx, "find the changer"); err != nil && !errors.Is(err, robot.ErrInventory) {
 		return nil, err
 	}
-	c.hand <- struct{}{}
 	return c, nil
 }
 
@@ -90,7 +87,7 @@ func (c *Changer) Properties() robot.Properties {
 // Inventory follows robot.Changer. The machine senses no slots: one is Empty when a drive has its disc, and otherwise Unknown.
 func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 	const op = "inventory"
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return nil, err
 	}
@@ -129,31 +126,7 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 }
 
 // Close follows robot.Changer.
-func (c *Changer) Close() error {
-	<-c.hand
-	defer func() { c.hand <- struct{}{} }()
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	return c.line.Close()
-}
-
-func (c *Changer) acquire(ctx context.Context, op string) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	select {
-	case <-c.hand:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	if c.closed {
-		c.hand <- struct{}{}
-		return nil, fmt.Errorf("%s: %w", op, os.ErrClosed)
-	}
-	return func() { c.hand <- struct{}{} }, nil
-}
+func (c *Changer) Close() error { return c.hand.CloseWith(c.line.Close) }
 
 // Move follows robot.Changer.
 func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
@@ -167,7 +140,7 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 	if from.Kind == to.Kind {
 		return fail(op, robot.ErrUnreachable, to, "it moves discs between a slot and a drive only")
 	}
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (c *Changer) exchange(command []byte, n, drive int) ([]byte, error) {
 	if _, err := c.line.Discard(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), queryLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), c.limit())
 	defer cancel()
 	unit := byte(0x50 + c.config.Unit)
 	if err := c.line.Send(ctx, append([]byte{unit}, command...)); err != nil {
@@ -159,15 +159,20 @@ func (c *Changer) look(op string) (state, error) {
 	}
 }
 
-// settle asks until the changer rests, as long as a move may take, or until ctx ends.
+// settle asks until the changer rests, as long as a move may take, or until ctx ends. One that initialised meanwhile has lost its power, and
+// put away what it carried: that fails with ErrInventory once it rests.
 func (c *Changer) settle(ctx context.Context, op string) (state, error) {
-	for end := time.Now().Add(max(c.scaled(moveLimit), queryLimit)); ; {
+	anew := false
+	for end := time.Now().Add(max(c.scaled(moveLimit), c.limit())); ; {
 		s, err := c.look(op)
+		anew = anew || s.all == initialBusy || s.status[0] == initialBusy || s.status[1] == initialBusy
 		switch {
 		case err != nil:
 			return s, err
 		case ctx.Err() != nil:
 			return s, fmt.Errorf("%s: %w", op, ctx.Err())
+		case !s.moving() && anew:
+			return s, fail(op, robot.ErrInventory, robot.Address{}, "it has initialised; now %v", s)
 		case !s.moving():
 			return s, nil
 		case !time.Now().Before(end):
@@ -176,6 +181,9 @@ func (c *Changer) settle(ctx context.Context, op string) (state, error) {
 		time.Sleep(c.scaled(pollPause))
 	}
 }
+
+// limit is that of an answer. A computer takes its time whatever the machine does.
+func (c *Changer) limit() time.Duration { return max(c.scaled(queryLimit), 250*time.Millisecond) }
 
 func (c *Changer) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / c.config.Speed)

@@ -21,7 +21,7 @@ var acts = map[string][]string{
 	"letters":  {"load", "unload", "get", "status"},
 }
 
-// TestFaults lets every fault strike every act. Whatever happens, the order never contradicts physics: a disc is where the
+// TestFaults lets every fault of an answer, and a mechanism that is stuck, strike every act; robottest.Faults has those that happen to discs. Whatever happens, the order never contradicts physics: a disc is where the
 // order says, or the order says that it is on its way, and then a person who looks puts an end to that.
 func TestFaults(t *testing.T) {
 	for _, m := range machines {
@@ -31,7 +31,7 @@ func TestFaults(t *testing.T) {
 			c := s.must()
 			random := rand.New(rand.NewPCG(1, 2))
 			struck := 0
-			for _, action := range sim.TowerActions {
+			for _, action := range append([]string{"stuck", "held"}, sim.Replies...) {
 				for _, act := range acts[m.protocol] {
 					s.tell("fault", act, action)
 					for range 4 { // enough for the act to come

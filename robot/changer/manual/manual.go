@@ -50,8 +50,7 @@ type Changer struct {
 	person Person
 	folder *os.Root
 
-	hand   chan struct{}
-	closed bool
+	hand   robot.Hand
 	memory memory
 }
 
@@ -67,7 +66,7 @@ func Open(person Person, folder *os.Root, config Config) (*Changer, error) {
 	if config.Label == "" {
 		config.Label = "%d"
 	}
-	c := &Changer{config: config, person: person, folder: folder, hand: make(chan struct{}, 1)}
+	c := &Changer{config: config, person: person, folder: folder}
 	b, err := folder.ReadFile(fileName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -83,7 +82,6 @@ func Open(person Person, folder *os.Root, config Config) (*Changer, error) {
 	if c.memory.Slots == nil {
 		c.memory.Slots = map[int]bool{}
 	}
-	c.hand <- struct{}{}
 	return c, nil
 }
 
@@ -94,7 +92,7 @@ func (c *Changer) Properties() robot.Properties {
 
 // Inventory follows robot.Changer: it is what was said. A drive about which a question got no answer is Unknown.
 func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
-	release, err := c.acquire(ctx, "inventory")
+	release, err := c.hand.Take(ctx, "inventory")
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +136,7 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 	if from.Kind == to.Kind {
 		return fail(robot.ErrUnreachable, to, "discs go between a slot and a drive")
 	}
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return err
 	}
@@ -193,7 +191,7 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 
 // Settle says that the drive about which a question got no answer has the disc of a slot, or none with 0.
 func (c *Changer) Settle(slot int) error {
-	release, err := c.acquire(context.Background(), "settle")
+	release, err := c.hand.Take(context.Background(), "settle")
 	if err != nil {
 		return err
 	}
@@ -237,25 +235,4 @@ func (c *Changer) replace(b []byte) error {
 }
 
 // Close follows robot.Changer.
-func (c *Changer) Close() error {
-	<-c.hand
-	c.closed = true
-	c.hand <- struct{}{}
-	return nil
-}
-
-func (c *Changer) acquire(ctx context.Context, op string) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	select {
-	case <-c.hand:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	if c.closed {
-		c.hand <- struct{}{}
-		return nil, fmt.Errorf("%s: %w", op, os.ErrClosed)
-	}
-	return func() { c.hand <- struct{}{} }, nil
-}
+func (c *Changer) Close() error { return c.hand.CloseWith(func() error { return nil }) }

@@ -73,8 +73,7 @@ func FuzzMove(f *testing.F) {
 				t.Fatal(err)
 			}
 			b := &babbler{data: data}
-			c := &Changer{cfg: config, line: b, hand: make(chan struct{}, 1)}
-			c.hand <- struct{}{}
+			c := &Changer{cfg: config, line: b}
 			from, to, command := slot(2), driveBay(1), "1PS002ZS\r"
 			if !fetch {
 				from, to, command = to, from, "1PSZR\r"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/odarchive/odarchive/robot"
@@ -19,9 +18,8 @@ type Changer struct {
 	cfg  Config
 	line Line
 
-	hand   chan struct{} // holds a token while nobody uses the line
-	closed bool
-	heard  time.Time // when the last answer came
+	hand  robot.Hand
+	heard time.Time // when the last answer came
 	// initialised says that the robot started anew before anybody could be told.
 	initialised bool
 }
@@ -37,13 +35,12 @@ func Open(ctx context.Context, line Line, config Config) (*Changer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pioneer changer: %w", err)
 	}
-	c := &Changer{cfg: config, line: line, hand: make(chan struct{}, 1)}
+	c := &Changer{cfg: config, line: line}
 	for drive := range config.players() {
 		if err := c.greet(ctx, drive+1); err != nil {
 			return nil, err
 		}
 	}
-	c.hand <- struct{}{}
 	return c, nil
 }
 
@@ -136,38 +133,17 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 
 // Close follows robot.Changer. It waits for a running Move, may be called again, and makes the other methods fail
 // with os.ErrClosed.
-func (c *Changer) Close() error {
-	<-c.hand
-	defer func() { c.hand <- struct{}{} }()
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	return c.line.Close()
-}
+func (c *Changer) Close() error { return c.hand.CloseWith(c.line.Close) }
 
-// acquire waits for the line to be free, and reports what must be known before anything is done.
+// acquire takes the hand, and reports what must be known before anything is done.
 func (c *Changer) acquire(ctx context.Context, op string) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
+	release, err = c.hand.Take(ctx, op)
+	if err != nil || !c.initialised {
+		return release, err
 	}
-	select {
-	case <-c.hand:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	release = func() { c.hand <- struct{}{} }
-	switch {
-	case c.closed:
-		err = fmt.Errorf("%s: %w", op, os.ErrClosed)
-	case c.initialised:
-		c.initialised = false
-		err = &robot.Error{Op: op, Kind: robot.ErrInventory, Detail: codeError("E22").Error()}
-	default:
-		return release, nil
-	}
+	c.initialised = false
 	release()
-	return nil, err
+	return nil, &robot.Error{Op: op, Kind: robot.ErrInventory, Detail: codeError("E22").Error()}
 }
 
 // queryError says in the contract's words why a question to a drive got no answer.

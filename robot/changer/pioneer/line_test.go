@@ -77,8 +77,8 @@ func TestOverTerminal(t *testing.T) {
 	far, line := terminal(t, port.Transcript(&said))
 	script := []step{{"1PS?X", "P151206"}, {"2PS?X", "P151206"}}
 	for _, some := range [][]step{
-		unset2("1", "2"), say("1PS002ZS", "R"), look("1", "B", "P21", "XXX"), rest("1", "P01", "002"),
-		rest("1", "P01", "002"),
+		unset2("1", "2"), say("1PS?E", "E00"), say("1PS002ZS", "R"), look("1", "B", "P21", "XXX"), rest("1", "P01", "002"),
+		rest("1", "P01", "002"), say("1PS?E", "E00"),
 	} {
 		script = append(script, some...)
 	}

@@ -78,11 +78,12 @@ func (m move) fetch(ctx context.Context) error {
 		}
 	}
 
+	old := m.lastError(player)
 	o := m.act(player, fmt.Sprintf("%03dZS", disc))
 	if o.succeeded() && o.after.holds(disc) {
 		return nil
 	}
-	return m.failed(o, before)
+	return m.failed(o, before, old)
 }
 
 // putBack carries a disc from a drive to the slot that it came from.
@@ -99,10 +100,11 @@ func (m move) putBack(ctx context.Context) error {
 	case before.disc != disc:
 		return m.fail(robot.ErrUnreachable, m.to, "the disc in %v goes back to %v only", m.from, m.slot(m.unit(m.from), before.disc))
 	}
+	old := m.lastError(player)
 	if before.mode != parked {
 		o := m.act(player, "RJ")
 		if !o.succeeded() || o.after.mode != parked || !o.after.holds(disc) {
-			return m.failed(o, before)
+			return m.failed(o, before, old)
 		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", m.op, err)
@@ -110,10 +112,20 @@ func (m move) putBack(ctx context.Context) error {
 	}
 
 	o := m.act(player, "ZR")
-	if o.succeeded() && o.after.empty() {
+	// An empty player does not say that the disc got home. A machine that answers when a movement begins tells of its end by ?E only.
+	if o.succeeded() && o.after.empty() && m.lastError(player) == old {
 		return nil
 	}
-	return m.failed(o, before)
+	return m.failed(o, before, old)
+}
+
+// lastError is what ?E tells: how the last movement failed, or one long before; empty when that can't be asked.
+func (c *Changer) lastError(player int) codeError {
+	r, err := c.exchange(player, "?E", c.cfg.Timing.Query)
+	if err != nil || r.form != fail {
+		return ""
+	}
+	return codeError(r.code)
 }
 
 // before is the state of a drive before anything is moved.
@@ -190,8 +202,8 @@ func (c *Changer) settle(player int, end time.Time, failed error) (state, error)
 	}
 }
 
-// failed is the error for a command that did not do what it should have.
-func (m move) failed(o outcome, before state) error {
+// failed is the error for a command that did not do what it should have. Old is what ?E told before it.
+func (m move) failed(o outcome, before state, old codeError) error {
 	code, coded := errors.AsType[codeError](o.failed)
 	unmoved := o.unknown == nil && !o.after.moving() && o.after.disc == before.disc
 	refused := coded && (code.kind() == robot.ErrEmpty || code.kind() == robot.ErrUnreachable)
@@ -205,13 +217,13 @@ func (m move) failed(o outcome, before state) error {
 	// R, and the disc is not where it should be. A machine that answers R at the start of a movement keeps the reason
 	// for ?E, and keeps it for long: an old code may claim that a person is needed, but must not be
 	// believed that a slot is empty.
-	last, err := m.exchange(m.player(drive.Number), "?E", m.cfg.Timing.Query)
-	if code = codeError(last.code); err == nil && last.form == fail {
-		switch code.kind() {
-		case robot.ErrJam, robot.ErrDoor, robot.ErrInventory, robot.ErrDriveFault:
-			return m.fail(code.kind(), code.fault().at.of(m.from, m.to), "%v; last error %v", o, code)
-		}
-		return m.fail(robot.ErrComm, drive, "%v; last error %v", o, code)
+	code = m.lastError(m.player(drive.Number))
+	news := code != old && unmoved
+	switch kind := code.kind(); {
+	case code == "":
+		return m.fail(robot.ErrComm, drive, "%v", o)
+	case kind == robot.ErrJam, kind == robot.ErrDoor, kind == robot.ErrInventory, kind == robot.ErrDriveFault, kind == robot.ErrEmpty && news:
+		return m.fail(kind, code.fault().at.of(m.from, m.to), "%v; last error %v", o, code)
 	}
-	return m.fail(robot.ErrComm, drive, "%v", o)
+	return m.fail(robot.ErrComm, drive, "%v; last error %v", o, code)
 }

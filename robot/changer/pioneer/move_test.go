@@ -192,8 +192,16 @@ func TestMoves(t *testing.T) {
 			kind: robot.ErrJam, place: slot(2), details: []string{"E92"},
 		},
 		{
-			name: "R and an old E11", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E11")},
+			name: "R and an old E11", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS?E", "E11"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E11")},
 			kind: robot.ErrComm, place: drive(1),
+		},
+		{
+			name: "R and a new E11", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS?E", "E92"), say("1PS002ZS", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E11")},
+			kind: robot.ErrEmpty, place: slot(2),
+		},
+		{
+			name: "R, an empty player and a new E98", from: drive(1), to: slot(2), script: [][]step{rest("1", "P01", "002"), say("1PS?E", "E00"), say("1PSZR", "R@40s"), rest("1", "P20", "XXX"), say("1PS?E", "E98"), say("1PS?E", "E98")},
+			kind: robot.ErrJam, place: slot(2), details: []string{"E98"},
 		},
 		{
 			name: "R and another disc", from: slot(2), to: drive(1), script: [][]step{unset2("1", "2"), say("1PS002ZS", "R@40s"), rest("1", "P01", "003"), say("1PS?E", "")},

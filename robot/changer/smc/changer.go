@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/odarchive/odarchive/robot"
@@ -47,8 +46,7 @@ type Changer struct {
 	model    string
 	elements map[scsi.ElementType]scsi.Elements
 
-	hand   chan struct{} // holds a token while nobody uses the device
-	closed bool
+	hand   robot.Hand
 	noTags bool // the changer refuses to tell volume tags
 }
 
@@ -60,7 +58,7 @@ func Open(ctx context.Context, device scsi.Transport, config Config) (*Changer, 
 	if config.Timing == (Timing{}) {
 		config.Timing = DefaultTiming()
 	}
-	c := &Changer{cfg: config, device: device, hand: make(chan struct{}, 1)}
+	c := &Changer{cfg: config, device: device}
 	id, err := scsi.Identify(device)
 	switch {
 	case err != nil:
@@ -81,7 +79,6 @@ func Open(ctx context.Context, device scsi.Transport, config Config) (*Changer, 
 		return nil, fmt.Errorf("find the elements of the changer: %v has %d drives and %d slots", id,
 			c.elements[scsi.DataTransfer].Count, c.elements[scsi.Storage].Count)
 	}
-	c.hand <- struct{}{}
 	return c, nil
 }
 
@@ -96,33 +93,7 @@ func (c *Changer) Properties() robot.Properties {
 
 // Close follows robot.Changer. It waits for a running Move, may be called again, and makes the other methods fail with
 // os.ErrClosed.
-func (c *Changer) Close() error {
-	<-c.hand
-	defer func() { c.hand <- struct{}{} }()
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	return c.device.Close()
-}
-
-// acquire waits for the changer to be free.
-func (c *Changer) acquire(ctx context.Context, op string) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	select {
-	case <-c.hand:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	release = func() { c.hand <- struct{}{} }
-	if c.closed {
-		release()
-		return nil, fmt.Errorf("%s: %w", op, os.ErrClosed)
-	}
-	return release, nil
-}
+func (c *Changer) Close() error { return c.hand.CloseWith(c.device.Close) }
 
 // failed says in the contract's words why a command failed. The context's own end stays what it is.
 func failed(op string, place robot.Address, err error) error {

@@ -24,7 +24,7 @@ var order = []struct {
 // opened.
 func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 	const op = "inventory"
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 	if !ok || from == to {
 		return &robot.Error{Op: op, Place: to, Kind: robot.ErrUnreachable, Detail: "no such element, or the same"}
 	}
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/odarchive/odarchive/robot"
 )
@@ -16,9 +15,8 @@ type Changer struct {
 	machine Machine
 	store   Store
 
-	hand   chan struct{} // holds a token while nobody uses the robot
-	closed bool
-	order  Order
+	hand  robot.Hand
+	order Order
 }
 
 var _ robot.Changer = (*Changer)(nil)
@@ -39,9 +37,7 @@ func Open(loader Loader, store Store, counts []int) (*Changer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", m.Model, err)
 	}
-	c := &Changer{loader: loader, machine: m, store: store, order: o, hand: make(chan struct{}, 1)}
-	c.hand <- struct{}{}
-	return c, nil
+	return &Changer{loader: loader, machine: m, store: store, order: o}, nil
 }
 
 // Properties follows robot.Changer. The slots count as sensed: the order knows them.
@@ -51,15 +47,14 @@ func (c *Changer) Properties() robot.Properties {
 
 // Order returns where every disc lies.
 func (c *Changer) Order() Order {
-	<-c.hand
-	defer func() { c.hand <- struct{}{} }()
+	defer c.hand.Hold()()
 	return c.order.clone()
 }
 
 // Inventory follows robot.Changer. While a disc's whereabouts are in doubt it fails with ErrJam: a person has to look.
 func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 	const op = "inventory"
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return nil, err
 	}
@@ -91,31 +86,7 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 }
 
 // Close follows robot.Changer.
-func (c *Changer) Close() error {
-	<-c.hand
-	defer func() { c.hand <- struct{}{} }()
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	return c.loader.Close()
-}
-
-func (c *Changer) acquire(ctx context.Context, op string) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	select {
-	case <-c.hand:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	if c.closed {
-		c.hand <- struct{}{}
-		return nil, fmt.Errorf("%s: %w", op, os.ErrClosed)
-	}
-	return func() { c.hand <- struct{}{} }, nil
-}
+func (c *Changer) Close() error { return c.hand.CloseWith(c.loader.Close) }
 
 // save keeps an order, and then goes by it.
 func (c *Changer) save(o Order) error {

@@ -21,7 +21,7 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 	if from.Kind == to.Kind {
 		return fail(op, robot.ErrUnreachable, to, "it moves discs between a slot and a drive only")
 	}
-	release, err := c.acquire(ctx, op)
+	release, err := c.hand.Take(ctx, op)
 	if err != nil {
 		return err
 	}

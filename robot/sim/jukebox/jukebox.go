@@ -8,14 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/odarchive/odarchive/robot/drive/file"
 	"github.com/odarchive/odarchive/robot/sim"
@@ -85,63 +84,14 @@ func (m *Main) Run(ctx context.Context) error {
 	if m.Robot == "denon" {
 		return m.runDenon(ctx, dir, lib, faults)
 	}
-	line, slave, err := openPTY()
-	if err != nil {
-		return err
-	}
-	defer slave.Close() // held open, so that the line outlives the agents that come and go
-	defer line.Close()
-	link := m.Link
-	if link == "" {
-		link = filepath.Join(dir, "line")
-	}
-	if err := replaceLink(slave.Name(), link); err != nil {
-		return err
-	}
-	defer os.Remove(link)
-	if err := lib.PowerUp(ctx); err != nil {
-		return err
-	}
-	return m.serve(ctx, lib, faults, line, dir, link)
-}
-
-func (m *Main) serve(ctx context.Context, lib *sim.Library, faults *sim.Faults, line *os.File, dir, link string) error {
-	socket := filepath.Join(dir, "control.sock")
-	os.Remove(socket)
-	control, err := listen(socket)
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		<-ctx.Done()
-		return errors.Join(line.Close(), control.Close())
-	})
-	g.Go(func() error {
-		p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log, Early: m.Early}
-		err := p.Serve(ctx, line)
-		if ctx.Err() != nil {
-			return nil
+	p := &sim.Pioneer{Library: lib, Faults: faults, Log: m.Log, Early: m.Early}
+	serve := func(ctx context.Context, line io.ReadWriter) error {
+		if err := lib.PowerUp(ctx); err != nil { // meanwhile the line is silent
+			return err
 		}
-		return fmt.Errorf("serve the serial line: %w", err)
-	})
-	g.Go(func() error {
-		for {
-			c, err := control.Accept()
-			if ctx.Err() != nil {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("serve %s: %w", socket, err)
-			}
-			g.Go(func() error {
-				defer c.Close()
-				hand(ctx, lib, c)
-				return nil
-			})
-		}
-	})
-	m.Log.Info("serving", "line", link, "control", socket, "units", lib.Shape().Units, "slots", lib.Shape().Units*lib.Shape().SlotsPerUnit)
-	return g.Wait()
+		return p.Serve(ctx, line)
+	}
+	return m.onLine(ctx, dir, serve, func(words []string) (string, error) { return act(ctx, lib, faults, words) })
 }
 
 func (m *Main) setRates(dir string, shape sim.Shape) error {
@@ -167,23 +117,12 @@ func replaceLink(target, link string) error {
 	return nil
 }
 
-// hand does what one line of text says, and answers with one line.
-func hand(ctx context.Context, lib *sim.Library, c net.Conn) {
-	text, err := bufio.NewReader(c).ReadString('\n')
-	if err != nil {
-		return
-	}
-	answer, err := act(ctx, lib, strings.Fields(text))
-	if err != nil {
-		answer = "error: " + err.Error()
-	}
-	fmt.Fprintln(c, answer)
-}
-
 // HandHelp lists what can be done by hand.
-const HandHelp = `door open UNIT, door close UNIT, swap SLOT SLOT, remove SLOT, put SLOT DISC, status`
+const HandHelp = `door open UNIT, door close UNIT, swap SLOT SLOT, remove SLOT, put SLOT DISC, lay DRIVE DISC, empty DRIVE, tidy, reset, ` +
+	`fault COMMAND ACTION, status`
 
-func act(ctx context.Context, lib *sim.Library, words []string) (string, error) {
+// act does what words say.
+func act(ctx context.Context, lib *sim.Library, faults *sim.Faults, words []string) (string, error) {
 	numbers := func(from, n int) ([]int, error) {
 		if len(words) != from+n {
 			return nil, fmt.Errorf("%q: want one of: %s", strings.Join(words, " "), HandHelp)
@@ -225,6 +164,21 @@ func act(ctx context.Context, lib *sim.Library, words []string) (string, error) 
 			return "", err
 		}
 		return lib.Remove(n[0])
+	case len(words) == 1 && words[0] == "reset":
+		faults.Clear()
+		return "ok", nil
+	case len(words) == 1 && words[0] == "tidy":
+		faults.Clear()
+		return "ok", lib.Tidy(ctx)
+	case len(words) == 3 && words[0] == "fault":
+		return "ok", faults.Add(sim.Fault{On: words[1], Do: words[2]})
+	case len(words) == 2 && words[0] == "empty", len(words) == 3 && words[0] == "lay":
+		drive, err := strconv.Atoi(words[1])
+		shape := lib.Shape()
+		if err != nil || drive < 1 || drive > shape.Units*shape.PlayersPerUnit {
+			return "", fmt.Errorf("%q is no drive", words[1])
+		}
+		return "ok", lib.Lay(drive, strings.Join(words[2:], ""))
 	case len(words) == 3 && words[0] == "put":
 		slot, err := strconv.Atoi(words[1])
 		if err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // TowerHelp lists what can be done by hand at a robot with piles.
-const TowerHelp = `door open, door close, hand BIN (lay the disc in the robot's hand on a bin), pile FROM TO, reset, fault ACT ACTION, status`
+const TowerHelp = `door open, door close, hand BIN (lay the disc in the robot's hand on a bin), pile FROM TO, lay DRIVE BIN, empty DRIVE, away BIN, tidy, reset, fault ACT ACTION, status`
 
 // runTower serves a robot with piles.
 func (m *Main) runTower(ctx context.Context, dir string) error {
@@ -38,21 +38,17 @@ func (m *Main) runTower(ctx context.Context, dir string) error {
 	return m.onLine(ctx, dir, speaker.Serve, func(words []string) (string, error) { return byHand(tower, speaker, words) })
 }
 
-// runDenon serves a Denon DN-1400F, at which what a person can do are HandHelp's, "reset" and "fault COMMAND ACTION".
+// runDenon serves a Denon DN-1400F.
 func (m *Main) runDenon(ctx context.Context, dir string, lib *sim.Library, faults *sim.Faults) error {
 	if lib.Shape() != (sim.Shape{Units: 1, SlotsPerUnit: 200, PlayersPerUnit: 2}) {
 		return errors.New("run jukebox: a denon has 1 unit of 200 slots and 2 players")
 	}
 	d := &sim.Denon{Library: lib, Faults: faults, Log: m.Log}
 	return m.onLine(ctx, dir, d.Serve, func(words []string) (string, error) {
-		switch {
-		case len(words) == 1 && words[0] == "reset":
+		if len(words) == 1 && (words[0] == "reset" || words[0] == "tidy") {
 			d.Reset()
-			return "ok", nil
-		case len(words) == 3 && words[0] == "fault":
-			return "ok", faults.Add(sim.Fault{On: words[1], Do: words[2]})
 		}
-		return act(ctx, lib, words)
+		return act(ctx, lib, faults, words)
 	})
 }
 
@@ -97,7 +93,7 @@ func (m *Main) onLine(ctx context.Context, dir string, serve func(context.Contex
 			} else if err != nil {
 				return fmt.Errorf("serve %s: %w", socket, err)
 			}
-			answer(c, hand)
+			g.Go(func() error { answer(c, hand); return nil })
 		}
 	})
 	m.Log.Info("serving", "robot", m.Robot, "line", link, "control", socket)
@@ -118,6 +114,27 @@ func answer(c net.Conn, hand func([]string) (string, error)) {
 	fmt.Fprintln(c, said)
 }
 
+// layByHand lays discs into drives and takes them out of places.
+func layByHand(tower *sim.Tower, words []string) error {
+	s := tower.Status()
+	var n [2]int
+	for i, word := range words[1:] {
+		var err error
+		if n[i], err = strconv.Atoi(word); err != nil || n[i] < 1 {
+			return fmt.Errorf("%q is no number", word)
+		}
+	}
+	switch {
+	case words[0] == "away" && n[0] <= len(s.Bins):
+		return tower.TakeAway(n[0])
+	case words[0] == "empty" && s.Drives[n[0]] != "":
+		return tower.Lay(n[0], 0)
+	case words[0] == "lay" && n[1] <= len(s.Bins):
+		return tower.Lay(n[0], n[1])
+	}
+	return fmt.Errorf("%q: no such bin, or no disc there", strings.Join(words, " "))
+}
+
 func byHand(tower *sim.Tower, speaker *sim.Speaker, words []string) (string, error) {
 	switch text := strings.Join(words, " "); {
 	case text == "status":
@@ -132,6 +149,11 @@ func byHand(tower *sim.Tower, speaker *sim.Speaker, words []string) (string, err
 	case text == "reset":
 		speaker.Reset()
 		return "ok", nil
+	case text == "tidy":
+		speaker.Reset()
+		return "ok", tower.Tidy()
+	case len(words) == 3 && words[0] == "lay", len(words) == 2 && (words[0] == "empty" || words[0] == "away"):
+		return "ok", layByHand(tower, words)
 	case len(words) == 2 && words[0] == "hand":
 		bin, err := strconv.Atoi(words[1])
 		if err != nil || bin < 1 || bin > len(tower.Status().Bins) {
