@@ -105,7 +105,8 @@ func TestCancel(t *testing.T) {
 		s.cancel(id)
 		began := time.Now()
 		s.ok(s.run(verifyTask(imageA, 512, sumOf(image[:512*2048]))))
-		if d := time.Since(began); d > time.Minute {
+		// One read for each region is the second one's own.
+		if d := time.Since(began) - robot.Regions*s.world.readTime; d > time.Minute {
 			t.Errorf("the drive was free after %v", d)
 		}
 		s.seen(func() {
