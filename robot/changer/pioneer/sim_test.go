@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/changer/pioneer"
@@ -70,6 +71,7 @@ func simulated(t *testing.T, name string, shape sim.Shape, early bool, blanks in
 		t.Fatal(err)
 	}
 	timing := pioneer.DefaultTiming().Faster(1000)
+	timing.Move = 2 * time.Second // a busy machine may answer late
 	timing.Pacing = 0
 	free := robot.Address{}
 	if vacant > 0 {
