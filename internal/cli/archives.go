@@ -173,7 +173,7 @@ func (a *app) vaults() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tMAX WAIT\tARCHIVES\tBYTES", showVault)
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tMAX WAIT\tSCRUB EVERY\tARCHIVES\tBYTES", showVault)
 			})
 		},
 	}
@@ -200,7 +200,7 @@ func (a *app) vaults() *cobra.Command {
 	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
 	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
-	c.AddCommand(create)
+	c.AddCommand(create, a.setVault())
 	return c
 }
 
@@ -209,7 +209,7 @@ func showVault(v *pb.Vault) string {
 	if v.GetMaxWaitSeconds() > 0 {
 		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
 	}
-	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), wait, v.GetArchives(), size(v.GetBytes()))
+	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), wait, showDays(v.GetScrubIntervalSeconds()), v.GetArchives(), size(v.GetBytes()))
 }
 
 func (a *app) compare() *cobra.Command {

@@ -9,25 +9,46 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/odarchive/odarchive/internal/client"
 	"github.com/odarchive/odarchive/library/durability"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
 const year = 365.25 * 24 * time.Hour
 
 func (a *app) durability() *cobra.Command {
 	var failures int
+	var observed bool
+	var vault string
 	var discYears, confidence float64
 	var discs, days int
 	p := durability.Plan{Data: 12, Parity: 2}
 	c := &cobra.Command{
 		Use: "durability", Short: "Compute what discs are likely to lose: what if", Args: cobra.NoArgs,
 		Long: `Computes how likely data is lost for good, from how often a disc fails, how many discs protect each other and how often they are read
-whole. The rate is given with --rate, or follows from what was observed (--failures in --disc-years), then with bounds.
+whole. The rate is given with --rate, or follows from what was observed (--failures in --disc-years), then with bounds. --observed asks the controller
+for what its own discs have come to: how many of them two drives, or an operator, found unreadable, in how many years of all together.
 
 A batch event hits all discs of a set at once; without one the figures hold only as far as discs fail independently.`,
 		Example: `  odarchive durability --discs 600 --rate 0.01 --interval-days 90
-  odarchive durability --discs 600 --failures 2 --disc-years 1500 --data 12 --parity 3 --batch-rate 0.01 --batch-loss 0.2`,
+  odarchive durability --discs 600 --failures 2 --disc-years 1500 --data 12 --parity 3 --batch-rate 0.01 --batch-loss 0.2
+  odarchive durability --observed --vault photos --data 1 --parity 1`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if observed {
+				for _, other := range []string{"rate", "failures", "disc-years"} {
+					if cmd.Flags().Changed(other) {
+						return usage(cmd, fmt.Errorf("either --observed or --%s", other))
+					}
+				}
+				seen, err := a.observed(cmd, vault)
+				if err != nil {
+					return err
+				}
+				failures, discYears = int(seen.GetFailures()), seen.GetDiscYears()
+				if !cmd.Flags().Changed("discs") {
+					discs = int(seen.GetDiscs())
+				}
+			}
 			p.Interval = float64(days) * 24 / year.Hours()
 			n := p.Data + p.Parity
 			if n < 1 || discs < n {
@@ -35,7 +56,7 @@ A batch event hits all discs of a set at once; without one the figures hold only
 			}
 			p.Sets = discs / n
 			rate := durability.Rate{Low: p.Rate, Likely: p.Rate, High: p.Rate}
-			if cmd.Flags().Changed("disc-years") || cmd.Flags().Changed("failures") {
+			if observed || cmd.Flags().Changed("disc-years") || cmd.Flags().Changed("failures") {
 				if cmd.Flags().Changed("rate") {
 					return usage(cmd, errors.New("either --rate, or --failures and --disc-years"))
 				}
@@ -60,7 +81,10 @@ A batch event hits all discs of a set at once; without one the figures hold only
 					return usage(cmd, err)
 				}
 			}
-			return a.print(map[string]any{"sets": p.Sets, "data": p.Data, "parity": p.Parity, "interval_days": days, "results": results}, func(w io.Writer) {
+			return a.print(map[string]any{"failures": failures, "disc_years": discYears, "confidence": confidence, "sets": p.Sets, "data": p.Data, "parity": p.Parity, "interval_days": days, "results": results}, func(w io.Writer) {
+				if discYears > 0 {
+					fmt.Fprintf(w, "%d discs failed in %.1f disc-years; bounds at %g %%\n", failures, discYears, 100*confidence)
+				}
 				fmt.Fprintf(w, "%d sets of %d+%d discs, read whole every %d days\n", p.Sets, p.Data, p.Parity, days)
 				for _, r := range results {
 					fmt.Fprintf(w, "%-7s %.3g %% of discs fail in a year: data is lost in a year with probability %.2g; %.2g data discs expected; %.0f nines\n",
@@ -77,8 +101,22 @@ A batch event hits all discs of a set at once; without one the figures hold only
 	f.Float64Var(&p.Rate, "rate", 0.01, "failures per disc and year")
 	f.IntVar(&failures, "failures", 0, "failures that were observed")
 	f.Float64Var(&discYears, "disc-years", 0, "in so many years of all discs together")
+	f.BoolVar(&observed, "observed", false, "what the controller's own discs have come to")
+	f.StringVar(&vault, "vault", "", "with --observed: only discs of this vault")
 	f.Float64Var(&confidence, "confidence", 0.95, "of the bounds on an observed rate")
 	f.Float64Var(&p.BatchRate, "batch-rate", 0, "batch events per set and year")
 	f.Float64Var(&p.BatchLoss, "batch-loss", 0, "fraction of a set's discs that one kills")
 	return c
+}
+
+// observed asks the controller for its discs' failures and years.
+func (a *app) observed(cmd *cobra.Command, vault string) (resp *pb.ObservedFailuresResponse, err error) {
+	err = a.with(func(c *client.Client) error {
+		resp, err = c.Health.ObservedFailures(cmd.Context(), &pb.ObservedFailuresRequest{Vault: vault})
+		return err
+	})
+	if err == nil && !(resp.GetDiscYears() > 0) {
+		err = errors.New("no disc has been kept for any time yet: give --rate, or --failures and --disc-years")
+	}
+	return resp, err
 }

@@ -35,7 +35,8 @@ func exitCodesTopic() *cobra.Command {
   1    failed; the last line on stderr says why
   2    the command line makes no sense
   3    what was named doesn't exist
-  4    done, but something was left out (--keep-going), two folders differ (compare), or an image needs repair (ecc test)
+  4    done, but something was left out (--keep-going), two folders differ (compare), an image needs repair (ecc test),
+       or somebody is needed (library alerts)
   5    the controller can't be reached
   130  interrupted (Ctrl-C); nothing half-written is left under its own name`,
 	}

@@ -23,13 +23,17 @@ func (a *app) library() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tEVACUATION", func(l *pb.Library) string {
-					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), evacuation(l))
-				})
+				if err := list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tHEALTH\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tEVACUATION", func(l *pb.Library) string {
+					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), grades(l), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), evacuation(l))
+				}); err != nil || a.json {
+					return err
+				}
+				showAlerts(a.stdout, resp.GetLibraries())
+				return nil
 			})
 		},
 	}
-	c.AddCommand(a.elements(), a.stock(), a.setElement())
+	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts())
 	return c
 }
 
@@ -296,8 +300,8 @@ func (a *app) discs() *cobra.Command {
 						break
 					}
 				}
-				return list(a, all, "DISC\tSTATE\tLIBRARY\tPLACE\tMEDIUM\tRECORDED\tOF\tVAULT\tVERIFIED\tREASON", func(d *pb.Disc) string {
-					return cells(d.GetLabel(), word(d.GetState(), "DISC_STATE_"), d.GetLibrary(), place(d.GetPlace()), d.GetMedium(),
+				return list(a, all, "DISC\tSTATE\tHEALTH\tLIBRARY\tPLACE\tMEDIUM\tRECORDED\tOF\tVAULT\tVERIFIED\tREASON", func(d *pb.Disc) string {
+					return cells(d.GetLabel(), word(d.GetState(), "DISC_STATE_"), shortGrade(d), d.GetLibrary(), place(d.GetPlace()), d.GetMedium(),
 						size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), d.GetVault(), when(d.GetVerified()), d.GetReason())
 				})
 			})
@@ -305,6 +309,7 @@ func (a *app) discs() *cobra.Command {
 	}
 	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
 	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired or spoiled")
+	c.AddCommand(a.showDisc(), a.condemn(), a.clear())
 	return c
 }
 

@@ -134,6 +134,8 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	g.Go(func() error { return k.run(ctx, changes) })
 	c := &calendar{store: store, log: m.Log}
 	g.Go(func() error { return c.run(ctx) })
+	watch := &watcher{store: store, ready: ready, log: m.Log}
+	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-died:

@@ -46,7 +46,7 @@ func TestHealthAndReflection(t *testing.T) {
 		names = append(names, service.GetName())
 	}
 	for _, want := range []string{
-		"VaultService", "ArchiveService", "RetrievalService", "JobService", "LibraryService", "AgentService",
+		"VaultService", "ArchiveService", "RetrievalService", "JobService", "LibraryService", "HealthService", "AgentService",
 	} {
 		name := "odarchive.v1." + want
 		if !slices.Contains(names, name) {
