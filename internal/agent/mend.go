@@ -83,3 +83,12 @@ func (m *mender) worst() int32 {
 	r := m.reader.Report()
 	return int32(r.Worst)
 }
+
+// roots returns how many bad sectors a row bears, once there was something to repair.
+func (m *mender) roots() int32 {
+	if m.reader == nil {
+		return 0
+	}
+	r := m.reader.Report()
+	return int32(r.Roots())
+}

@@ -53,6 +53,11 @@ func newPassage(w *work, drive robot.Drive, t *pb.Verify) *passage {
 // read goes to the end of the disc.
 func (p *passage) read(ctx context.Context) error {
 	buffer := make([]byte, min(transfer, (p.sectors-p.at)*archive.SectorSize))
+	if p.at < p.sectors {
+		// A disc that has come to rest takes seconds to turn again, which are not the first region's. What comes of it is seen when it is
+		// read in its turn.
+		_, _ = p.drive.Drive.ReadAt(buffer[:archive.SectorSize], p.at*archive.SectorSize)
+	}
 	for p.at < p.sectors && !p.bad.full() {
 		if err := p.region(ctx, buffer); err != nil {
 			return err

@@ -34,7 +34,7 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 
 	rd := &reading{work: w, drive: b.drive, lost: newHashes()}
 	watched := &attentive{Drive: b.drive}
-	defer func() { r.Retries = watched.retries }()
+	defer func() { r.Retries, r.Roots = watched.retries, rd.pass.mender.roots() }()
 	rd.pass = newPass(watched, t.GetExtents(), &rd.bad)
 	rd.pass.mender = mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
 	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost}

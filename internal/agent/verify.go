@@ -52,6 +52,10 @@ func (a *agent) verify(ctx context.Context, w *work, t *pb.Verify, r *pb.TaskRes
 		if err := p.prove(ctx, t, r); err != nil {
 			return err
 		}
+	} else if t.GetLayerSectors() > 0 {
+		if h, err := ecc.FindQuickly(ctx, p.source(ctx), p.sectors); err == nil {
+			r.Roots = int32(h.Roots())
+		}
 	}
 	if t.GetScan() {
 		return p.scan(ctx, r)
@@ -73,7 +77,7 @@ func (p *passage) prove(ctx context.Context, t *pb.Verify, r *pb.TaskResult) err
 	if t.GetLayerSectors() == 0 || p.bad.full() {
 		return broken
 	}
-	s := ecc.Source{ReaderAt: source{ctx, p.drive}, Unreadable: func(err error) bool { return errors.Is(err, robot.ErrMedium) }}
+	s := p.source(ctx)
 	h, err := ecc.Find(ctx, s, p.sectors)
 	if errors.Is(err, ecc.ErrNotFound) {
 		return broken
@@ -101,6 +105,10 @@ func (p *passage) prove(ctx context.Context, t *pb.Verify, r *pb.TaskResult) err
 	}
 	r.Sha256, r.Repairable, r.Repaired = nil, true, report.Repairable
 	return nil
+}
+
+func (p *passage) source(ctx context.Context) ecc.Source {
+	return ecc.Source{ReaderAt: source{ctx, p.drive}, Unreadable: func(err error) bool { return errors.Is(err, robot.ErrMedium) }}
 }
 
 // scan counts errors below the drive's correction, where it can.

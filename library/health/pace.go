@@ -24,7 +24,7 @@ const (
 // Slowness returns for each region how many times as long its sectors took as they should on a disc that turns at constant speed,
 // measured by the better half of what the same drive read of it: about 1 where all is well, and 0 where nothing can be said. Sectors are spread
 // evenly over the area and pass by as fast as the radius is large; capacity is how many fit on the whole disc, 0 for as many as
-// were read. robot.Signs.Slowness does the same for what a drive's own account holds.
+// were read. What is less than a second too long is no slowness. robot.Signs.Slowness does the same for what a drive's own account holds.
 func Slowness(regions []Pace, capacity int64) []float64 {
 	full := capacity
 	for _, r := range regions {
@@ -55,9 +55,16 @@ func Slowness(regions []Pace, capacity int64) []float64 {
 			continue
 		}
 		slow[i] /= scaled[len(scaled)/4] // the middle of the better half
+		if r.Seconds*(1-1/slow[i]) < leastExcess {
+			slow[i] = min(slow[i], 1)
+		}
 	}
 	return slow
 }
+
+// leastExcess is how many seconds too long a region must take before that is no chance: a host with other things to do takes
+// milliseconds, a drive that reads again by itself takes seconds.
+const leastExcess = 1
 
 // leastRegions is how many regions a drive must have read before they are compared: the first ones include the spin-up.
 const leastRegions = 8

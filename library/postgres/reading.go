@@ -119,12 +119,12 @@ returning id, done`, *t.Disc, rec.lib, *t.Drive).Scan(&id, &before)
 update reading x set finished = now(), good = $2 = '', error = $2, hash_state = null,
        done = case when $2 = '' then x.sectors else least(x.sectors, greatest(x.done, $3)) end,
        seconds = coalesce(nullif(s.seconds, 0), $4), retries = s.retries, recovered = s.recovered, unreadable = greatest(s.unreadable, $5), disagreed = s.disagreed,
-       repaired = $6, wrong = $7, worst_row = $8, roots = greatest($9, case when i.layer_sectors > 0 then v.roots else 0 end),
+       repaired = $6, wrong = $7, worst_row = $8, roots = $9,
        slowest = $10, slow = $11, metric = $12, measured = $13
   from (select coalesce(sum(seconds), 0) as seconds, coalesce(sum(retries), 0)::bigint as retries, coalesce(sum(recovered), 0)::bigint as recovered,
                coalesce(sum(unreadable), 0)::bigint as unreadable, coalesce(sum(disagreed), 0)::bigint as disagreed
-          from reading_region where reading_id = $1) s, disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id
- where x.id = $1 and d.id = x.disc_id`,
+          from reading_region where reading_id = $1) s
+ where x.id = $1`,
 		id, why, r.Checkpoint.bytes()/2048, r.Seconds, max(r.Damaged, 0), max(r.Repaired, 0), max(r.Wrong, 0), max(r.WorstRow, 0), max(r.Roots, 0),
 		slowest, slow, r.Metric, measured)
 }
@@ -198,9 +198,8 @@ func (rec *recorder) noteRead() error {
 	}
 	if err := rec.exec(`
 insert into reading (disc_id, library_id, drive, kind, finished, good, error, sectors, done, seconds, retries, unreadable, repaired, worst_row, roots)
-select d.id, $2, $3, 'read', now(), $4 = '', $4, s.n, s.n, $5, $6, $7, $8, $9, case when i.layer_sectors > 0 then greatest($10, v.roots) else 0 end
-  from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id, lateral (select greatest($11::bigint / 2048, 1) as n) s where d.id = $1`,
-		*t.Disc, rec.lib, *t.Drive, why, max(r.Seconds, 0), r.Retries, r.Damaged, r.Repaired, r.WorstRow, r.Roots, r.Bytes); err != nil {
+values ($1, $2, $3, 'read', now(), $4 = '', $4, $11, $11, $5, $6, $7, $8, $9, $10)`,
+		*t.Disc, rec.lib, *t.Drive, why, max(r.Seconds, 0), r.Retries, r.Damaged, r.Repaired, r.WorstRow, r.Roots, max(r.Bytes/2048, 1)); err != nil {
 		return err
 	}
 	if r.Repaired > 0 {
