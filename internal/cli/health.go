@@ -109,6 +109,41 @@ func (a *app) evacuationLimit() *cobra.Command {
 	return c
 }
 
+func (a *app) lot() *cobra.Command {
+	var name, slots string
+	c := &cobra.Command{
+		Use: "lot --slots 1-100 LOT", Short: "Say that the discs in slots were bought together", Args: cobra.ExactArgs(1),
+		Long: `Says that the discs in some slots were bought together: when one of them goes bad, the others are read sooner. Where no lot is known, discs of one medium
+that were burned within a month are taken for mates. An empty LOT takes it back.`,
+		Example: "  odarchive library lot --slots 1-100 \"Verbatim 43812, March 2026\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ranges, err := parseSlots(slots)
+			if err != nil {
+				return usage(cmd, err)
+			}
+			return a.with(func(c *client.Client) error {
+				lib, err := only(cmd, c, name)
+				if err != nil {
+					return err
+				}
+				resp, err := c.Health.SetLot(cmd.Context(), &pb.SetLotRequest{Library: lib, Slots: ranges, Lot: args[0]})
+				if err != nil {
+					return err
+				}
+				return a.print(resp, func(w io.Writer) {
+					fmt.Fprintf(w, "%d discs of library %s are of lot %q\n", resp.GetDiscs(), lib, args[0])
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "library", "", "which library, when there are several")
+	c.Flags().StringVar(&slots, "slots", "", "slots: numbers and ranges, as in 1-300,350")
+	if err := c.MarkFlagRequired("slots"); err != nil {
+		panic(err)
+	}
+	return c
+}
+
 func (a *app) setVault() *cobra.Command {
 	var interval string
 	c := &cobra.Command{

@@ -36,7 +36,8 @@ func TestPicture(t *testing.T) {
 		{Number: 4, Disagreed: 1, Retries: 7},
 		{Number: 5, Unreadable: 1, Disagreed: 1},
 		{Number: 63},
-		{Number: 64, Unreadable: 1}, {Number: -1}, // no such place
+		{Number: 64, Unreadable: 1},
+		{Number: -1}, // no such place
 	}
 	want := "▁▃▅▅▆█" + strings.Repeat("·", 57) + "▁"
 	if got := picture(regions); got != want || utf8.RuneCountInString(got) != 64 {

@@ -33,7 +33,7 @@ func (a *app) library() *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts())
+	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts(), a.lot())
 	return c
 }
 

@@ -58,6 +58,15 @@ func (s *healthServer) SetEvacuationLimit(ctx context.Context, req *pb.SetEvacua
 	return &pb.SetEvacuationLimitResponse{}, err
 }
 
+func (s *healthServer) SetLot(ctx context.Context, req *pb.SetLotRequest) (*pb.SetLotResponse, error) {
+	var ranges []postgres.SlotRange
+	for _, r := range req.GetSlots() {
+		ranges = append(ranges, postgres.SlotRange{First: int(r.GetFirst()), Last: int(r.GetLast())})
+	}
+	n, err := s.store.SetLot(ctx, req.GetLibrary(), ranges, req.GetLot())
+	return &pb.SetLotResponse{Discs: int32(n)}, err
+}
+
 func (s *healthServer) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.StatusResponse, error) {
 	alerts, err := alerts(ctx, s.store)
 	if err != nil {

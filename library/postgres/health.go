@@ -191,6 +191,43 @@ func (s *Store) SetEvacuationLimit(ctx context.Context, name string, limit time.
 	return err
 }
 
+// SetLot says that the discs in ranges of slots were bought together, and returns how many discs these are. It changes nothing when a
+// slot doesn't exist.
+func (s *Store) SetLot(ctx context.Context, name string, ranges []SlotRange, lot string) (discs int, err error) {
+	if len(lot) > 255 {
+		return 0, library.Errorf(library.Invalid, "a lot's name of %d bytes: want 255 at most", len(lot))
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		discs = 0
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if err := lockLibrary(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, r := range ranges {
+			var slots int
+			if err := tx.QueryRow(ctx, `select count(*) from element where library_id = $1 and kind = 'slot' and number between $2 and $3`, id, r.First, r.Last).Scan(&slots); err != nil {
+				return err
+			}
+			if r.First < 1 || r.Last < r.First || slots != r.Last-r.First+1 {
+				return library.Errorf(library.Invalid, "library %s has %d of the slots %d to %d", name, slots, r.First, r.Last)
+			}
+			// A disc that is in a drive now belongs to its slot all the same.
+			tag, err := tx.Exec(ctx, `
+update disc set lot = $4 from element e
+ where e.library_id = $1 and e.disc_id = disc.id and (e.kind = 'slot' and e.number between $2 and $3 or e.kind = 'drive' and e.home between $2 and $3)`, id, r.First, r.Last, lot)
+			if err != nil {
+				return err
+			}
+			discs += int(tag.RowsAffected())
+		}
+		return nil
+	})
+	return discs, err
+}
+
 // Alert is something that somebody should do something about.
 type Alert struct{ Library, Kind, Text string }
 

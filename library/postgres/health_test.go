@@ -474,10 +474,14 @@ func TestRestoreLeavesItsMark(t *testing.T) {
 	if got := strings.Join(steps(h), " "); got != "repair retry" {
 		t.Error(got)
 	}
+	b.exec(`update disc set image_id = (select image_id from disc where label = 'lib-2') where label = 'lib-1'`)
 	rec("lib-2", Result{Bytes: 50 * 2048, Lost: [][]byte{imageHash}, Damaged: 5, Error: "1 content is lost", Failure: DiscFailure})
 	h = b.record("lib-2")
 	if h.Disc.State != library.Suspect || h.Disc.Grade != health.MigrateNow || h.Disc.Confirmed {
 		t.Errorf("%+v", h.Disc)
+	}
+	if got := strings.Join(steps(h), " "); got != "suspected other_copy" || !strings.Contains(h.Steps[0].Detail, "lib-1") {
+		t.Error(h.Steps)
 	}
 	b.verify = well
 	b.settle()
@@ -546,6 +550,27 @@ select avg(extract(epoch from scrub_due - now())) filter (where lot = 'A' and st
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestLot(t *testing.T) {
+	b := newBench(t, 5, 1)
+	b.exec(`update element set disc_id = null, fill = 'empty' where kind = 'slot' and number = 2`)
+	b.exec(`update element set disc_id = (select id from disc where label = 'lib-2'), fill = 'full', home = 2 where kind = 'drive' and number = 1`)
+	if n, err := b.s.SetLot(t.Context(), "lib", []SlotRange{{1, 2}, {4, 4}}, "A"); err != nil || n != 3 {
+		t.Errorf("%d discs: %v", n, err)
+	}
+	var labels string
+	if err := b.s.pool.QueryRow(t.Context(), `select string_agg(label, ' ' order by label) from disc where lot = 'A'`).Scan(&labels); err != nil || labels != "lib-1 lib-2 lib-4" {
+		t.Errorf("%s %v", labels, err)
+	}
+	for _, bad := range []SlotRange{{0, 1}, {3, 2}, {5, 6}} {
+		if _, err := b.s.SetLot(t.Context(), "lib", []SlotRange{{1, 1}, bad}, "B"); library.FaultOf(err) != library.Invalid {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	if _, err := b.s.SetLot(t.Context(), "lib", []SlotRange{{1, 1}}, strings.Repeat("x", 256)); library.FaultOf(err) != library.Invalid {
+		t.Error(err)
 	}
 }
 

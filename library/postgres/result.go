@@ -296,6 +296,9 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
 			return err
 		}
+		if err := rec.step("other_drive", r.Error); err != nil {
+			return err
+		}
 		if err := rec.retry(library.ReadTask, t.Disc, t.Drive); err != nil {
 			return err
 		}

@@ -155,6 +155,13 @@ func (rec *recorder) lostContents() error {
 	if err := rec.suspect(fmt.Sprintf("%d contents could not be read", len(rec.r.Lost))); err != nil {
 		return err
 	}
+	if err := rec.exec(`
+insert into disc_step (disc_id, step, drive, task_id, detail)
+select d.id, 'other_copy', $2, nullif($3::bigint, 0), format('%s contents are sought on disc %s', $4::int, string_agg(c.label, ', ' order by c.label))
+  from disc d join disc c on c.image_id = d.image_id and c.id <> d.id and c.state in ('good', 'suspect') where d.id = $1 group by d.id`,
+		*rec.t.Disc, rec.t.Drive, rec.t.ID, len(rec.r.Lost)); err != nil {
+		return err
+	}
 	return rec.readAgain(library.PriorityBulk)
 }
 

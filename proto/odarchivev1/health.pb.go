@@ -956,6 +956,111 @@ func (*SetEvacuationLimitResponse) Descriptor() ([]byte, []int) {
 	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
 }
 
+type SetLotRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
+	Slots   []*SlotRange           `protobuf:"bytes,2,rep,name=slots,proto3" json:"slots,omitempty"`
+	// Whatever names it: "Verbatim 43812, bought 2026-03". Empty takes it back.
+	Lot           string `protobuf:"bytes,3,opt,name=lot,proto3" json:"lot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLotRequest) Reset() {
+	*x = SetLotRequest{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLotRequest) ProtoMessage() {}
+
+func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLotRequest.ProtoReflect.Descriptor instead.
+func (*SetLotRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetLotRequest) GetLibrary() string {
+	if x != nil {
+		return x.Library
+	}
+	return ""
+}
+
+func (x *SetLotRequest) GetSlots() []*SlotRange {
+	if x != nil {
+		return x.Slots
+	}
+	return nil
+}
+
+func (x *SetLotRequest) GetLot() string {
+	if x != nil {
+		return x.Lot
+	}
+	return ""
+}
+
+type SetLotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Discs         int32                  `protobuf:"varint,1,opt,name=discs,proto3" json:"discs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLotResponse) Reset() {
+	*x = SetLotResponse{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLotResponse) ProtoMessage() {}
+
+func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLotResponse.ProtoReflect.Descriptor instead.
+func (*SetLotResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetLotResponse) GetDiscs() int32 {
+	if x != nil {
+		return x.Discs
+	}
+	return 0
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -964,7 +1069,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1081,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1094,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
 }
 
 type StatusResponse struct {
@@ -1003,7 +1108,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1120,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1133,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StatusResponse) GetWell() bool {
@@ -1058,7 +1163,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1175,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1188,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Alert) GetLibrary() string {
@@ -1117,7 +1222,7 @@ type ObservedFailuresRequest struct {
 
 func (x *ObservedFailuresRequest) Reset() {
 	*x = ObservedFailuresRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1234,7 @@ func (x *ObservedFailuresRequest) String() string {
 func (*ObservedFailuresRequest) ProtoMessage() {}
 
 func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1247,7 @@ func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresRequest.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ObservedFailuresRequest) GetVault() string {
@@ -1166,7 +1271,7 @@ type ObservedFailuresResponse struct {
 
 func (x *ObservedFailuresResponse) Reset() {
 	*x = ObservedFailuresResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1283,7 @@ func (x *ObservedFailuresResponse) String() string {
 func (*ObservedFailuresResponse) ProtoMessage() {}
 
 func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1296,7 @@ func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresResponse.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ObservedFailuresResponse) GetFailures() int64 {
@@ -1233,7 +1338,7 @@ type ObservedMedium struct {
 
 func (x *ObservedMedium) Reset() {
 	*x = ObservedMedium{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1350,7 @@ func (x *ObservedMedium) String() string {
 func (*ObservedMedium) ProtoMessage() {}
 
 func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1363,7 @@ func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedMedium.ProtoReflect.Descriptor instead.
 func (*ObservedMedium) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ObservedMedium) GetMedium() string {
@@ -1375,7 +1480,13 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x19SetEvacuationLimitRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\"\x1c\n" +
-	"\x1aSetEvacuationLimitResponse\"\x0f\n" +
+	"\x1aSetEvacuationLimitResponse\"j\n" +
+	"\rSetLotRequest\x12\x18\n" +
+	"\alibrary\x18\x01 \x01(\tR\alibrary\x12-\n" +
+	"\x05slots\x18\x02 \x03(\v2\x17.odarchive.v1.SlotRangeR\x05slots\x12\x10\n" +
+	"\x03lot\x18\x03 \x01(\tR\x03lot\"&\n" +
+	"\x0eSetLotResponse\x12\x14\n" +
+	"\x05discs\x18\x01 \x01(\x05R\x05discs\"\x0f\n" +
 	"\rStatusRequest\"Q\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04well\x18\x01 \x01(\bR\x04well\x12+\n" +
@@ -1396,12 +1507,13 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x06medium\x18\x01 \x01(\tR\x06medium\x12\x1a\n" +
 	"\bfailures\x18\x02 \x01(\x03R\bfailures\x12\x1d\n" +
 	"\n" +
-	"disc_years\x18\x03 \x01(\x01R\tdiscYears2\x86\x04\n" +
+	"disc_years\x18\x03 \x01(\x01R\tdiscYears2\xcb\x04\n" +
 	"\rHealthService\x12M\n" +
 	"\rGetDiscHealth\x12\".odarchive.v1.GetDiscHealthRequest\x1a\x18.odarchive.v1.DiscHealth\x12E\n" +
 	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +
 	"\x10SetScrubInterval\x12%.odarchive.v1.SetScrubIntervalRequest\x1a\x13.odarchive.v1.Vault\x12g\n" +
 	"\x12SetEvacuationLimit\x12'.odarchive.v1.SetEvacuationLimitRequest\x1a(.odarchive.v1.SetEvacuationLimitResponse\x12C\n" +
+	"\x06SetLot\x12\x1b.odarchive.v1.SetLotRequest\x1a\x1c.odarchive.v1.SetLotResponse\x12C\n" +
 	"\x06Status\x12\x1b.odarchive.v1.StatusRequest\x1a\x1c.odarchive.v1.StatusResponse\x12a\n" +
 	"\x10ObservedFailures\x12%.odarchive.v1.ObservedFailuresRequest\x1a&.odarchive.v1.ObservedFailuresResponseB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
@@ -1417,7 +1529,7 @@ func file_odarchive_v1_health_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_health_proto_rawDescData
 }
 
-var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_odarchive_v1_health_proto_goTypes = []any{
 	(*GetDiscHealthRequest)(nil),       // 0: odarchive.v1.GetDiscHealthRequest
 	(*DiscHealth)(nil),                 // 1: odarchive.v1.DiscHealth
@@ -1429,53 +1541,59 @@ var file_odarchive_v1_health_proto_goTypes = []any{
 	(*SetScrubIntervalRequest)(nil),    // 7: odarchive.v1.SetScrubIntervalRequest
 	(*SetEvacuationLimitRequest)(nil),  // 8: odarchive.v1.SetEvacuationLimitRequest
 	(*SetEvacuationLimitResponse)(nil), // 9: odarchive.v1.SetEvacuationLimitResponse
-	(*StatusRequest)(nil),              // 10: odarchive.v1.StatusRequest
-	(*StatusResponse)(nil),             // 11: odarchive.v1.StatusResponse
-	(*Alert)(nil),                      // 12: odarchive.v1.Alert
-	(*ObservedFailuresRequest)(nil),    // 13: odarchive.v1.ObservedFailuresRequest
-	(*ObservedFailuresResponse)(nil),   // 14: odarchive.v1.ObservedFailuresResponse
-	(*ObservedMedium)(nil),             // 15: odarchive.v1.ObservedMedium
-	(*Disc)(nil),                       // 16: odarchive.v1.Disc
-	(*timestamppb.Timestamp)(nil),      // 17: google.protobuf.Timestamp
-	(Grade)(0),                         // 18: odarchive.v1.Grade
-	(*Vault)(nil),                      // 19: odarchive.v1.Vault
+	(*SetLotRequest)(nil),              // 10: odarchive.v1.SetLotRequest
+	(*SetLotResponse)(nil),             // 11: odarchive.v1.SetLotResponse
+	(*StatusRequest)(nil),              // 12: odarchive.v1.StatusRequest
+	(*StatusResponse)(nil),             // 13: odarchive.v1.StatusResponse
+	(*Alert)(nil),                      // 14: odarchive.v1.Alert
+	(*ObservedFailuresRequest)(nil),    // 15: odarchive.v1.ObservedFailuresRequest
+	(*ObservedFailuresResponse)(nil),   // 16: odarchive.v1.ObservedFailuresResponse
+	(*ObservedMedium)(nil),             // 17: odarchive.v1.ObservedMedium
+	(*Disc)(nil),                       // 18: odarchive.v1.Disc
+	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
+	(Grade)(0),                         // 20: odarchive.v1.Grade
+	(*SlotRange)(nil),                  // 21: odarchive.v1.SlotRange
+	(*Vault)(nil),                      // 22: odarchive.v1.Vault
 }
 var file_odarchive_v1_health_proto_depIdxs = []int32{
-	16, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
-	17, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
-	18, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
+	18, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
+	19, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
+	20, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
 	2,  // 3: odarchive.v1.DiscHealth.readings:type_name -> odarchive.v1.Reading
 	3,  // 4: odarchive.v1.DiscHealth.trends:type_name -> odarchive.v1.Trend
 	4,  // 5: odarchive.v1.DiscHealth.steps:type_name -> odarchive.v1.DiscStep
 	5,  // 6: odarchive.v1.DiscHealth.regions:type_name -> odarchive.v1.DiscRegion
-	17, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
-	17, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
-	18, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
-	18, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
-	17, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
-	17, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
-	17, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
-	17, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
-	18, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
-	12, // 16: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
-	15, // 17: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
-	0,  // 18: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
-	6,  // 19: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
-	7,  // 20: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
-	8,  // 21: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
-	10, // 22: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
-	13, // 23: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
-	1,  // 24: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
-	1,  // 25: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
-	19, // 26: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
-	9,  // 27: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
-	11, // 28: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
-	14, // 29: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
-	24, // [24:30] is the sub-list for method output_type
-	18, // [18:24] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	19, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
+	19, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
+	20, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
+	20, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
+	19, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
+	19, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
+	19, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
+	19, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
+	20, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
+	21, // 16: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
+	14, // 17: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
+	17, // 18: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
+	0,  // 19: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
+	6,  // 20: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
+	7,  // 21: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
+	8,  // 22: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
+	10, // 23: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
+	12, // 24: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
+	15, // 25: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
+	1,  // 26: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
+	1,  // 27: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
+	22, // 28: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
+	9,  // 29: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
+	11, // 30: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
+	13, // 31: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
+	16, // 32: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_health_proto_init() }
@@ -1492,7 +1610,7 @@ func file_odarchive_v1_health_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_health_proto_rawDesc), len(file_odarchive_v1_health_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	HealthService_JudgeDisc_FullMethodName          = "/odarchive.v1.HealthService/JudgeDisc"
 	HealthService_SetScrubInterval_FullMethodName   = "/odarchive.v1.HealthService/SetScrubInterval"
 	HealthService_SetEvacuationLimit_FullMethodName = "/odarchive.v1.HealthService/SetEvacuationLimit"
+	HealthService_SetLot_FullMethodName             = "/odarchive.v1.HealthService/SetLot"
 	HealthService_Status_FullMethodName             = "/odarchive.v1.HealthService/Status"
 	HealthService_ObservedFailures_FullMethodName   = "/odarchive.v1.HealthService/ObservedFailures"
 )
@@ -42,6 +43,8 @@ type HealthServiceClient interface {
 	SetScrubInterval(ctx context.Context, in *SetScrubIntervalRequest, opts ...grpc.CallOption) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
 	SetEvacuationLimit(ctx context.Context, in *SetEvacuationLimitRequest, opts ...grpc.CallOption) (*SetEvacuationLimitResponse, error)
+	// SetLot states that the discs in some slots were bought together: when one of them goes bad, the others are read sooner.
+	SetLot(ctx context.Context, in *SetLotRequest, opts ...grpc.CallOption) (*SetLotResponse, error)
 	// Status says whether somebody should do something, and what: of discs, drives, overdue scrubs and evacuation.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 	// ObservedFailures counts discs that could not be read any more, and the years that all together were kept.
@@ -96,6 +99,16 @@ func (c *healthServiceClient) SetEvacuationLimit(ctx context.Context, in *SetEva
 	return out, nil
 }
 
+func (c *healthServiceClient) SetLot(ctx context.Context, in *SetLotRequest, opts ...grpc.CallOption) (*SetLotResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetLotResponse)
+	err := c.cc.Invoke(ctx, HealthService_SetLot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *healthServiceClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatusResponse)
@@ -131,6 +144,8 @@ type HealthServiceServer interface {
 	SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
 	SetEvacuationLimit(context.Context, *SetEvacuationLimitRequest) (*SetEvacuationLimitResponse, error)
+	// SetLot states that the discs in some slots were bought together: when one of them goes bad, the others are read sooner.
+	SetLot(context.Context, *SetLotRequest) (*SetLotResponse, error)
 	// Status says whether somebody should do something, and what: of discs, drives, overdue scrubs and evacuation.
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	// ObservedFailures counts discs that could not be read any more, and the years that all together were kept.
@@ -156,6 +171,9 @@ func (UnimplementedHealthServiceServer) SetScrubInterval(context.Context, *SetSc
 }
 func (UnimplementedHealthServiceServer) SetEvacuationLimit(context.Context, *SetEvacuationLimitRequest) (*SetEvacuationLimitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetEvacuationLimit not implemented")
+}
+func (UnimplementedHealthServiceServer) SetLot(context.Context, *SetLotRequest) (*SetLotResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetLot not implemented")
 }
 func (UnimplementedHealthServiceServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
@@ -256,6 +274,24 @@ func _HealthService_SetEvacuationLimit_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HealthService_SetLot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetLotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).SetLot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_SetLot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).SetLot(ctx, req.(*SetLotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HealthService_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatusRequest)
 	if err := dec(in); err != nil {
@@ -314,6 +350,10 @@ var HealthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetEvacuationLimit",
 			Handler:    _HealthService_SetEvacuationLimit_Handler,
+		},
+		{
+			MethodName: "SetLot",
+			Handler:    _HealthService_SetLot_Handler,
 		},
 		{
 			MethodName: "Status",
