@@ -81,6 +81,9 @@ func (p *passage) region(ctx context.Context, buffer []byte) error {
 		p.at += int64(len(b)) / archive.SectorSize
 		p.work.done.Add(int64(len(b)))
 	}
+	if err := p.doubt(ctx, r, before); err != nil {
+		return err
+	}
 	r.Unreadable = p.bad.sectors - unreadable
 	p.unreadable += r.GetUnreadable()
 	after := p.drive.count()
@@ -101,6 +104,31 @@ func (p *passage) region(ctx context.Context, buffer []byte) error {
 		regions:    p.regions[:len(p.regions):len(p.regions)],
 	})
 	return nil
+}
+
+// doubter is a drive that can read sectors twice, past its own memory.
+type doubter interface {
+	Doubt(ctx context.Context, first, count int64) (differ int64, err error)
+}
+
+// doubted is how many sectors at most are read twice where a drive had trouble.
+const doubted = 256
+
+// doubt has the drive read the last place of a region where it had trouble twice: a disc that gives one answer now and another one then
+// is near its end. The drive keeps account of what differs.
+func (p *passage) doubt(ctx context.Context, r *pb.Region, before robot.Region) error {
+	g, _ := p.drive.Drive.(*guarded)
+	if g == nil {
+		return nil
+	}
+	d, ok := g.Drive.(doubter)
+	if now := p.drive.count(); !ok || now.Retries == before.Retries && now.Recovered == before.Recovered {
+		return nil
+	}
+	end := r.GetFirst() + r.GetSectors()
+	first := max(r.GetFirst(), min(p.drive.asked-doubted/2, end-doubted))
+	_, err := d.Doubt(ctx, first, min(doubted, end-first))
+	return g.judge(err)
 }
 
 // measured adds errors to regions that were read.

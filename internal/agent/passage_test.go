@@ -277,3 +277,39 @@ func TestScan(t *testing.T) {
 		t.Errorf("a drive that can't: %v", err)
 	}
 }
+
+// wavering is a drive that keeps account, and reads the same place differently twice.
+type wavering struct {
+	handDrive
+	kept   robot.Signs
+	places [][2]int64
+}
+
+func (w *wavering) Signs() robot.Signs { return w.kept }
+
+func (w *wavering) Doubt(_ context.Context, first, count int64) (int64, error) {
+	w.places = append(w.places, [2]int64{first, count})
+	w.kept.Regions[0].Disagreed += 3
+	return 3, nil
+}
+
+// Where a drive had trouble the same place is read twice, and nowhere else.
+func TestDoubt(t *testing.T) {
+	world := newWorld(1, 1)
+	const size = 64 * 1000
+	world.drives[1] = recorded(inSectors(imageA, size))
+	world.drives[1].flaky = sectors(1003, 5990, 6999)
+	d := &wavering{handDrive: handDrive{hand{world: world, step: func(string) bool { return true }}, 1}}
+	p := newPassage(&work{task: &pb.Task{}}, newBay(1, d, "", nil).drive, &pb.Verify{Sectors: size})
+	if err := p.read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := [][2]int64{{1000, 256}, {5744, 256}, {6744, 256}}; !slices.Equal(d.places, want) {
+		t.Errorf("read twice: %v, want %v", d.places, want)
+	}
+	for _, r := range p.regions {
+		if n := r.GetNumber(); (r.GetDisagreed() == 3) != (n == 1 || n == 5 || n == 6) {
+			t.Errorf("region %v", r)
+		}
+	}
+}

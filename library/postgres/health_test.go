@@ -409,20 +409,34 @@ func TestVerifyGoesOn(t *testing.T) {
 	}
 	call("2", Progress{Ref: task.Ref, BytesDone: 750 * 2048, Bytes: 1000 * 2048, Checkpoint: at(750, "three quarters"), Regions: regionsUntil(500, 750)})
 
+	// It is stopped in order, and says in its result how far it was.
+	if _, err := b.s.Called(ctx, Call{Agent: "lib", Instance: "2", Library: "lib", Results: []Result{{
+		Ref: task.Ref, Error: "the agent is being stopped", Failure: Interrupted, Checkpoint: at(875, "seven eighths"), Regions: regionsUntil(750, 875),
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.s.Schedule(ctx, b.lib, 0); err != nil {
+		t.Fatal(err)
+	}
+	task = leased()
+	if task.Resume == nil || task.Resume.Sector != 875 || string(task.Resume.HashState) != "seven eighths" {
+		t.Fatalf("%+v", task.Resume)
+	}
+
 	// Something more urgent takes the drive.
 	if err := b.s.inTx(ctx, func(tx pgx.Tx) error { return stop(ctx, tx, b.lib, task.Ref.ID) }); err != nil {
 		t.Fatal(err)
 	}
 	snap, err := b.s.Snapshot(ctx, b.lib)
-	if err != nil || len(snap.Tasks) != 1 || snap.Tasks[0].Sectors != 250 || snap.Tasks[0].Sector != 750 {
+	if err != nil || len(snap.Tasks) != 1 || snap.Tasks[0].Sectors != 125 || snap.Tasks[0].Sector != 875 {
 		t.Fatalf("%+v %v", snap.Tasks, err)
 	}
 	call("2", Progress{Ref: task.Ref, Checkpoint: at(1000, "after it was stopped")})
 	b.verify = func(task Task) Result {
-		if task.Resume == nil || task.Resume.Sector != 750 || string(task.Resume.HashState) != "three quarters" {
+		if task.Resume == nil || task.Resume.Sector != 875 || string(task.Resume.HashState) != "seven eighths" {
 			t.Errorf("%+v", task.Resume)
 		}
-		return Result{SHA256: imageHash, Checkpoint: at(1000, "all"), Regions: regionsUntil(750, 1000), Bytes: 250 * 2048}
+		return Result{SHA256: imageHash, Checkpoint: at(1000, "all"), Regions: regionsUntil(875, 1000), Bytes: 125 * 2048}
 	}
 	b.agent.name = "lib"
 	b.settleAs("2")

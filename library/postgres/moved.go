@@ -159,6 +159,12 @@ func (rec *recorder) unreadable(state library.DiscState, image string) error {
 	if err != nil {
 		return err
 	}
+	if v.Failures < 2 && (state == library.Good || state == library.Suspect) {
+		// Whoever wanted it may be content with another copy; what is the matter with this one is to be known all the same.
+		if err := rec.readAgain(library.PriorityBulk); err != nil {
+			return err
+		}
+	}
 	tag, err := rec.tx.Exec(rec.ctx, `
 update task set avoid_drive = $3 where library_id = $1 and disc_id = $2 and state = 'queued' and avoid_drive is null`, rec.lib, *t.Disc, *t.Drive)
 	if err != nil || tag.RowsAffected() > 0 {

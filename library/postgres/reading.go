@@ -44,25 +44,34 @@ func forgetOldReading(ctx context.Context, tx pgx.Tx, disc int64) error {
 	return err
 }
 
-// keepReading takes what a verify has read into its disc's open reading, as far as that is new and ref is the present lease.
+// keepReading takes what a running verify has read into its disc's open reading, as far as that is new and ref is the present lease.
 func keepReading(ctx context.Context, tx pgx.Tx, lib string, ref Ref, c *Checkpoint, regions []Region) error {
-	if c == nil || c.Sector <= 0 {
+	if c == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `
-insert into reading (disc_id, library_id, drive, kind, sectors)
-select d.id, t.library_id, t.drive, 'scrub', i.sectors from task t join disc d on d.id = t.disc_id join image i on i.id = d.image_id
- where t.id = $1 and t.epoch = $2 and t.library_id = $3 and t.kind = 'verify' and t.state = 'leased' and $4 <= i.sectors
-on conflict (disc_id) where finished is null do nothing`, ref.ID, ref.Epoch, lib, c.Sector)
-	if err != nil {
+	var disc, before int64
+	var drive int
+	err := tx.QueryRow(ctx, `
+select t.disc_id, t.drive, coalesce(r.done, 0) from task t left join reading r on r.disc_id = t.disc_id and r.finished is null
+ where t.id = $1 and t.epoch = $2 and t.library_id = $3 and t.kind = 'verify' and t.state = 'leased'`, ref.ID, ref.Epoch, lib).Scan(&disc, &drive, &before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil || c.Sector <= before {
 		return err
 	}
+	return advance(ctx, tx, lib, disc, drive, c, regions)
+}
+
+// advance brings a disc's open reading, made when there is none, to a checkpoint. One that is behind it already, and one beyond the
+// image, change nothing.
+func advance(ctx context.Context, tx pgx.Tx, lib string, disc int64, drive int, c *Checkpoint, regions []Region) error {
 	var id, before int64
-	var drive int
-	err = tx.QueryRow(ctx, `
-select r.id, r.done, t.drive from task t join reading r on r.disc_id = t.disc_id and r.finished is null
- where t.id = $1 and t.epoch = $2 and t.library_id = $3 and t.kind = 'verify' and t.state = 'leased' and r.done < $4 and $4 <= r.sectors`,
-		ref.ID, ref.Epoch, lib, c.Sector).Scan(&id, &before, &drive)
+	err := tx.QueryRow(ctx, `
+insert into reading (disc_id, library_id, drive, kind, sectors)
+select d.id, $2, $3, 'scrub', i.sectors from disc d join image i on i.id = d.image_id where d.id = $1 and $4 between 1 and i.sectors
+on conflict (disc_id) where finished is null do update set drive = excluded.drive where reading.done < $4
+returning id, done`, disc, lib, drive, c.Sector).Scan(&id, &before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	} else if err != nil {
@@ -71,7 +80,7 @@ select r.id, r.done, t.drive from task t join reading r on r.disc_id = t.disc_id
 	if err := putRegions(ctx, tx, id, drive, before, regions); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `update reading set done = $2, hash_state = $3, unreadable = $4, drive = $5 where id = $1`, id, c.Sector, c.HashState, c.Unreadable, drive)
+	_, err = tx.Exec(ctx, `update reading set done = $2, hash_state = $3, unreadable = $4 where id = $1`, id, c.Sector, c.HashState, c.Unreadable)
 	return err
 }
 

@@ -18,8 +18,16 @@ func (rec *recorder) verify() error {
 		return err
 	}
 	switch r.Failure {
+	case RetryFailure, RobotFailure, Interrupted, DriveFailure:
+		if r.Checkpoint != nil { // it goes on there
+			if err := advance(rec.ctx, rec.tx, rec.lib, *t.Disc, *t.Drive, r.Checkpoint, r.Regions); err != nil {
+				return err
+			}
+		}
+	}
+	switch r.Failure {
 	case RetryFailure, RobotFailure, Interrupted:
-		return rec.retry(library.VerifyTask, t.Disc, t.Avoid) // it goes on where it was
+		return rec.retry(library.VerifyTask, t.Disc, t.Avoid)
 	case DriveFailure:
 		// Nothing is said of the disc. The drive is taken out of service.
 		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
