@@ -153,6 +153,9 @@ func (t *Tryout) Order(ctx context.Context, words []string) (err error) {
 	}
 	r.add(folder.Close)
 	store := stack.InFolder(folder)
+	if c, ok := store.(io.Closer); ok {
+		r.add(c.Close)
+	}
 	o, err := store.Load()
 	if err != nil {
 		return err

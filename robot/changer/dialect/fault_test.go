@@ -31,7 +31,7 @@ func TestFaults(t *testing.T) {
 			c := s.must()
 			random := rand.New(rand.NewPCG(1, 2))
 			struck := 0
-			for _, action := range append([]string{"stuck", "held"}, sim.Replies...) {
+			for _, action := range []string{"stuck", "held", "lost", "doubled", "garbled", "unsolicited"} {
 				for _, act := range acts[m.protocol] {
 					s.tell("fault", act, action)
 					for range 4 { // enough for the act to come
@@ -147,6 +147,36 @@ func (s *site) turn(c *stack.Changer) *stack.Changer {
 	return s.must()
 }
 
+// TestTwoPicked: a robot that measures its piles finds out that two discs were picked where one was wanted, of a pile that it has moved.
+func TestTwoPicked(t *testing.T) {
+	s := newSite(t, "rimage", "rimage-liberty", piles(9, 5, 9, 0, 9, 0, 9, 0), 1)
+	c := s.must()
+	for _, n := range []int{5, 4, 3} { // onto bins 2, 3 and 4, which are known from then on
+		if err := errors.Join(c.Move(t.Context(), slot(n), bay(1)), c.Move(t.Context(), bay(1), slot(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(c.Move(t.Context(), slot(2), bay(1)), c.Move(t.Context(), bay(1), slot(2))); err != nil {
+		t.Fatal(err)
+	}
+	o := c.Order()
+	from := slices.IndexFunc(o.Bins, func(pile []int) bool { return len(pile) == 2 })
+	top := o.Bins[from][1]
+	s.tell("fault grab two")
+	if err := c.Move(t.Context(), slot(top), bay(1)); !errors.Is(err, robot.ErrJam) {
+		t.Errorf("%v; want %v", err, robot.ErrJam)
+	}
+	if o := c.Order(); o.Pending == nil || o.Pending.Slot != top {
+		t.Errorf("on its way is %v, want disc %d", o.Pending, top)
+	}
+	if err := c.Move(t.Context(), slot(1), bay(1)); !errors.Is(err, robot.ErrJam) {
+		t.Errorf("it moves on: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCrash kills the agent's side before and after every word to the store, while the robot goes on: the order that is on disk
 // then is true, or says which disc it is not sure of.
 func TestCrash(t *testing.T) {
@@ -205,16 +235,19 @@ type dyingStore struct {
 	after, dead bool
 }
 
-func (d *dyingStore) Save(o stack.Order) error {
+func (d *dyingStore) Save(o stack.Order) error { return d.write(o, d.Store.Save) }
+func (d *dyingStore) Note(o stack.Order) error { return d.write(o, d.Store.Note) }
+
+func (d *dyingStore) write(o stack.Order, write func(stack.Order) error) error {
 	if d.dead {
 		return os.ErrClosed
 	}
 	if d.left--; d.left >= 0 {
-		return d.Store.Save(o)
+		return write(o)
 	}
 	d.dead = true
 	if d.after {
-		if err := d.Store.Save(o); err != nil {
+		if err := write(o); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/odarchive/odarchive/robot"
@@ -86,7 +87,15 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 }
 
 // Close follows robot.Changer.
-func (c *Changer) Close() error { return c.hand.CloseWith(c.loader.Close) }
+func (c *Changer) Close() error {
+	return c.hand.CloseWith(func() error {
+		err := c.loader.Close()
+		if s, ok := c.store.(io.Closer); ok {
+			err = errors.Join(err, s.Close())
+		}
+		return err
+	})
+}
 
 // save keeps an order, and then goes by it.
 func (c *Changer) save(o Order) error {

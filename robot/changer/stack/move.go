@@ -119,8 +119,8 @@ func (c *Changer) carry(ctx context.Context, op string, h hop) error {
 		}
 		return failed
 	}
-	if err := c.settle(context.WithoutCancel(ctx), where); err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+	if err := c.settle(context.WithoutCancel(ctx), op, where); err != nil {
+		return err
 	}
 	if carryErr == nil {
 		return nil
@@ -131,8 +131,9 @@ func (c *Changer) carry(ctx context.Context, op string, h hop) error {
 	return named(op, carryErr)
 }
 
-// settle ends a carry: the disc lies where it was, or where it should be.
-func (c *Changer) settle(ctx context.Context, where Where) error {
+// settle ends a carry: the disc lies where it was, or where it should be. When a pile has changed by more than that disc it has
+// not ended: discs stick together, and a robot that picks two says that all is well.
+func (c *Changer) settle(ctx context.Context, op string, where Where) error {
 	o := c.order.clone()
 	p := *o.Pending
 	o.Pending = nil
@@ -147,10 +148,30 @@ func (c *Changer) settle(ctx context.Context, where Where) error {
 			if err != nil {
 				n = -1 // it is asked for again before the next carry
 			}
+			if was, want := p.heights(at, where); was >= 0 && n >= 0 && n != want {
+				return fail(op, robot.ErrJam, robot.Address{}, "%v was %d discs high and is %d with %v: more than one disc was moved, and a person has to look",
+					at, was, n, p)
+			}
 			o.Heights[at.Number-1] = n
 		}
 	}
-	return c.save(o)
+	if err := c.store.Note(o); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	c.order = o
+	return nil
+}
+
+// heights are those of a pile before and after a carry; -1 when nobody knows.
+func (c Carry) heights(at Place, where Where) (was, want int) {
+	was, change := c.FromHeight, -1
+	if at == c.To {
+		was, change = c.ToHeight, 1
+	}
+	if where == AtSource {
+		change = 0
+	}
+	return was, was + change
 }
 
 // measure is how high a bin's pile is; -1 for a drive, and when the robot can't tell.
@@ -193,9 +214,9 @@ func (c *Changer) resolve(ctx context.Context, op string) error {
 	absent := p.ToHeight >= 0 && to == p.ToHeight || p.To.Kind == InDrive
 	switch {
 	case there && absent:
-		return c.settle(ctx, AtSource)
+		return c.settle(ctx, op, AtSource)
 	case gone && arrived:
-		return c.settle(ctx, AtDestination)
+		return c.settle(ctx, op, AtDestination)
 	}
 	return fail(op, robot.ErrJam, robot.Address{}, "%v did not arrive, as far as anybody knows: a person has to look where it lies and say so", *p)
 }
