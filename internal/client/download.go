@@ -156,7 +156,7 @@ func (d *downloader) arrivals(ctx context.Context, batches chan<- []*content) er
 		d.reading = false
 	})
 	last := int64(0)
-	return retry(ctx, func() int64 { return last }, func() error {
+	return d.client.retry(ctx, func() int64 { return last }, func() error {
 		stream, err := d.client.Retrievals.WatchArrivals(ctx, &pb.WatchArrivalsRequest{RetrievalId: d.get.Retrieval, After: last})
 		if err != nil {
 			return err
@@ -208,7 +208,7 @@ func (d *downloader) batch(ctx context.Context, todo []*content) error {
 		}
 	}()
 	made := int64(0)
-	err := retry(ctx, func() int64 { return made }, func() error {
+	err := d.client.retry(ctx, func() int64 { return made }, func() error {
 		if len(todo) == 0 {
 			return nil
 		}

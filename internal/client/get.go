@@ -66,7 +66,7 @@ func (c *Client) Get(ctx context.Context, g Get) error {
 
 // manifest reads an archive's entries; of a whole archive they are checked against its root hash.
 func (c *Client) manifest(ctx context.Context, a *pb.Archive, paths []string) (entries []archive.Entry, err error) {
-	err = retry(ctx, always, func() error {
+	err = c.retry(ctx, always, func() error {
 		entries = nil
 		r, err := c.Manifest(ctx, a.GetId(), paths, false)
 		if err != nil {
@@ -125,7 +125,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 
 // begin starts the retrieval.
 func (c *Client) begin(ctx context.Context, g *Get) error {
-	err := retry(ctx, always, func() error {
+	err := c.retry(ctx, always, func() error {
 		_, err := c.Retrievals.StartRetrieval(ctx, &pb.StartRetrievalRequest{
 			Id: g.Retrieval, ArchiveId: g.Archive.GetId(), Paths: bytesOf(g.Paths), Tier: g.Tier, QuoteId: g.Quote,
 		})
@@ -143,7 +143,7 @@ func (c *Client) begin(ctx context.Context, g *Get) error {
 // Wait waits until a job has ended, and returns an error when it didn't succeed.
 func (c *Client) Wait(ctx context.Context, id string, progress func(Progress)) (job *pb.Job, err error) {
 	updates := int64(0)
-	err = retry(ctx, func() int64 { return updates }, func() error {
+	err = c.retry(ctx, func() int64 { return updates }, func() error {
 		stream, err := c.Jobs.WatchJob(ctx, &pb.WatchJobRequest{Id: id})
 		if err != nil {
 			return err
