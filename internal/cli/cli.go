@@ -182,6 +182,7 @@ func (a *app) with(f func(c *client.Client) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	c.Retrying = a.retrying()
 	return reached(c.Address(), f(c))
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -14,6 +16,7 @@ import (
 	"github.com/odarchive/odarchive/archive/ecc"
 	"github.com/odarchive/odarchive/archive/project"
 	"github.com/odarchive/odarchive/archive/tree"
+	"github.com/odarchive/odarchive/internal/client"
 )
 
 // Exit codes.
@@ -68,11 +71,36 @@ func (e *unreachable) Unwrap() error { return e.err }
 
 // reached tells errors of the connection from those of the controller.
 func reached(address string, err error) error {
-	s, ok := status.FromError(err)
-	if ok && s.Code() == codes.Unavailable && (strings.Contains(s.Message(), "connection error") || strings.Contains(s.Message(), "name resolver")) {
+	if client.Unreachable(err) {
 		return &unreachable{address, err}
 	}
 	return err
+}
+
+// shortOutage is what nobody needs to be told of.
+const shortOutage = 5 * time.Second
+
+// retrying returns what tells of each outage once, in a line.
+func (a *app) retrying() func(err error, until time.Time) {
+	var mu sync.Mutex
+	var told time.Time
+	return func(err error, until time.Time) {
+		mu.Lock()
+		defer mu.Unlock()
+		if a.quiet || a.json || until.Equal(told) || time.Until(until) < shortOutage {
+			return
+		}
+		told = until
+		what := "can't do this now"
+		if client.Unreachable(err) {
+			what = "can't be reached"
+		}
+		start := ""
+		if a.terminal {
+			start = "\n" // below the line of progress
+		}
+		fmt.Fprintf(a.stderr, "%sodarchive: the controller %s; trying again until %s (Ctrl-C ends that; nothing is lost)\n", start, what, until.Format(time.TimeOnly))
+	}
 }
 
 func exitCode(err error) int {

@@ -36,6 +36,9 @@ func (a *app) jobs() *cobra.Command {
 		a.oneJob("cancel JOB", "Cancel a retrieval or scrub", func(cmd *cobra.Command, c *client.Client, id string) (*pb.Job, error) {
 			return c.Jobs.CancelJob(cmd.Context(), &pb.CancelJobRequest{Id: id})
 		}),
+		a.oneJob("retry JOB", "Try once more what an archive job gave up: discs were spoiled, or an image couldn't be built", func(cmd *cobra.Command, c *client.Client, id string) (*pb.Job, error) {
+			return c.Jobs.RetryJob(cmd.Context(), &pb.RetryJobRequest{Id: id})
+		}),
 	)
 	return c
 }

@@ -3,20 +3,17 @@
 package client
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
@@ -30,12 +27,21 @@ type Client struct {
 	Library    pb.LibraryServiceClient
 	Health     pb.HealthServiceClient
 
+	// Retrying, when not nil, is told that the controller can't be reached or has no time, and until when that is tried again before it
+	// becomes an error: at each try, by any goroutine. Set it before the first call.
+	Retrying func(err error, until time.Time)
+
 	address string
 	conn    *grpc.ClientConn
+	met     atomic.Bool // the controller has answered once
 }
 
 // Dial prepares to talk to the controller at address: "unix:///path" or "host:port". Nothing is sent yet. TLS is used when given.
 func Dial(address string, config *tls.Config) (*Client, error) {
+	return dial(address, config)
+}
+
+func dial(address string, config *tls.Config, options ...grpc.DialOption) (*Client, error) {
 	creds := insecure.NewCredentials()
 	if config != nil {
 		creds = credentials.NewTLS(config)
@@ -44,13 +50,17 @@ func Dial(address string, config *tls.Config) (*Client, error) {
 	if !strings.HasPrefix(address, "unix:") {
 		target = "dns:///" + address
 	}
-	conn, err := grpc.NewClient(
-		target, grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)),
-		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(8<<20),
-		grpc.WithReadBufferSize(256<<10), grpc.WithWriteBufferSize(256<<10),
+	conn, err := grpc.NewClient(target, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16 << 20)),
+		grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(8 << 20),
+		grpc.WithReadBufferSize(256 << 10), grpc.WithWriteBufferSize(256 << 10),
+		// A host that says nothing is given up in seconds, and one that was away is soon tried again.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{BaseDelay: firstWait, Multiplier: 2, Jitter: 0.2, MaxDelay: lastWait / 2}, MinConnectTimeout: 5 * time.Second,
+		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
-	)
+	}, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("dial controller %s: %w", address, err)
 	}
@@ -82,47 +92,3 @@ func report(f func(Progress), p Progress) {
 		f(p)
 	}
 }
-
-// patience is how often something is tried while the controller can't be reached or has no time; with waits that double from
-// firstWait to lastWait that is about two minutes.
-const (
-	patience  = 20
-	firstWait = 200 * time.Millisecond
-	lastWait  = 10 * time.Second
-)
-
-// transient says whether err may pass by itself.
-func transient(err error) bool {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.Aborted:
-		return true
-	default:
-		return false
-	}
-}
-
-// retry calls f until it succeeds, fails for good, or has failed too often without made having grown.
-func retry(ctx context.Context, made func() int64, f func() error) error {
-	wait, before := firstWait, int64(-1)
-	for attempt := 1; ; attempt++ {
-		err := f()
-		if err == nil || !transient(err) || ctx.Err() != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-		if n := made(); n > before {
-			before, attempt, wait = n, 1, firstWait
-		}
-		if attempt == patience {
-			return err
-		}
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		wait = min(2*wait, lastWait)
-	}
-}
-
-// always is for retry when nothing counts as having got further.
-func always() int64 { return 0 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"github.com/odarchive/odarchive/archive"
@@ -38,15 +36,6 @@ type Get struct {
 	Progress func(Progress)
 }
 
-// downloadStreams is how many downloads run beside each other.
-const downloadStreams = 2
-
-// Limits of one download request: it is asked for again as a whole when it fails.
-const (
-	downloadCount = 4096
-	downloadBytes = 64 << 20
-)
-
 // Get brings an archive, or some paths of it, back into a folder. A file has its name there only when it is whole and checked.
 func (c *Client) Get(ctx context.Context, g Get) error {
 	entries, err := c.manifest(ctx, g.Archive, g.Paths)
@@ -58,17 +47,17 @@ func (c *Client) Get(ctx context.Context, g Get) error {
 		return err
 	}
 	defer restore.Close()
-	restore.Overwrite, restore.Owners = g.Overwrite, g.Owners
+	restore.Overwrite, restore.Owners, restore.Sync = g.Overwrite, g.Owners, true
 	if err := restore.Begin(); err != nil {
 		return err
 	}
 	if g.Retrieval == "" {
 		g.Retrieval = uuid.NewString()
 	}
-	if err := c.retrieve(ctx, &g); err != nil {
+	if err := c.begin(ctx, &g); err != nil {
 		return err
 	}
-	d := &downloader{client: c, get: &g, restore: restore}
+	d := newDownloader(c, &g, restore)
 	if err := d.run(ctx); err != nil {
 		return err
 	}
@@ -77,7 +66,7 @@ func (c *Client) Get(ctx context.Context, g Get) error {
 
 // manifest reads an archive's entries; of a whole archive they are checked against its root hash.
 func (c *Client) manifest(ctx context.Context, a *pb.Archive, paths []string) (entries []archive.Entry, err error) {
-	err = retry(ctx, always, func() error {
+	err = c.retry(ctx, always, func() error {
 		entries = nil
 		r, err := c.Manifest(ctx, a.GetId(), paths, false)
 		if err != nil {
@@ -134,9 +123,9 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// retrieve starts the retrieval and waits until its contents are in the cache.
-func (c *Client) retrieve(ctx context.Context, g *Get) error {
-	err := retry(ctx, always, func() error {
+// begin starts the retrieval.
+func (c *Client) begin(ctx context.Context, g *Get) error {
+	err := c.retry(ctx, always, func() error {
 		_, err := c.Retrievals.StartRetrieval(ctx, &pb.StartRetrievalRequest{
 			Id: g.Retrieval, ArchiveId: g.Archive.GetId(), Paths: bytesOf(g.Paths), Tier: g.Tier, QuoteId: g.Quote,
 		})
@@ -148,14 +137,13 @@ func (c *Client) retrieve(ctx context.Context, g *Get) error {
 	if g.Started != nil {
 		g.Started(g.Retrieval)
 	}
-	_, err = c.Wait(ctx, g.Retrieval, g.Progress)
-	return err
+	return nil
 }
 
 // Wait waits until a job has ended, and returns an error when it didn't succeed.
 func (c *Client) Wait(ctx context.Context, id string, progress func(Progress)) (job *pb.Job, err error) {
 	updates := int64(0)
-	err = retry(ctx, func() int64 { return updates }, func() error {
+	err = c.retry(ctx, func() int64 { return updates }, func() error {
 		stream, err := c.Jobs.WatchJob(ctx, &pb.WatchJobRequest{Id: id})
 		if err != nil {
 			return err
@@ -197,186 +185,4 @@ func note(j *pb.Job) string {
 		s += d
 	}
 	return s
-}
-
-type downloader struct {
-	client  *Client
-	get     *Get
-	restore *tree.Restore
-
-	mu       sync.Mutex
-	progress Progress
-}
-
-// content is a content and the files that want it.
-type content struct {
-	archive.Content
-	files []*archive.Entry
-	open  *tree.File // of the first, while it is being written
-}
-
-func (d *downloader) run(ctx context.Context) error {
-	contents := d.contents()
-	batches := make(chan []*content)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(batches)
-		for len(contents) > 0 {
-			n, bytes := 0, int64(0)
-			for n < len(contents) && n < downloadCount && bytes < downloadBytes {
-				bytes += contents[n].Size
-				n++
-			}
-			select {
-			case batches <- contents[:n]:
-				contents = contents[n:]
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	for range downloadStreams {
-		g.Go(func() error {
-			for b := range batches {
-				if err := d.batch(ctx, b); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// contents gathers the files of each content, in the order of their first paths.
-func (d *downloader) contents() []*content {
-	index := map[archive.Hash]*content{}
-	var all []*content
-	for _, e := range d.restore.Files() {
-		c := index[e.Content.Hash]
-		if c == nil {
-			c = &content{Content: e.Content}
-			index[e.Content.Hash] = c
-			all = append(all, c)
-			d.progress.TotalBytes += e.Content.Size
-		}
-		c.files = append(c.files, e)
-		d.progress.TotalFiles++
-	}
-	d.progress.Stage = "download"
-	return all
-}
-
-func (d *downloader) add(files, bytes int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.progress.Files += files
-	d.progress.Bytes += bytes
-	report(d.get.Progress, d.progress)
-}
-
-// batch downloads contents; what an interrupted stream has brought is not asked for again.
-func (d *downloader) batch(ctx context.Context, todo []*content) error {
-	defer func() {
-		for _, c := range todo {
-			if c.open != nil {
-				c.open.Abort()
-			}
-		}
-	}()
-	made := int64(0)
-	return retry(ctx, func() int64 { return made }, func() error {
-		if len(todo) == 0 {
-			return nil
-		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		req := &pb.DownloadRequest{RetrievalId: d.get.Retrieval}
-		for _, c := range todo {
-			r := &pb.DownloadRange{Hash: c.Hash[:]}
-			if c.open != nil {
-				r.Offset = c.open.Size()
-			}
-			req.Ranges = append(req.Ranges, r)
-		}
-		stream, err := d.client.Retrievals.Download(ctx, req)
-		if err != nil {
-			return err
-		}
-		for {
-			m, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				if len(todo) > 0 {
-					return fmt.Errorf("download: the controller ended before content %v", todo[0].Hash)
-				}
-				return nil
-			} else if err != nil {
-				return err
-			}
-			for _, p := range m.GetPieces() {
-				if len(todo) == 0 || string(p.GetHash()) != string(todo[0].Hash[:]) {
-					return fmt.Errorf("download: content %x came, which was not asked for", p.GetHash())
-				}
-				done, err := d.piece(todo[0], p)
-				if err != nil {
-					return err
-				}
-				made += int64(len(p.GetData()))
-				if done {
-					todo = todo[1:]
-				}
-			}
-		}
-	})
-}
-
-// piece writes a piece of a content and says whether that was the last.
-func (d *downloader) piece(c *content, p *pb.Piece) (done bool, err error) {
-	if c.open == nil {
-		if c.open, err = d.restore.Create(c.files[0]); err != nil {
-			return false, err
-		}
-	}
-	if p.GetOffset() != c.open.Size() {
-		return false, fmt.Errorf("download: content %v goes on at %d, want %d", c.Hash, p.GetOffset(), c.open.Size())
-	}
-	if _, err := c.open.Write(p.GetData()); err != nil {
-		return false, err
-	}
-	d.add(0, int64(len(p.GetData())))
-	if c.open.Size() < c.Size {
-		return false, nil
-	}
-	f := c.open
-	c.open = nil
-	if err := f.Commit(); err != nil {
-		return false, err
-	}
-	d.add(1, 0)
-	for _, e := range c.files[1:] {
-		if err := d.duplicate(c.files[0], e); err != nil {
-			return false, err
-		}
-		d.add(1, 0)
-	}
-	return true, nil
-}
-
-// duplicate gives another file the content of one that has been restored.
-func (d *downloader) duplicate(from, to *archive.Entry) error {
-	in, err := d.restore.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := d.restore.Create(to)
-	if err != nil {
-		return err
-	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{in}, make([]byte, pieceSize)); err != nil {
-		out.Abort()
-		return err
-	}
-	return out.Commit()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -77,7 +78,7 @@ func (c *Client) Put(ctx context.Context, p Put) (*pb.Archive, error) {
 }
 
 func (c *Client) ensureVault(ctx context.Context, name string) error {
-	return retry(ctx, always, func() error {
+	return c.retry(ctx, always, func() error {
 		_, err := c.Vaults.GetVault(ctx, &pb.GetVaultRequest{Name: name})
 		if status.Code(err) == codes.NotFound && name == DefaultVault {
 			_, err = c.Vaults.CreateVault(ctx, &pb.CreateVaultRequest{Name: name, Copies: 1})
@@ -127,8 +128,9 @@ type wanted struct {
 // upload brings everything that is missing into the vault. A file that has changed since it was scanned is read again.
 func (u *uploader) upload(ctx context.Context) error {
 	for changes := 0; ; changes++ {
-		err := retry(ctx, u.acked.Load, func() error {
-			missing, err := u.missing(ctx)
+		var missing []wanted
+		err := u.client.retry(ctx, u.acked.Load, func() (err error) {
+			missing, err = u.missing(ctx)
 			if err != nil || len(missing) == 0 {
 				return err
 			}
@@ -137,31 +139,70 @@ func (u *uploader) upload(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if code := status.Code(err); code != codes.DataLoss && !errors.Is(err, tree.ErrChanging) || changes == 3 || ctx.Err() != nil {
+		bad, unread := errors.AsType[*unreadError](err)
+		if !unread && status.Code(err) != codes.DataLoss || ctx.Err() != nil {
 			return err
 		}
-		changed, again := u.rescan(ctx)
-		if again != nil {
-			return again
+		changed := u.changed()
+		if len(changed) > 0 && changes == mostChanges {
+			return fmt.Errorf("put %q: %w", changed[0].Path, tree.ErrChanging)
 		}
-		if !changed {
+		if unread && !slices.Contains(changed, bad.entry) {
+			changed = append(changed, bad.entry) // only its bytes can't be had
+		}
+		if len(changed) == 0 && changes == mostChanges {
+			return err
+		}
+		if len(changed) == 0 { // read in the middle of a write, which its times don't show
+			for _, w := range missing {
+				changed = append(changed, w.entry)
+			}
+		}
+		if err := u.rescan(ctx, changed); err != nil {
 			return err
 		}
 	}
 }
 
-// rescan reads the files again that have changed since they were scanned, and says whether there were any.
-func (u *uploader) rescan(ctx context.Context) (changed bool, err error) {
+// mostChanges is how often files may change between being read and being uploaded.
+const mostChanges = 3
+
+// unreadError says that a file can't be read as it was scanned.
+type unreadError struct {
+	entry *archive.Entry
+	err   error
+}
+
+func (e *unreadError) Error() string { return fmt.Sprintf("put %q: %v", e.entry.Path, e.err) }
+func (e *unreadError) Unwrap() error { return e.err }
+
+// changed returns the files that have changed since they were scanned.
+func (u *uploader) changed() (changed []*archive.Entry) {
 	for i := range u.entries {
-		e := &u.entries[i]
-		if e.Kind != archive.File || !tree.Changed(u.root, e) {
-			continue
-		}
-		changed = true
-		if err := tree.Rescan(ctx, u.root, e); err != nil {
-			return changed, fmt.Errorf("put %q: %w", e.Path, err)
+		if e := &u.entries[i]; e.Kind == archive.File && tree.Changed(u.root, e) {
+			changed = append(changed, e)
 		}
 	}
+	return changed
+}
+
+// rescan reads files again. One that can't be read any more is an error, or left out when that is wanted.
+func (u *uploader) rescan(ctx context.Context, changed []*archive.Entry) error {
+	lost := map[string]bool{}
+	for _, e := range changed {
+		err := tree.Rescan(ctx, u.root, e)
+		if err == nil {
+			continue
+		}
+		if !u.put.KeepGoing || ctx.Err() != nil {
+			return fmt.Errorf("put %q: %w", e.Path, err)
+		}
+		lost[e.Path] = true
+		if u.put.Skipped != nil {
+			u.put.Skipped(e.Path, err)
+		}
+	}
+	u.leaveOut(lost)
 	// Other names of the same file have the same content.
 	first := map[string]*archive.Entry{}
 	for i := range u.entries {
@@ -172,7 +213,30 @@ func (u *uploader) rescan(ctx context.Context) (changed bool, err error) {
 			e.Content, e.ModTime = f.Content, f.ModTime
 		}
 	}
-	return changed, nil
+	return nil
+}
+
+// leaveOut drops files; the first of other names that one of them had stands for it.
+func (u *uploader) leaveOut(lost map[string]bool) {
+	if len(lost) == 0 {
+		return
+	}
+	firsts := map[string]string{}
+	kept := make([]archive.Entry, 0, len(u.entries))
+	for _, e := range u.entries {
+		if lost[e.Path] && e.Kind == archive.File {
+			continue
+		}
+		if lost[e.HardLink] {
+			first, ok := firsts[e.HardLink]
+			if !ok {
+				firsts[e.HardLink] = e.Path
+			}
+			e.HardLink = first
+		}
+		kept = append(kept, e)
+	}
+	u.entries = kept
 }
 
 const maxBatch = 16384
@@ -292,16 +356,16 @@ func (u *uploader) content(b *batch, w wanted) error {
 	e := w.entry
 	f, err := tree.Open(u.root, e)
 	if err != nil {
-		return fmt.Errorf("put %q: %w", e.Path, err)
+		return &unreadError{e, err}
 	}
 	defer f.Close()
 	for off := w.offset; ; {
 		data := make([]byte, min(e.Content.Size-off, pieceSize))
 		if n, err := f.ReadAt(data, off); n < len(data) {
 			if errors.Is(err, io.EOF) {
-				return fmt.Errorf("put %q: %w", e.Path, tree.ErrChanging)
+				return &unreadError{e, tree.ErrChanging}
 			}
-			return fmt.Errorf("put %q: %w", e.Path, err)
+			return &unreadError{e, err}
 		}
 		if err := b.add(&pb.Piece{Hash: e.Content.Hash[:], Size: e.Content.Size, Offset: off, Data: data}); err != nil {
 			return err
@@ -358,7 +422,7 @@ func (u *uploader) seal(ctx context.Context) (sealed *pb.Archive, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = retry(ctx, always, func() error {
+	err = u.client.retry(ctx, always, func() error {
 		sealed, err = u.sealOnce(ctx, id, root)
 		return err
 	})

@@ -23,6 +23,7 @@ type agentServer struct {
 	store   *postgres.Store
 	staging *staging.Store
 	hub     *hub
+	syncer  *syncer
 	log     *slog.Logger
 	builds  int // how many images one agent builds at a time
 }

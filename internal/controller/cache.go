@@ -29,7 +29,7 @@ func (s *agentServer) StoreContents(stream grpc.ClientStreamingServer[pb.StoreCo
 		return err
 	}
 	in := &intake{ref: ref, vault: vault}
-	in.collector = collector{store: s.store, staging: s.staging, record: func(ctx context.Context, staged []postgres.Staged) error {
+	in.collector = collector{store: s.store, staging: s.staging, later: s.syncer, record: func(ctx context.Context, staged []postgres.Staged) error {
 		return s.store.Cached(ctx, ref, staged)
 	}}
 	defer func() {

@@ -111,7 +111,11 @@ const drainTime = 5 * time.Second
 
 func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.Store, died <-chan struct{}) error {
 	changes := &hub{}
-	server, ready := m.newServer(store, stage, changes)
+	sync, err := newSyncer(ctx, store, stage, m.Log)
+	if err != nil {
+		return err
+	}
+	server, ready := m.newServer(store, stage, changes, sync)
 	g, ctx := errgroup.WithContext(ctx)
 	listen := m.Listen
 	if len(listen) == 0 {
@@ -132,6 +136,7 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	g.Go(func() error { return p.run(ctx, changes) })
 	k := &keeper{store: store, staging: stage, log: m.Log}
 	g.Go(func() error { return k.run(ctx, changes) })
+	g.Go(func() error { return sync.run(ctx) })
 	c := &calendar{store: store, log: m.Log}
 	g.Go(func() error { return c.run(ctx) })
 	watch := &watcher{store: store, ready: ready, log: m.Log}
@@ -162,14 +167,14 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	if m.Ready != nil {
 		m.Ready(addresses)
 	}
-	err := g.Wait()
+	err = g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *hub) (*grpc.Server, *health.Server) {
+func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *hub, sync *syncer) (*grpc.Server, *health.Server) {
 	f := faults{log: m.Log}
 	builds := m.Builds
 	if builds == 0 {
@@ -184,11 +189,11 @@ func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *h
 	)
 	pb.RegisterVaultServiceServer(server, &vaultServer{store: store})
 	pb.RegisterArchiveServiceServer(server, &archiveServer{store: store, staging: stage})
-	pb.RegisterRetrievalServiceServer(server, &retrievalServer{store: store, staging: stage})
+	pb.RegisterRetrievalServiceServer(server, &retrievalServer{store: store, staging: stage, hub: changes})
 	pb.RegisterJobServiceServer(server, &jobServer{store: store, hub: changes})
 	pb.RegisterLibraryServiceServer(server, &libraryServer{store: store})
 	pb.RegisterHealthServiceServer(server, &healthServer{store: store})
-	pb.RegisterAgentServiceServer(server, &agentServer{store: store, staging: stage, hub: changes, log: m.Log, builds: builds})
+	pb.RegisterAgentServiceServer(server, &agentServer{store: store, staging: stage, hub: changes, syncer: sync, log: m.Log, builds: builds})
 	ready := health.NewServer()
 	healthpb.RegisterHealthServer(server, ready)
 	reflection.Register(server)

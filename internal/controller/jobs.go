@@ -89,6 +89,14 @@ func (s *jobServer) CancelJob(ctx context.Context, req *pb.CancelJobRequest) (*p
 	return jobProto(j), nil
 }
 
+func (s *jobServer) RetryJob(ctx context.Context, req *pb.RetryJobRequest) (*pb.Job, error) {
+	j, err := s.store.RetryJob(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return jobProto(j), nil
+}
+
 var jobKinds = map[library.JobKind]pb.JobKind{
 	library.ArchiveJob:   pb.JobKind_JOB_KIND_ARCHIVE,
 	library.RetrievalJob: pb.JobKind_JOB_KIND_RETRIEVAL,

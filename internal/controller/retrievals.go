@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"crypto/sha256"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
@@ -19,6 +20,7 @@ type retrievalServer struct {
 	pb.UnimplementedRetrievalServiceServer
 	store   *postgres.Store
 	staging *staging.Store
+	hub     *hub
 }
 
 func (s *retrievalServer) StartRetrieval(ctx context.Context, req *pb.StartRetrievalRequest) (*pb.Retrieval, error) {
@@ -60,6 +62,38 @@ func (s *retrievalServer) GetRetrieval(ctx context.Context, req *pb.GetRetrieval
 		return nil, err
 	}
 	return retrievalProto(r), nil
+}
+
+// arrivalBatch is how many arrivals travel in one message.
+const arrivalBatch = 4096
+
+func (s *retrievalServer) WatchArrivals(req *pb.WatchArrivalsRequest, stream grpc.ServerStreamingServer[pb.Arrivals]) error {
+	ctx := stream.Context()
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for last := req.GetAfter(); ; {
+		changed := s.hub.wait(postgres.JobKey + req.GetRetrievalId())
+		hashes, next, state, err := s.store.Arrivals(ctx, req.GetRetrievalId(), last, arrivalBatch)
+		if err != nil {
+			return err
+		}
+		last = next
+		if len(hashes) > 0 {
+			if err := stream.Send(&pb.Arrivals{Hashes: hashes, Last: last}); err != nil {
+				return err
+			}
+			continue
+		}
+		if state != library.Running {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (s *retrievalServer) Download(req *pb.DownloadRequest, stream grpc.ServerStreamingServer[pb.Pieces]) error {

@@ -19,12 +19,14 @@ const (
 )
 
 // collector gathers contents in segments and records them in groups: a group is made durable first, then recorded, and
-// only then does anybody hear of it.
+// only then does anybody hear of it. What can be had from disc again is recorded first and made durable later.
 type collector struct {
 	store   *postgres.Store
 	staging *staging.Store
 	// record tells the catalogue of contents that lie durably in their segments.
 	record func(ctx context.Context, staged []postgres.Staged) error
+	// later, when not nil, makes the segments durable after what lies in them was recorded: of the cache.
+	later *syncer
 
 	segment *staging.Segment
 	group   []postgres.Staged
@@ -37,7 +39,7 @@ func (c *collector) add(ctx context.Context, content archive.Content, data []byt
 		return err
 	}
 	if c.segment == nil {
-		id, err := c.store.NewSegment(ctx)
+		id, err := c.store.NewSegment(ctx, c.later.bootID())
 		if err != nil {
 			return err
 		}
@@ -57,11 +59,17 @@ func (c *collector) add(ctx context.Context, content archive.Content, data []byt
 // addFile makes a large content, whole in its file, a segment of its own.
 func (c *collector) addFile(ctx context.Context, content archive.Content, file *staging.Incoming) error {
 	defer file.Close()
-	id, err := c.store.NewSegment(ctx)
+	id, err := c.store.NewSegment(ctx, c.later.bootID())
 	if err != nil {
 		return err
 	}
-	if err := file.Become(id); err != nil {
+	if c.later == nil {
+		err = file.Become(id)
+	} else {
+		err = file.BecomeUnsynced(id)
+		defer c.later.add(id)
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.record(ctx, []postgres.Staged{{Content: content, Segment: id}}); err != nil {
@@ -78,8 +86,10 @@ func (c *collector) commit(ctx context.Context) ([][]byte, error) {
 	if len(c.group) == 0 {
 		return nil, nil
 	}
-	if err := c.segment.Sync(); err != nil {
-		return nil, err
+	if c.later == nil {
+		if err := c.segment.Sync(); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.record(ctx, c.group); err != nil {
 		return nil, err
@@ -105,6 +115,9 @@ func (c *collector) close(ctx context.Context) error {
 	err := g.Close()
 	if e := c.store.CloseSegment(context.WithoutCancel(ctx), g.ID, g.Size()); err == nil {
 		err = e
+	}
+	if c.later != nil {
+		c.later.add(g.ID)
 	}
 	return err
 }

@@ -118,21 +118,36 @@ func (i *Incoming) Sync() error {
 
 // Become makes it the segment id, durable, and closes it.
 func (i *Incoming) Become(id int64) error {
-	info, err := i.file.Stat()
-	if err == nil {
-		err = i.file.Sync()
-	}
-	if err == nil {
-		err = i.store.root.Rename(i.path, segmentPath(id))
-	}
-	if err != nil {
+	if err := i.file.Sync(); err != nil {
 		return fmt.Errorf("make %s segment %d: %w", i.path, id, full(err))
 	}
-	i.store.used.Add(info.Size())
+	if err := i.rename(id); err != nil {
+		return err
+	}
 	if err := i.store.syncDir(segments); err != nil {
 		return err
 	}
 	return i.Close()
+}
+
+// BecomeUnsynced makes it the segment id, which is durable only after Store.Sync, and closes it.
+func (i *Incoming) BecomeUnsynced(id int64) error {
+	if err := i.rename(id); err != nil {
+		return err
+	}
+	return i.Close()
+}
+
+func (i *Incoming) rename(id int64) error {
+	info, err := i.file.Stat()
+	if err == nil {
+		err = i.store.root.Rename(i.path, segmentPath(id))
+	}
+	if err != nil {
+		return fmt.Errorf("make %s segment %d: %w", i.path, id, err)
+	}
+	i.store.used.Add(info.Size())
+	return nil
 }
 
 // Close keeps what has arrived for another time. Whoever has an Incoming closes it, by Become and Discard too; once more does no harm.

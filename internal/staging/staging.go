@@ -177,6 +177,21 @@ func (g *Segment) Sync() error {
 	return nil
 }
 
+// Sync makes a segment that was written without being synced durable, its name included. One that isn't there is no error.
+func (s *Store) Sync(id int64) error {
+	f, err := s.root.OpenFile(segmentPath(id), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("sync segment %d: %w", id, err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync segment %d: %w", id, full(err))
+	}
+	return s.syncDir(segments)
+}
+
 // Close releases the file without making it durable.
 func (g *Segment) Close() error { return g.file.Close() }
 

@@ -209,3 +209,32 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// What is synced later is a segment like any other, and syncing what was deleted meanwhile is no error.
+func TestSyncedLater(t *testing.T) {
+	s := open(t, t.TempDir(), 0)
+	i := incomingOf(t, s, "return-x", 4)
+	if _, err := i.WriteAt([]byte("data"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.BecomeUnsynced(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(3); err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Read(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := io.ReadAll(f); err != nil || string(got) != "data" {
+		t.Errorf("read %q: %v", got, err)
+	}
+	if n := s.used.Load(); n != 4 {
+		t.Errorf("%d bytes are counted", n)
+	}
+	if err := s.Sync(4); err != nil {
+		t.Errorf("sync what is not there: %v", err)
+	}
+}

@@ -25,9 +25,10 @@ select i - 1 from unnest($2::bytea[]) with ordinality h(hash, i)
 	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
 
-// NewSegment reserves the id of a new, open segment.
-func (s *Store) NewSegment(ctx context.Context) (id int64, err error) {
-	err = s.pool.QueryRow(ctx, `insert into segment default values returning id`).Scan(&id)
+// NewSegment reserves the id of a new, open segment. Of the cache, the id of the machine's boot says that what is recorded of it need not
+// be durable yet; it is empty otherwise.
+func (s *Store) NewSegment(ctx context.Context, boot string) (id int64, err error) {
+	err = s.pool.QueryRow(ctx, `insert into segment (unsynced) values (nullif($1, '')::uuid) returning id`, boot).Scan(&id)
 	return id, err
 }
 

@@ -47,6 +47,7 @@ type agent struct {
 	results []Result
 	images  map[int64]string // by disc
 	refuse  func(t Task) bool
+	fail    func(t Task, r *Result)
 	done    atomic.Int64
 }
 
@@ -116,6 +117,9 @@ func (a *agent) turn(ctx context.Context) (n int, err error) {
 			r.Identity = Identity{State: Ours, ImageID: a.images[t.DiscID]}
 		default:
 			r.SHA256 = imageHash
+		}
+		if a.fail != nil {
+			a.fail(t, &r)
 		}
 		a.results = append(a.results, r)
 	}

@@ -205,10 +205,10 @@ func (rec *recorder) build() error {
 	return err
 }
 
-// hold tells the archive jobs that wait for an image why they don't go on.
+// hold tells the archive jobs that wait for an image why they don't go on, and what does that.
 func (rec *recorder) hold(image, why string) error {
 	return rec.exec(`
-update job set waiting_for = $2 where state = 'running' and kind = 'archive' and archive_id in (select archive_id from placement where image_id = $1)`, image, why)
+update job set waiting_for = format('%s. When that is mended, ''odarchive jobs retry %s'' tries again', $2::text, left(id::text, 8)) where state = 'running' and kind = 'archive' and archive_id in (select archive_id from placement where image_id = $1)`, image, why)
 }
 
 // MaxBurns is how many discs are spent for one copy of an image before somebody is asked to look.

@@ -69,6 +69,9 @@ select distinct $1::uuid, e.content_id from entry e
 update job set bytes = (select coalesce(sum(c.size), 0) from retrieval_content rc join content c on c.id = rc.content_id where rc.retrieval_id = $1) where id = $1`, id); err != nil {
 			return err
 		}
+		if err := arriveFirst(ctx, tx, id); err != nil {
+			return err
+		}
 		if err := finishRetrievals(ctx, tx); err != nil {
 			return err
 		}
@@ -104,13 +107,13 @@ select r.id, r.archive_id, r.paths, r.tier, c.n, c.bytes, c.ready, c.bytes_ready
 	return r, notFound(err, "there is no retrieval %s", id)
 }
 
-// finishRetrievals ends the retrievals whose contents are all here, and keeps those in the cache from now on.
+// finishRetrievals ends the retrievals whose contents are all here, durable, and keeps those in the cache from now on.
 func finishRetrievals(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 update job j set state = 'succeeded', waiting_for = '', finished = now()
  where j.kind = 'retrieval' and j.state = 'running' and not exists (
-   select from retrieval_content rc join content c on c.id = rc.content_id
-    where rc.retrieval_id = j.id and not c.staged and (c.cached_until is null or c.cached_until < now()))
+   select from retrieval_content rc join content c on c.id = rc.content_id left join segment g on g.id = c.segment_id
+    where rc.retrieval_id = j.id and (g.unsynced is not null or not c.staged and (c.cached_until is null or c.cached_until < now())))
 returning j.id::text`)
 	if err != nil {
 		return err
@@ -126,6 +129,9 @@ returning j.id::text`)
 update content set cached_until = now() + $2::interval where id in (select content_id from retrieval_content where retrieval_id = any ($1))`, done, CacheTime); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `update retrieval_content set arrival = nextval('arrival') where retrieval_id = any ($1) and arrival is null`, done); err != nil {
+		return err
+	}
 	for _, id := range done {
 		if err := announce(ctx, tx, JobKey+id); err != nil {
 			return err
@@ -134,7 +140,7 @@ update content set cached_until = now() + $2::interval where id in (select conte
 	return nil
 }
 
-// Cached records contents that a task has brought back and that lie durably in segments.
+// Cached records contents that a task has brought back and that lie in segments, durably when those are not unsynced.
 func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
 	vault, err := s.CheckLease(ctx, ref)
 	if err != nil {
@@ -154,6 +160,9 @@ update content c set segment_id = u.g, segment_offset = u.o, cached_until = now(
 		}
 		if _, err := tx.Exec(ctx, `
 delete from cache_part p using content c where c.vault_id = $1 and c.hash = any ($2) and p.content_id = c.id`, vault, hashes); err != nil {
+			return err
+		}
+		if err := arrive(ctx, tx, vault, hashes); err != nil {
 			return err
 		}
 		return finishRetrievals(ctx, tx)
@@ -186,7 +195,7 @@ delete from cache_part p using content c where c.vault_id = $1 and c.hash = $2 a
 	return err
 }
 
-// Locate returns where the bytes of a retrieval's contents lie, in the order of hashes.
+// Locate returns where the bytes of a retrieval's contents lie, in the order of hashes. While the retrieval runs, some may be at hand.
 func (s *Store) Locate(ctx context.Context, retrieval string, hashes [][]byte) ([]Location, error) {
 	var state library.JobState
 	var expired bool
@@ -195,7 +204,7 @@ select j.state, coalesce(r.expires < now(), false) from retrieval r join job j u
 		return nil, notFound(err, "there is no retrieval %s", retrieval)
 	}
 	switch {
-	case state != library.Succeeded:
+	case state != library.Succeeded && state != library.Running:
 		return nil, library.Errorf(library.Precondition, "retrieval %s is %s: there is nothing to download", retrieval, state)
 	case expired:
 		return nil, library.Errorf(library.Precondition, "retrieval %s has expired: start a new one", retrieval)

@@ -531,6 +531,51 @@ func (x *CancelJobRequest) GetId() string {
 	return ""
 }
 
+type RetryJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A job's id, or the beginning of one.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryJobRequest) Reset() {
+	*x = RetryJobRequest{}
+	mi := &file_odarchive_v1_job_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryJobRequest) ProtoMessage() {}
+
+func (x *RetryJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_job_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryJobRequest.ProtoReflect.Descriptor instead.
+func (*RetryJobRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_job_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RetryJobRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_odarchive_v1_job_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_job_proto_rawDesc = "" +
@@ -568,6 +613,8 @@ const file_odarchive_v1_job_proto_rawDesc = "" +
 	"\x0fWatchJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\"\n" +
 	"\x10CancelJobRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"!\n" +
+	"\x0fRetryJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id*e\n" +
 	"\aJobKind\x12\x18\n" +
 	"\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -579,13 +626,14 @@ const file_odarchive_v1_job_proto_rawDesc = "" +
 	"\x11JOB_STATE_RUNNING\x10\x01\x12\x17\n" +
 	"\x13JOB_STATE_SUCCEEDED\x10\x02\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x03\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x042\x91\x02\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x042\xcf\x02\n" +
 	"\n" +
 	"JobService\x128\n" +
 	"\x06GetJob\x12\x1b.odarchive.v1.GetJobRequest\x1a\x11.odarchive.v1.Job\x12I\n" +
 	"\bListJobs\x12\x1d.odarchive.v1.ListJobsRequest\x1a\x1e.odarchive.v1.ListJobsResponse\x12>\n" +
 	"\bWatchJob\x12\x1d.odarchive.v1.WatchJobRequest\x1a\x11.odarchive.v1.Job0\x01\x12>\n" +
-	"\tCancelJob\x12\x1e.odarchive.v1.CancelJobRequest\x1a\x11.odarchive.v1.JobB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
+	"\tCancelJob\x12\x1e.odarchive.v1.CancelJobRequest\x1a\x11.odarchive.v1.Job\x12<\n" +
+	"\bRetryJob\x12\x1d.odarchive.v1.RetryJobRequest\x1a\x11.odarchive.v1.JobB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
 var (
 	file_odarchive_v1_job_proto_rawDescOnce sync.Once
@@ -600,7 +648,7 @@ func file_odarchive_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_odarchive_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_odarchive_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_odarchive_v1_job_proto_goTypes = []any{
 	(JobKind)(0),                  // 0: odarchive.v1.JobKind
 	(JobState)(0),                 // 1: odarchive.v1.JobState
@@ -610,27 +658,30 @@ var file_odarchive_v1_job_proto_goTypes = []any{
 	(*ListJobsResponse)(nil),      // 5: odarchive.v1.ListJobsResponse
 	(*WatchJobRequest)(nil),       // 6: odarchive.v1.WatchJobRequest
 	(*CancelJobRequest)(nil),      // 7: odarchive.v1.CancelJobRequest
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*RetryJobRequest)(nil),       // 8: odarchive.v1.RetryJobRequest
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_odarchive_v1_job_proto_depIdxs = []int32{
-	0, // 0: odarchive.v1.Job.kind:type_name -> odarchive.v1.JobKind
-	1, // 1: odarchive.v1.Job.state:type_name -> odarchive.v1.JobState
-	8, // 2: odarchive.v1.Job.created:type_name -> google.protobuf.Timestamp
-	8, // 3: odarchive.v1.Job.finished:type_name -> google.protobuf.Timestamp
-	2, // 4: odarchive.v1.ListJobsResponse.jobs:type_name -> odarchive.v1.Job
-	3, // 5: odarchive.v1.JobService.GetJob:input_type -> odarchive.v1.GetJobRequest
-	4, // 6: odarchive.v1.JobService.ListJobs:input_type -> odarchive.v1.ListJobsRequest
-	6, // 7: odarchive.v1.JobService.WatchJob:input_type -> odarchive.v1.WatchJobRequest
-	7, // 8: odarchive.v1.JobService.CancelJob:input_type -> odarchive.v1.CancelJobRequest
-	2, // 9: odarchive.v1.JobService.GetJob:output_type -> odarchive.v1.Job
-	5, // 10: odarchive.v1.JobService.ListJobs:output_type -> odarchive.v1.ListJobsResponse
-	2, // 11: odarchive.v1.JobService.WatchJob:output_type -> odarchive.v1.Job
-	2, // 12: odarchive.v1.JobService.CancelJob:output_type -> odarchive.v1.Job
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: odarchive.v1.Job.kind:type_name -> odarchive.v1.JobKind
+	1,  // 1: odarchive.v1.Job.state:type_name -> odarchive.v1.JobState
+	9,  // 2: odarchive.v1.Job.created:type_name -> google.protobuf.Timestamp
+	9,  // 3: odarchive.v1.Job.finished:type_name -> google.protobuf.Timestamp
+	2,  // 4: odarchive.v1.ListJobsResponse.jobs:type_name -> odarchive.v1.Job
+	3,  // 5: odarchive.v1.JobService.GetJob:input_type -> odarchive.v1.GetJobRequest
+	4,  // 6: odarchive.v1.JobService.ListJobs:input_type -> odarchive.v1.ListJobsRequest
+	6,  // 7: odarchive.v1.JobService.WatchJob:input_type -> odarchive.v1.WatchJobRequest
+	7,  // 8: odarchive.v1.JobService.CancelJob:input_type -> odarchive.v1.CancelJobRequest
+	8,  // 9: odarchive.v1.JobService.RetryJob:input_type -> odarchive.v1.RetryJobRequest
+	2,  // 10: odarchive.v1.JobService.GetJob:output_type -> odarchive.v1.Job
+	5,  // 11: odarchive.v1.JobService.ListJobs:output_type -> odarchive.v1.ListJobsResponse
+	2,  // 12: odarchive.v1.JobService.WatchJob:output_type -> odarchive.v1.Job
+	2,  // 13: odarchive.v1.JobService.CancelJob:output_type -> odarchive.v1.Job
+	2,  // 14: odarchive.v1.JobService.RetryJob:output_type -> odarchive.v1.Job
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_job_proto_init() }
@@ -644,7 +695,7 @@ func file_odarchive_v1_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_job_proto_rawDesc), len(file_odarchive_v1_job_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

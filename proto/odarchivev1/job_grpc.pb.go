@@ -23,6 +23,7 @@ const (
 	JobService_ListJobs_FullMethodName  = "/odarchive.v1.JobService/ListJobs"
 	JobService_WatchJob_FullMethodName  = "/odarchive.v1.JobService/WatchJob"
 	JobService_CancelJob_FullMethodName = "/odarchive.v1.JobService/CancelJob"
+	JobService_RetryJob_FullMethodName  = "/odarchive.v1.JobService/RetryJob"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -39,6 +40,9 @@ type JobServiceClient interface {
 	// CancelJob ends a retrieval or scrub. FAILED_PRECONDITION for an archive job: what is sealed will be made safe.
 	// Cancelling a finished job is no error.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*Job, error)
+	// RetryJob goes on with an archive job that stopped because too many discs were spoiled for an image or because it could not be
+	// built: one more disc is tried for each copy that is lacking. FAILED_PRECONDITION when it has not stopped.
+	RetryJob(ctx context.Context, in *RetryJobRequest, opts ...grpc.CallOption) (*Job, error)
 }
 
 type jobServiceClient struct {
@@ -98,6 +102,16 @@ func (c *jobServiceClient) CancelJob(ctx context.Context, in *CancelJobRequest, 
 	return out, nil
 }
 
+func (c *jobServiceClient) RetryJob(ctx context.Context, in *RetryJobRequest, opts ...grpc.CallOption) (*Job, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Job)
+	err := c.cc.Invoke(ctx, JobService_RetryJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JobServiceServer is the server API for JobService service.
 // All implementations must embed UnimplementedJobServiceServer
 // for forward compatibility.
@@ -112,6 +126,9 @@ type JobServiceServer interface {
 	// CancelJob ends a retrieval or scrub. FAILED_PRECONDITION for an archive job: what is sealed will be made safe.
 	// Cancelling a finished job is no error.
 	CancelJob(context.Context, *CancelJobRequest) (*Job, error)
+	// RetryJob goes on with an archive job that stopped because too many discs were spoiled for an image or because it could not be
+	// built: one more disc is tried for each copy that is lacking. FAILED_PRECONDITION when it has not stopped.
+	RetryJob(context.Context, *RetryJobRequest) (*Job, error)
 	mustEmbedUnimplementedJobServiceServer()
 }
 
@@ -133,6 +150,9 @@ func (UnimplementedJobServiceServer) WatchJob(*WatchJobRequest, grpc.ServerStrea
 }
 func (UnimplementedJobServiceServer) CancelJob(context.Context, *CancelJobRequest) (*Job, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
+}
+func (UnimplementedJobServiceServer) RetryJob(context.Context, *RetryJobRequest) (*Job, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryJob not implemented")
 }
 func (UnimplementedJobServiceServer) mustEmbedUnimplementedJobServiceServer() {}
 func (UnimplementedJobServiceServer) testEmbeddedByValue()                    {}
@@ -220,6 +240,24 @@ func _JobService_CancelJob_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_RetryJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).RetryJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_RetryJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).RetryJob(ctx, req.(*RetryJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JobService_ServiceDesc is the grpc.ServiceDesc for JobService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -238,6 +276,10 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelJob",
 			Handler:    _JobService_CancelJob_Handler,
+		},
+		{
+			MethodName: "RetryJob",
+			Handler:    _JobService_RetryJob_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

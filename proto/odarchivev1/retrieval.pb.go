@@ -535,6 +535,113 @@ func (x *GetRetrievalRequest) GetId() string {
 	return ""
 }
 
+type WatchArrivalsRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	RetrievalId string                 `protobuf:"bytes,1,opt,name=retrieval_id,json=retrievalId,proto3" json:"retrieval_id,omitempty"`
+	// Arrivals.last of what is known already; 0 for all.
+	After         int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchArrivalsRequest) Reset() {
+	*x = WatchArrivalsRequest{}
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchArrivalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchArrivalsRequest) ProtoMessage() {}
+
+func (x *WatchArrivalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchArrivalsRequest.ProtoReflect.Descriptor instead.
+func (*WatchArrivalsRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WatchArrivalsRequest) GetRetrievalId() string {
+	if x != nil {
+		return x.RetrievalId
+	}
+	return ""
+}
+
+func (x *WatchArrivalsRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+type Arrivals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of contents, 32 bytes each; at most 4,096.
+	Hashes [][]byte `protobuf:"bytes,1,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// Position of the last of them in the order of their coming.
+	Last          int64 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Arrivals) Reset() {
+	*x = Arrivals{}
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Arrivals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Arrivals) ProtoMessage() {}
+
+func (x *Arrivals) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Arrivals.ProtoReflect.Descriptor instead.
+func (*Arrivals) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Arrivals) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *Arrivals) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
 type DownloadRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	RetrievalId string                 `protobuf:"bytes,1,opt,name=retrieval_id,json=retrievalId,proto3" json:"retrieval_id,omitempty"`
@@ -546,7 +653,7 @@ type DownloadRequest struct {
 
 func (x *DownloadRequest) Reset() {
 	*x = DownloadRequest{}
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +665,7 @@ func (x *DownloadRequest) String() string {
 func (*DownloadRequest) ProtoMessage() {}
 
 func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[5]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +678,7 @@ func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRequest.ProtoReflect.Descriptor instead.
 func (*DownloadRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{5}
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DownloadRequest) GetRetrievalId() string {
@@ -600,7 +707,7 @@ type DownloadRange struct {
 
 func (x *DownloadRange) Reset() {
 	*x = DownloadRange{}
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +719,7 @@ func (x *DownloadRange) String() string {
 func (*DownloadRange) ProtoMessage() {}
 
 func (x *DownloadRange) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_retrieval_proto_msgTypes[6]
+	mi := &file_odarchive_v1_retrieval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +732,7 @@ func (x *DownloadRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRange.ProtoReflect.Descriptor instead.
 func (*DownloadRange) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{6}
+	return file_odarchive_v1_retrieval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DownloadRange) GetHash() []byte {
@@ -694,7 +801,13 @@ const file_odarchive_v1_retrieval_proto_rawDesc = "" +
 	"\x03due\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x124\n" +
 	"\aexpires\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"%\n" +
 	"\x13GetRetrievalRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"i\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"O\n" +
+	"\x14WatchArrivalsRequest\x12!\n" +
+	"\fretrieval_id\x18\x01 \x01(\tR\vretrievalId\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x03R\x05after\"6\n" +
+	"\bArrivals\x12\x16\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x03R\x04last\"i\n" +
 	"\x0fDownloadRequest\x12!\n" +
 	"\fretrieval_id\x18\x01 \x01(\tR\vretrievalId\x123\n" +
 	"\x06ranges\x18\x02 \x03(\v2\x1b.odarchive.v1.DownloadRangeR\x06ranges\";\n" +
@@ -705,11 +818,12 @@ const file_odarchive_v1_retrieval_proto_rawDesc = "" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eTIER_EXPEDITED\x10\x01\x12\x11\n" +
 	"\rTIER_STANDARD\x10\x02\x12\r\n" +
-	"\tTIER_BULK\x10\x032\xbd\x02\n" +
+	"\tTIER_BULK\x10\x032\x8c\x03\n" +
 	"\x10RetrievalService\x12J\n" +
 	"\x0eQuoteRetrieval\x12#.odarchive.v1.QuoteRetrievalRequest\x1a\x13.odarchive.v1.Quote\x12N\n" +
 	"\x0eStartRetrieval\x12#.odarchive.v1.StartRetrievalRequest\x1a\x17.odarchive.v1.Retrieval\x12J\n" +
-	"\fGetRetrieval\x12!.odarchive.v1.GetRetrievalRequest\x1a\x17.odarchive.v1.Retrieval\x12A\n" +
+	"\fGetRetrieval\x12!.odarchive.v1.GetRetrievalRequest\x1a\x17.odarchive.v1.Retrieval\x12M\n" +
+	"\rWatchArrivals\x12\".odarchive.v1.WatchArrivalsRequest\x1a\x16.odarchive.v1.Arrivals0\x01\x12A\n" +
 	"\bDownload\x12\x1d.odarchive.v1.DownloadRequest\x1a\x14.odarchive.v1.Pieces0\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
 var (
@@ -725,7 +839,7 @@ func file_odarchive_v1_retrieval_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_odarchive_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_odarchive_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_odarchive_v1_retrieval_proto_goTypes = []any{
 	(Tier)(0),                     // 0: odarchive.v1.Tier
 	(*Retrieval)(nil),             // 1: odarchive.v1.Retrieval
@@ -733,30 +847,34 @@ var file_odarchive_v1_retrieval_proto_goTypes = []any{
 	(*QuoteRetrievalRequest)(nil), // 3: odarchive.v1.QuoteRetrievalRequest
 	(*Quote)(nil),                 // 4: odarchive.v1.Quote
 	(*GetRetrievalRequest)(nil),   // 5: odarchive.v1.GetRetrievalRequest
-	(*DownloadRequest)(nil),       // 6: odarchive.v1.DownloadRequest
-	(*DownloadRange)(nil),         // 7: odarchive.v1.DownloadRange
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*Pieces)(nil),                // 9: odarchive.v1.Pieces
+	(*WatchArrivalsRequest)(nil),  // 6: odarchive.v1.WatchArrivalsRequest
+	(*Arrivals)(nil),              // 7: odarchive.v1.Arrivals
+	(*DownloadRequest)(nil),       // 8: odarchive.v1.DownloadRequest
+	(*DownloadRange)(nil),         // 9: odarchive.v1.DownloadRange
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Pieces)(nil),                // 11: odarchive.v1.Pieces
 }
 var file_odarchive_v1_retrieval_proto_depIdxs = []int32{
 	0,  // 0: odarchive.v1.Retrieval.tier:type_name -> odarchive.v1.Tier
-	8,  // 1: odarchive.v1.Retrieval.expires:type_name -> google.protobuf.Timestamp
+	10, // 1: odarchive.v1.Retrieval.expires:type_name -> google.protobuf.Timestamp
 	0,  // 2: odarchive.v1.StartRetrievalRequest.tier:type_name -> odarchive.v1.Tier
 	0,  // 3: odarchive.v1.QuoteRetrievalRequest.tier:type_name -> odarchive.v1.Tier
 	0,  // 4: odarchive.v1.Quote.tier:type_name -> odarchive.v1.Tier
-	8,  // 5: odarchive.v1.Quote.due:type_name -> google.protobuf.Timestamp
-	8,  // 6: odarchive.v1.Quote.expires:type_name -> google.protobuf.Timestamp
-	7,  // 7: odarchive.v1.DownloadRequest.ranges:type_name -> odarchive.v1.DownloadRange
+	10, // 5: odarchive.v1.Quote.due:type_name -> google.protobuf.Timestamp
+	10, // 6: odarchive.v1.Quote.expires:type_name -> google.protobuf.Timestamp
+	9,  // 7: odarchive.v1.DownloadRequest.ranges:type_name -> odarchive.v1.DownloadRange
 	3,  // 8: odarchive.v1.RetrievalService.QuoteRetrieval:input_type -> odarchive.v1.QuoteRetrievalRequest
 	2,  // 9: odarchive.v1.RetrievalService.StartRetrieval:input_type -> odarchive.v1.StartRetrievalRequest
 	5,  // 10: odarchive.v1.RetrievalService.GetRetrieval:input_type -> odarchive.v1.GetRetrievalRequest
-	6,  // 11: odarchive.v1.RetrievalService.Download:input_type -> odarchive.v1.DownloadRequest
-	4,  // 12: odarchive.v1.RetrievalService.QuoteRetrieval:output_type -> odarchive.v1.Quote
-	1,  // 13: odarchive.v1.RetrievalService.StartRetrieval:output_type -> odarchive.v1.Retrieval
-	1,  // 14: odarchive.v1.RetrievalService.GetRetrieval:output_type -> odarchive.v1.Retrieval
-	9,  // 15: odarchive.v1.RetrievalService.Download:output_type -> odarchive.v1.Pieces
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
+	6,  // 11: odarchive.v1.RetrievalService.WatchArrivals:input_type -> odarchive.v1.WatchArrivalsRequest
+	8,  // 12: odarchive.v1.RetrievalService.Download:input_type -> odarchive.v1.DownloadRequest
+	4,  // 13: odarchive.v1.RetrievalService.QuoteRetrieval:output_type -> odarchive.v1.Quote
+	1,  // 14: odarchive.v1.RetrievalService.StartRetrieval:output_type -> odarchive.v1.Retrieval
+	1,  // 15: odarchive.v1.RetrievalService.GetRetrieval:output_type -> odarchive.v1.Retrieval
+	7,  // 16: odarchive.v1.RetrievalService.WatchArrivals:output_type -> odarchive.v1.Arrivals
+	11, // 17: odarchive.v1.RetrievalService.Download:output_type -> odarchive.v1.Pieces
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -774,7 +892,7 @@ func file_odarchive_v1_retrieval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_retrieval_proto_rawDesc), len(file_odarchive_v1_retrieval_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	RetrievalService_QuoteRetrieval_FullMethodName = "/odarchive.v1.RetrievalService/QuoteRetrieval"
 	RetrievalService_StartRetrieval_FullMethodName = "/odarchive.v1.RetrievalService/StartRetrieval"
 	RetrievalService_GetRetrieval_FullMethodName   = "/odarchive.v1.RetrievalService/GetRetrieval"
+	RetrievalService_WatchArrivals_FullMethodName  = "/odarchive.v1.RetrievalService/WatchArrivals"
 	RetrievalService_Download_FullMethodName       = "/odarchive.v1.RetrievalService/Download"
 )
 
@@ -39,8 +40,12 @@ type RetrievalServiceClient interface {
 	// The same id again returns the same retrieval.
 	StartRetrieval(ctx context.Context, in *StartRetrievalRequest, opts ...grpc.CallOption) (*Retrieval, error)
 	GetRetrieval(ctx context.Context, in *GetRetrievalRequest, opts ...grpc.CallOption) (*Retrieval, error)
+	// WatchArrivals streams the contents of a retrieval as they come within reach of Download, while others are still being read from
+	// discs. It ends after the job has. What came long before may have expired again when the job succeeds late.
+	WatchArrivals(ctx context.Context, in *WatchArrivalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Arrivals], error)
 	// Download streams contents of a retrieval in the order asked for, each whole content checked against its hash
-	// by the controller when it came from disc. FAILED_PRECONDITION while the job has not succeeded or after it expired.
+	// by the controller when it came from disc. While the job runs, NOT_FOUND for what is not within reach; FAILED_PRECONDITION after it
+	// failed, was cancelled or expired.
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Pieces], error)
 }
 
@@ -82,9 +87,28 @@ func (c *retrievalServiceClient) GetRetrieval(ctx context.Context, in *GetRetrie
 	return out, nil
 }
 
+func (c *retrievalServiceClient) WatchArrivals(ctx context.Context, in *WatchArrivalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Arrivals], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RetrievalService_ServiceDesc.Streams[0], RetrievalService_WatchArrivals_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchArrivalsRequest, Arrivals]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RetrievalService_WatchArrivalsClient = grpc.ServerStreamingClient[Arrivals]
+
 func (c *retrievalServiceClient) Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Pieces], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &RetrievalService_ServiceDesc.Streams[0], RetrievalService_Download_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &RetrievalService_ServiceDesc.Streams[1], RetrievalService_Download_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +139,12 @@ type RetrievalServiceServer interface {
 	// The same id again returns the same retrieval.
 	StartRetrieval(context.Context, *StartRetrievalRequest) (*Retrieval, error)
 	GetRetrieval(context.Context, *GetRetrievalRequest) (*Retrieval, error)
+	// WatchArrivals streams the contents of a retrieval as they come within reach of Download, while others are still being read from
+	// discs. It ends after the job has. What came long before may have expired again when the job succeeds late.
+	WatchArrivals(*WatchArrivalsRequest, grpc.ServerStreamingServer[Arrivals]) error
 	// Download streams contents of a retrieval in the order asked for, each whole content checked against its hash
-	// by the controller when it came from disc. FAILED_PRECONDITION while the job has not succeeded or after it expired.
+	// by the controller when it came from disc. While the job runs, NOT_FOUND for what is not within reach; FAILED_PRECONDITION after it
+	// failed, was cancelled or expired.
 	Download(*DownloadRequest, grpc.ServerStreamingServer[Pieces]) error
 	mustEmbedUnimplementedRetrievalServiceServer()
 }
@@ -136,6 +164,9 @@ func (UnimplementedRetrievalServiceServer) StartRetrieval(context.Context, *Star
 }
 func (UnimplementedRetrievalServiceServer) GetRetrieval(context.Context, *GetRetrievalRequest) (*Retrieval, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRetrieval not implemented")
+}
+func (UnimplementedRetrievalServiceServer) WatchArrivals(*WatchArrivalsRequest, grpc.ServerStreamingServer[Arrivals]) error {
+	return status.Error(codes.Unimplemented, "method WatchArrivals not implemented")
 }
 func (UnimplementedRetrievalServiceServer) Download(*DownloadRequest, grpc.ServerStreamingServer[Pieces]) error {
 	return status.Error(codes.Unimplemented, "method Download not implemented")
@@ -215,6 +246,17 @@ func _RetrievalService_GetRetrieval_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RetrievalService_WatchArrivals_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchArrivalsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RetrievalServiceServer).WatchArrivals(m, &grpc.GenericServerStream[WatchArrivalsRequest, Arrivals]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RetrievalService_WatchArrivalsServer = grpc.ServerStreamingServer[Arrivals]
+
 func _RetrievalService_Download_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(DownloadRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -247,6 +289,11 @@ var RetrievalService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchArrivals",
+			Handler:       _RetrievalService_WatchArrivals_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "Download",
 			Handler:       _RetrievalService_Download_Handler,

@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// RetryJob goes on with an archive job that stopped because too many discs were spoiled for an image or because it could not be built:
+// each of its images that lacks copies, and for which nothing is under way, is burned once more for each that it lacks.
+func (s *Store) RetryJob(ctx context.Context, id string) (Job, error) {
+	job, err := s.Job(ctx, id)
+	if err != nil {
+		return Job{}, err
+	}
+	if job.Kind != library.ArchiveJob || job.State != library.Running {
+		return job, library.Errorf(library.Precondition, "job %s is a job of kind %s that is %s: only an archive job that runs can have stopped for an operator", job.ID, job.Kind, job.State)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+select i.library_id::text from image i join placement p on p.image_id = i.id
+ where p.archive_id = $1 and i.safe is null group by 1 order by 1`, job.ArchiveID)
+		if err != nil {
+			return err
+		}
+		libs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		queued := int64(0)
+		for _, lib := range libs {
+			if err := lockLibrary(ctx, tx, lib); err != nil {
+				return err
+			}
+			n, err := burnLacking(ctx, tx, lib, job.ArchiveID)
+			if err != nil {
+				return err
+			}
+			queued += n
+			if err := announce(ctx, tx, LibraryKey+lib); err != nil {
+				return err
+			}
+		}
+		if queued == 0 {
+			return library.Errorf(library.Precondition, "job %s has not stopped: everything that it lacks is being done or waits for its turn", job.ID)
+		}
+		// Other archives on the same images waited for the same.
+		if _, err := tx.Exec(ctx, `
+update job set waiting_for = '' where kind = 'archive' and state = 'running' and archive_id in (
+  select o.archive_id from placement p join placement o on o.image_id = p.image_id join image i on i.id = p.image_id and i.safe is null
+   where p.archive_id = $1)`, job.ArchiveID); err != nil {
+			return err
+		}
+		return announce(ctx, tx, JobKey+job.ID)
+	})
+	if err != nil {
+		return job, err
+	}
+	return s.Job(ctx, job.ID)
+}
+
+// burnLacking queues a burn for each copy that an archive's images in a library lack and nothing is under way for, and a build for those
+// that were never built.
+func burnLacking(ctx context.Context, tx pgx.Tx, lib, archive string) (queued int64, err error) {
+	tag, err := tx.Exec(ctx, `
+with lacking as (
+  select i.id, i.sha256,
+         v.copies - (select count(*) from disc d where d.image_id = i.id and d.state in ('burning', 'verifying', 'good'))
+                  - (select count(*) from task t where t.image_id = i.id and t.kind = 'burn' and t.state = 'queued') as copies
+    from image i join vault v on v.id = i.vault_id join placement p on p.image_id = i.id
+   where p.archive_id = $2 and i.library_id = $1 and i.safe is null),
+unbuilt as (
+  select i.id from lacking i where i.sha256 is null and not exists (
+    select from task t where t.image_id = i.id and t.kind = 'build' and t.state in ('queued', 'leased'))),
+builds as (
+  insert into task (library_id, kind, priority, image_id) select $1, 'build', $3, id from unbuilt on conflict do nothing returning 1),
+burns as (
+  insert into task (library_id, kind, priority, image_id) select $1, 'burn', $3, l.id from lacking l, generate_series(1, l.copies) returning 1)
+select from builds union all select from burns`, lib, archive, library.PriorityBurn)
+	return tag.RowsAffected(), err
+}
