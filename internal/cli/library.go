@@ -276,7 +276,7 @@ func showDrive(d *pb.Drive) string {
 
 func (a *app) discs() *cobra.Command {
 	var req pb.ListDiscsRequest
-	var state string
+	var state, grade string
 	c := &cobra.Command{
 		Use: "discs [DISC…]", Aliases: []string{"disc"}, Short: "List discs, where they are and how they are",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -286,6 +286,13 @@ func (a *app) discs() *cobra.Command {
 					return usage(cmd, fmt.Errorf("there is no state %q of discs", state))
 				}
 				req.State = pb.DiscState(v)
+			}
+			if grade != "" {
+				v, ok := pb.Grade_value["GRADE_"+strings.ToUpper(strings.NewReplacer(" ", "_", "-", "_").Replace(grade))]
+				if !ok || v == 0 {
+					return usage(cmd, fmt.Errorf("there is no grade %q of discs", grade))
+				}
+				req.Grade = pb.Grade(v)
 			}
 			req.Labels = args
 			return a.with(func(c *client.Client) error {
@@ -309,6 +316,7 @@ func (a *app) discs() *cobra.Command {
 	}
 	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
 	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired or spoiled")
+	c.Flags().StringVar(&grade, "health", "", "only those that are so or worse: healthy, watch, migrate-soon or migrate-now")
 	c.AddCommand(a.showDisc(), a.condemn(), a.clear())
 	return c
 }

@@ -33,7 +33,7 @@ func (s *healthServer) GetDiscHealth(ctx context.Context, req *pb.GetDiscHealthR
 }
 
 func (s *healthServer) JudgeDisc(ctx context.Context, req *pb.JudgeDiscRequest) (*pb.DiscHealth, error) {
-	if err := s.store.JudgeDisc(ctx, req.GetDisc(), health.Grade(req.GetGrade()), req.GetReason()); err != nil {
+	if err := s.store.JudgeDisc(ctx, req.GetDisc(), gradeOf(req.GetGrade()), req.GetReason()); err != nil {
 		return nil, err
 	}
 	return s.GetDiscHealth(ctx, &pb.GetDiscHealthRequest{Disc: req.GetDisc()})
@@ -130,7 +130,12 @@ func (s *healthServer) ObservedFailures(ctx context.Context, req *pb.ObservedFai
 	return resp, nil
 }
 
-func gradeProto(g health.Grade) pb.Grade { return pb.Grade(g) } // the same order
+// The wire's grades have our order.
+func gradeProto(g health.Grade) pb.Grade { return pb.Grade(g) }
+
+func gradeOf(g pb.Grade) health.Grade {
+	return min(max(health.Grade(g), health.Ungraded), health.MigrateNow)
+}
 
 func discHealthProto(h postgres.DiscHealth) *pb.DiscHealth {
 	p := &pb.DiscHealth{

@@ -144,6 +144,13 @@ func TestScratchIsGraded(t *testing.T) {
 		t.Error(listed)
 	}
 
+	for grade, listed := range map[string]bool{"watch": true, "migrate-now": true} {
+		if out, _ := u.must(cli.ExitOK, "discs", "--health", grade); strings.Contains(out, label+"  good   migrate now") != listed {
+			t.Error(out)
+		}
+	}
+	u.fails(cli.ExitUsage, "no grade", "discs", "--health", "splendid")
+
 	// Somebody has looked, and says so.
 	u.fails(cli.ExitUsage, "reason", "discs", "condemn", label)
 	u.fails(cli.ExitNotFound, "there is no disc", "discs", "show", "nope")

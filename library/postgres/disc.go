@@ -37,8 +37,11 @@ type DiscFilter struct {
 	Library string
 	State   library.DiscState
 	Labels  []string
-	After   string // label
-	Limit   int
+	// Grade is how bad a disc must be at least; with Confirmed, a second drive or an operator must say so: what healing goes by.
+	Grade     health.Grade
+	Confirmed bool
+	After     string // label
+	Limit     int
 }
 
 // Discs returns discs by label.
@@ -56,7 +59,8 @@ select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 
   left join vault v on v.id = i.vault_id
  where ($1 = '' or l.name = $1) and ($2 = '' or d.state::text = $2) and ($3::text[] is null or d.label = any ($3))
    and (length(d.label), d.label) > (length($4), $4)
- order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit)
+   and ($6 = '' or d.grade >= $6::disc_grade and d.state in ('good', 'suspect')) and (not $7 or d.grade_confirmed)
+ order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit, f.Grade.String(), f.Confirmed)
 	if err != nil {
 		return nil, err
 	}

@@ -272,6 +272,23 @@ func TestMargin(t *testing.T) {
 	if h := b.record("lib-2"); h.Disc.Grade != health.Watch || len(b.drives) != 1 {
 		t.Errorf("%+v in %v", h.Disc, b.drives)
 	}
+	for _, c := range []struct {
+		f    DiscFilter
+		want string
+	}{
+		{DiscFilter{Grade: health.Watch}, "lib-1 lib-2"},
+		{DiscFilter{Grade: health.MigrateSoon, Confirmed: true}, "lib-1"},
+		{DiscFilter{Grade: health.MigrateNow}, ""},
+	} {
+		discs, err := b.s.Discs(t.Context(), c.f)
+		var labels []string
+		for _, d := range discs {
+			labels = append(labels, d.Label)
+		}
+		if got := strings.Join(labels, " "); err != nil || got != c.want {
+			t.Errorf("%+v: %s %v", c.f, got, err)
+		}
+	}
 	alerts, err := b.s.Alerts(t.Context())
 	if err != nil {
 		t.Fatal(err)

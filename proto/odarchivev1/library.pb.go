@@ -1267,8 +1267,10 @@ type ListDiscsRequest struct {
 	// Only discs with a label in this list, when not empty.
 	Labels []string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty"`
 	// 0 means 1,000; at most 10,000.
-	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageSize  int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only good and suspect discs with this grade or a worse one; UNSPECIFIED means every disc.
+	Grade         Grade `protobuf:"varint,20,opt,name=grade,proto3,enum=odarchive.v1.Grade" json:"grade,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1336,6 +1338,13 @@ func (x *ListDiscsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListDiscsRequest) GetGrade() Grade {
+	if x != nil {
+		return x.Grade
+	}
+	return Grade_GRADE_UNSPECIFIED
 }
 
 type ListDiscsResponse struct {
@@ -1942,14 +1951,15 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12.\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x18.odarchive.v1.DriveStateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xaf\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xda\x01\n" +
 	"\x10ListDiscsRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x16\n" +
 	"\x06labels\x18\x03 \x03(\tR\x06labels\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x05 \x01(\tR\tpageToken\"e\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x12)\n" +
+	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\"e\n" +
 	"\x11ListDiscsResponse\x12(\n" +
 	"\x05discs\x18\x01 \x03(\v2\x12.odarchive.v1.DiscR\x05discs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n" +
@@ -2096,33 +2106,34 @@ var file_odarchive_v1_library_proto_depIdxs = []int32{
 	8,  // 14: odarchive.v1.ListDrivesResponse.drives:type_name -> odarchive.v1.Drive
 	3,  // 15: odarchive.v1.SetDriveRequest.state:type_name -> odarchive.v1.DriveState
 	4,  // 16: odarchive.v1.ListDiscsRequest.state:type_name -> odarchive.v1.DiscState
-	9,  // 17: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
-	20, // 18: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
-	5,  // 19: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
-	1,  // 20: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
-	10, // 21: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
-	12, // 22: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
-	14, // 23: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
-	16, // 24: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
-	17, // 25: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
-	19, // 26: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
-	22, // 27: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
-	23, // 28: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
-	24, // 29: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
-	11, // 30: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
-	13, // 31: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
-	15, // 32: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
-	8,  // 33: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
-	18, // 34: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
-	21, // 35: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
-	6,  // 36: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
-	27, // 37: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
-	25, // 38: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
-	30, // [30:39] is the sub-list for method output_type
-	21, // [21:30] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	2,  // 17: odarchive.v1.ListDiscsRequest.grade:type_name -> odarchive.v1.Grade
+	9,  // 18: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
+	20, // 19: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
+	5,  // 20: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
+	1,  // 21: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
+	10, // 22: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
+	12, // 23: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
+	14, // 24: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
+	16, // 25: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
+	17, // 26: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
+	19, // 27: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
+	22, // 28: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
+	23, // 29: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
+	24, // 30: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
+	11, // 31: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
+	13, // 32: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
+	15, // 33: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
+	8,  // 34: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
+	18, // 35: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
+	21, // 36: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
+	6,  // 37: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
+	27, // 38: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
+	25, // 39: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
+	31, // [31:40] is the sub-list for method output_type
+	22, // [22:31] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_library_proto_init() }
