@@ -75,6 +75,7 @@ create table reading_region (
   recovered  bigint not null default 0,
   unreadable bigint not null default 0,
   disagreed  bigint not null default 0,
+  repaired   bigint not null default 0, -- unreadable or wrong, and brought back
   errors     bigint not null default 0, -- of the reading's metric
   sense      text not null default '',  -- what the drive said of the last sector that it had trouble with
   primary key (reading_id, number)
@@ -106,6 +107,8 @@ create table drive_charge (
 create index drive_charge_drive on drive_charge (library_id, drive);
 -- An operator has put the drive into service: what it was charged with before doesn't count any more.
 alter table drive add trusted timestamptz not null default '-infinity';
+-- Why it is suspected and yet in service, because it is the last one.
+alter table drive add suspect text not null default '';
 
 -- Reading everything that a library holds must not take longer, or somebody should be told; null: it may.
 alter table library add evacuation_limit interval default '30 days' check (evacuation_limit > '0');

@@ -6,6 +6,7 @@ import (
 	"encoding"
 	"errors"
 	"hash"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -69,7 +70,7 @@ func (p *passage) read(ctx context.Context) error {
 // region reads to the end of the region that the next sector is in, and keeps what it told.
 func (p *passage) region(ctx context.Context, buffer []byte) error {
 	number := p.at * robot.Regions / p.sectors
-	end := ((number+1)*p.sectors + robot.Regions - 1) / robot.Regions
+	_, end := p.bounds(number)
 	r := &pb.Region{Number: int32(number), First: p.at, Sectors: end - p.at}
 	before, unreadable := p.drive.count(), p.bad.sectors
 	for p.at < end {
@@ -131,18 +132,29 @@ func (p *passage) doubt(ctx context.Context, r *pb.Region, before robot.Region) 
 	return g.judge(err)
 }
 
-// measured adds errors to regions that were read.
-func (p *passage) measured(errs map[int32]int64) {
-	v := *p.work.verified.Load()
-	v.regions = nil
-	for _, r := range p.regions {
-		if n := errs[r.GetNumber()]; n > 0 {
-			r = proto.CloneOf(r)
-			r.Errors = n
+// bounds returns the first sector of a region, and the one behind its last.
+func (p *passage) bounds(number int64) (first, end int64) {
+	return (number*p.sectors + robot.Regions - 1) / robot.Regions, ((number+1)*p.sectors + robot.Regions - 1) / robot.Regions
+}
+
+// add adds to regions, by their number, what became known of them in the end. Those that an earlier task has read are told of again, with that
+// alone.
+func (p *passage) add(found map[int64]int64, to func(r *pb.Region, n int64)) {
+	for number, n := range found {
+		i := slices.IndexFunc(p.regions, func(r *pb.Region) bool { return int64(r.GetNumber()) == number })
+		if i < 0 {
+			first, end := p.bounds(number)
+			i = len(p.regions)
+			p.regions = append(p.regions, &pb.Region{Number: int32(number), First: first, Sectors: end - first})
 		}
-		v.regions = append(v.regions, r)
+		p.regions[i] = proto.CloneOf(p.regions[i]) // the one that was may be on its way
+		to(p.regions[i], n)
 	}
-	p.work.verified.Store(&v)
+	v := &verified{regions: slices.Clone(p.regions)}
+	if before := p.work.verified.Load(); before != nil {
+		v.checkpoint = before.checkpoint
+	}
+	p.work.verified.Store(v)
 }
 
 // attentive is a drive that is watched while one task reads.

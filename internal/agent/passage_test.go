@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -243,6 +244,24 @@ func TestVerifyRepairable(t *testing.T) {
 				if r.GetRepairable() != (c.passes && damaged) || (len(r.GetSha256()) == 0) != (len(c.bad) > 0 || r.GetRepairable()) {
 					t.Errorf("repairable %v, sum %x", r.GetRepairable(), r.GetSha256())
 				}
+				places := map[int64]int64{}
+				for _, region := range r.GetRegions() {
+					if n := region.GetRepaired(); n > 0 {
+						places[int64(region.GetNumber())] = n
+					}
+				}
+				want := map[int64]int64{}
+				if c.passes {
+					for _, b := range c.bad {
+						want[b*robot.Regions/size]++
+					}
+					if c.change != nil {
+						want[700*robot.Regions/size]++
+					}
+				}
+				if !maps.Equal(places, want) {
+					t.Errorf("repaired in %v, want %v", places, want)
+				}
 				if int(r.GetWorstRow()) != c.worst || r.GetWrong() != c.wrong || c.worst > 0 && int(r.GetRoots()) != roots {
 					t.Errorf("worst row %d of %d, %d wrong", r.GetWorstRow(), r.GetRoots(), r.GetWrong())
 				}
@@ -264,12 +283,13 @@ func (*scanner) Scan(_ context.Context, each func(robot.Measure)) error {
 func TestScan(t *testing.T) {
 	p := &passage{work: &work{task: &pb.Task{}}, sectors: 640, drive: &attentive{Drive: newBay(1, &scanner{}, "", nil).drive}}
 	p.regions = []*pb.Region{{Number: 0, Sectors: 10}, {Number: 1, First: 10, Sectors: 10}}
-	p.work.verified.Store(&verified{regions: p.regions})
+	told := slices.Clone(p.regions)
+	p.work.verified.Store(&verified{regions: told})
 	r := &pb.TaskResult{}
 	if err := p.scan(t.Context(), r); err != nil || r.GetRate().GetMetric() != "C2" || r.GetRate().GetWorst() != 5 {
 		t.Fatalf("%v %v", r.GetRate(), err)
 	}
-	if v := p.work.verified.Load(); v.regions[0].GetErrors() != 0 || v.regions[1].GetErrors() != 8 || p.regions[1].GetErrors() != 0 {
+	if v := p.work.verified.Load(); v.regions[0].GetErrors() != 0 || v.regions[1].GetErrors() != 8 || told[1].GetErrors() != 0 {
 		t.Errorf("%v", v.regions)
 	}
 	p.drive = &attentive{Drive: newBay(1, handDrive{}, "", nil).drive}
@@ -312,4 +332,30 @@ func TestDoubt(t *testing.T) {
 			t.Errorf("region %v", r)
 		}
 	}
+}
+
+// A verify that was broken off behind its last sector, while the error correction was tested or errors were counted, reads nothing
+// again, and knows what could not be read.
+func TestPassageEnds(t *testing.T) {
+	const size = 640
+	data := inSectors(imageA, size)
+	sum := sha256.Sum256(data)
+	inBubble(t, 2, 1, func(s *site) {
+		s.world.drives[1], s.world.home[1] = recorded(data), 1
+		defer s.start().end()
+		r := s.run(verifyTask(imageA, size, sum[:]))
+		s.ok(r)
+		again := verifyTask(imageA, size, sum[:])
+		again.GetVerify().From = r.GetCheckpoint()
+		if r = s.run(again); r.GetBytes() != 0 || len(r.GetRegions()) != 0 {
+			t.Errorf("%d bytes, %d regions", r.GetBytes(), len(r.GetRegions()))
+		}
+		s.ok(r)
+		bad := verifyTask(imageA, size, sum[:])
+		bad.GetVerify().From = &pb.VerifyCheckpoint{Sector: size, HashState: again.GetVerify().GetFrom().GetHashState(), Unreadable: 3}
+		if r = s.run(bad); len(r.GetSha256()) != 0 {
+			t.Errorf("a hash over sectors that could not be read: %x", r.GetSha256())
+		}
+		s.failed(r, pb.Failure_FAILURE_DISC)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/ecc"
@@ -83,12 +84,15 @@ func (p *passage) prove(ctx context.Context, t *pb.Verify, r *pb.TaskResult) err
 		return broken
 	}
 	var report ecc.Report
+	mended := tally{sectors: p.sectors, found: map[int64]int64{}}
 	if err == nil {
-		report, err = ecc.Test(ctx, s, h, ecc.Options{Workers: 1})
+		// What it would write is where something is wrong. Nothing is written.
+		report, err = ecc.Repair(ctx, s, &mended, h, ecc.Options{Workers: 1})
 	}
 	if err != nil {
 		return fmt.Errorf("test the error correction of image %s in %s: %w", t.GetImageId(), p.drive.Name(), err)
 	}
+	p.add(mended.found, func(r *pb.Region, n int64) { r.Repaired = n })
 	r.WorstRow, r.Roots = int32(report.Worst), int32(report.Roots())
 	r.Wrong = report.Marked + report.Wrong + report.Parity
 	if !report.Whole() {
@@ -122,10 +126,12 @@ func (p *passage) scan(ctx context.Context, r *pb.TaskResult) error {
 		return nil
 	}
 	rate := &pb.ErrorRate{}
-	errs := map[int32]int64{}
+	errs := map[int64]int64{}
 	err := s.Scan(ctx, func(m robot.Measure) {
 		rate.Metric, rate.Worst = m.Metric, max(rate.GetWorst(), float64(m.Errors))
-		errs[int32(min(m.First, p.sectors-1)*robot.Regions/p.sectors)] += m.Errors
+		if m.Errors > 0 {
+			errs[min(m.First, p.sectors-1)*robot.Regions/p.sectors] += m.Errors
+		}
 	})
 	if errors.Is(err, errors.ErrUnsupported) || rate.GetMetric() == "" && err == nil {
 		return nil
@@ -134,6 +140,23 @@ func (p *passage) scan(ctx context.Context, r *pb.TaskResult) error {
 		return err
 	}
 	r.Rate = rate
-	p.measured(errs)
+	p.add(errs, func(r *pb.Region, n int64) { r.Errors = n })
 	return nil
+}
+
+// tally counts the sectors that a repair would write, by region.
+type tally struct {
+	sectors int64 // of the disc
+	mu      sync.Mutex
+	found   map[int64]int64
+}
+
+// WriteAt follows io.WriterAt, and writes nothing.
+func (t *tally) WriteAt(b []byte, off int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := off / archive.SectorSize; s < (off+int64(len(b)))/archive.SectorSize; s++ {
+		t.found[s*robot.Regions/t.sectors]++
+	}
+	return len(b), nil
 }

@@ -369,7 +369,7 @@ func trend(t *pb.Trend) string {
 }
 
 // The marks of a region, each for the worst that it showed.
-const legend = "▁ well  ▃ slow  ▅ read with trouble  ▆ read differently twice  █ unreadable  · not read"
+const legend = "▁ well  ▃ slow  ▅ read with trouble  ▆ read differently twice  ▇ wrong, and repaired  █ unreadable  · not read"
 
 // picture draws a disc's regions from the hub outwards.
 func picture(regions []*pb.DiscRegion) string {
@@ -389,6 +389,8 @@ func mark(r *pb.DiscRegion) rune {
 	switch {
 	case r.GetUnreadable() > 0:
 		return '█'
+	case r.GetRepaired() > 0:
+		return '▇'
 	case r.GetDisagreed() > 0:
 		return '▆'
 	case r.GetRetries() > 0 || r.GetRecovered() > 0 || r.GetErrors() > 0:

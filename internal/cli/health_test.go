@@ -35,11 +35,12 @@ func TestPicture(t *testing.T) {
 		{Number: 3, Recovered: 1},
 		{Number: 4, Disagreed: 1, Retries: 7},
 		{Number: 5, Unreadable: 1, Disagreed: 1},
+		{Number: 6, Repaired: 2, Disagreed: 1},
 		{Number: 63},
 		{Number: 64, Unreadable: 1},
 		{Number: -1}, // no such place
 	}
-	want := "▁▃▅▅▆█" + strings.Repeat("·", 57) + "▁"
+	want := "▁▃▅▅▆█▇" + strings.Repeat("·", 56) + "▁"
 	if got := picture(regions); got != want || utf8.RuneCountInString(got) != 64 {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

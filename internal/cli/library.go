@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -223,7 +224,7 @@ func (a *app) drives() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetDrives(), "LIBRARY\tDRIVE\tNAME\tSTATE\tDISC\tDOING\tDONE\tREASON", showDrive)
+				return list(a, resp.GetDrives(), "LIBRARY\tDRIVE\tNAME\tSTATE\tDISC\tDOING\tDONE\tREAD\tCHARGED\tREASON", showDrive)
 			})
 		},
 	}
@@ -271,7 +272,8 @@ func showDrive(d *pb.Drive) string {
 	if d.GetBytes() > 0 {
 		done = fmt.Sprintf("%d %%", d.GetBytesDone()*100/d.GetBytes())
 	}
-	return cells(d.GetLibrary(), d.GetNumber(), d.GetName(), word(d.GetState(), "DRIVE_STATE_"), d.GetDisc(), d.GetDoing(), done, d.GetReason())
+	return cells(d.GetLibrary(), d.GetNumber(), d.GetName(), word(d.GetState(), "DRIVE_STATE_"), d.GetDisc(), d.GetDoing(), done, d.GetReadings(), d.GetCharges(),
+		cmp.Or(d.GetReason(), d.GetSuspect()))
 }
 
 func (a *app) discs() *cobra.Command {

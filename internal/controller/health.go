@@ -153,7 +153,7 @@ func discHealthProto(h postgres.DiscHealth) *pb.DiscHealth {
 	for _, r := range h.Regions {
 		p.Regions = append(p.Regions, &pb.DiscRegion{
 			Number: int32(r.Number), First: r.First, Sectors: r.Sectors, Drive: int32(r.Drive), Seconds: r.Seconds, Retries: r.Retries, Recovered: r.Recovered,
-			Unreadable: r.Unreadable, Disagreed: r.Disagreed, Errors: r.Errors, Sense: r.Sense, Slowness: r.Slowness,
+			Unreadable: r.Unreadable, Disagreed: r.Disagreed, Errors: r.Errors, Sense: r.Sense, Slowness: r.Slowness, Repaired: r.Repaired,
 		})
 	}
 	return p
@@ -205,7 +205,7 @@ func regionsOf(regions []*pb.Region) (all []postgres.Region) {
 	for _, r := range regions {
 		all = append(all, postgres.Region{
 			Number: int(r.GetNumber()), First: r.GetFirst(), Sectors: r.GetSectors(), Seconds: r.GetSeconds(), Retries: r.GetRetries(), Recovered: r.GetRecovered(),
-			Unreadable: r.GetUnreadable(), Disagreed: r.GetDisagreed(), Errors: r.GetErrors(), Sense: r.GetSense(),
+			Unreadable: r.GetUnreadable(), Disagreed: r.GetDisagreed(), Errors: r.GetErrors(), Sense: r.GetSense(), Repaired: r.GetRepaired(),
 		})
 	}
 	return all

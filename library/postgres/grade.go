@@ -112,8 +112,8 @@ insert into drive_charge (library_id, drive, disc_id, by_drive, detail) values (
 		return nil
 	}
 	return rec.exec(`
-update drive set up = false, reason = $3
- where library_id = $1 and number = $2 and up and exists (select from drive o where o.library_id = $1 and o.number <> $2 and o.up)`, lib, drive,
+update drive d set up = o.others = 0 and up, suspect = case when o.others = 0 then $3 else '' end, reason = case when o.others = 0 then reason else $3 end
+  from (select count(*) as others from drive where library_id = $1 and number <> $2 and up) o where d.library_id = $1 and d.number = $2 and d.up`, lib, drive,
 		fmt.Sprintf("it failed with %d of %d discs that other drives read well (%.2g by chance): clean or replace it", own.Charges, own.Readings, chance))
 }
 

@@ -238,6 +238,8 @@ select l.name, 'robot', l.trouble from library l where l.trouble <> ''
 union all
 select l.name, 'drive', format('drive %s is out of service: %s', d.number, d.reason) from drive d join library l on l.id = d.library_id where not d.up
 union all
+select l.name, 'drive', format('drive %s is suspected, and the last one in service: %s', d.number, d.suspect) from drive d join library l on l.id = d.library_id where d.up and d.suspect <> ''
+union all
 select l.name, 'disc', format('disc %s is to be migrated %s: %s', d.label, case d.grade when 'migrate_now' then 'now' else 'soon' end, d.grade_reason)
   from disc d join library l on l.id = d.library_id where d.state in ('good', 'suspect') and d.grade >= 'migrate_soon' and d.grade_confirmed
 union all

@@ -210,6 +210,46 @@ func TestBadDriveIsFound(t *testing.T) {
 	}
 }
 
+// The last drive in service stays there, and somebody is told.
+func TestLastDriveStays(t *testing.T) {
+	b := newBench(t, 8, 1)
+	b.exec(`insert into drive_charge (library_id, drive, disc_id, by_drive) select library_id, 1, id, 2 from disc`)
+	drive := 2
+	err := b.s.inTx(t.Context(), func(tx pgx.Tx) error {
+		rec := recorder{ctx: t.Context(), tx: tx, lib: b.lib}
+		rec.t.Drive = &drive
+		if err := tx.QueryRow(t.Context(), `select id from disc where label = 'lib-1'`).Scan(&rec.t.Disc); err != nil {
+			return err
+		}
+		return rec.charge("lib/1")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drives, err := b.s.Drives(t.Context(), "lib")
+	if err != nil || !drives[0].Up || drives[0].Suspect == "" || drives[0].Charges != 9 {
+		t.Errorf("%+v %v", drives, err)
+	}
+	said := func() (n int) {
+		alerts, err := b.s.Alerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range alerts {
+			if strings.Contains(a.Text, "drive 1 is suspected, and the last one in service") {
+				n++
+			}
+		}
+		return n
+	}
+	if said() != 1 {
+		t.Error("nobody is told")
+	}
+	if err := b.s.SetDrive(t.Context(), "lib", 1, true, ""); err != nil || said() != 0 {
+		t.Errorf("cleaned, and still suspected: %v", err)
+	}
+}
+
 // A drive's own fault says nothing of the disc.
 func TestDriveFault(t *testing.T) {
 	b := newBench(t, 2, 2)

@@ -187,12 +187,18 @@ type Drive struct {
 	Doing     string
 	BytesDone int64
 	Bytes     int64
+	// Whole discs that it read since somebody put it into service, those that it could not read and another drive could, and why it
+	// is suspected although it is in service.
+	Readings, Charges int64
+	Suspect           string
 }
 
 // Drives returns the drives of a library, or of all when the name is empty.
 func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
 	rows, err := s.pool.Query(ctx, `
-select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0)
+select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0),
+       (select count(*) from reading r where r.library_id = d.library_id and r.drive = d.number and r.kind = 'scrub' and r.finished > d.trusted),
+       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect
   from drive d join library l on l.id = d.library_id
   left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join disc on disc.id = e.disc_id
@@ -211,7 +217,7 @@ func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, 
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end, trusted = case when $3 and not up then now() else trusted end where library_id = $1 and number = $2`, id, number, up, reason)
+		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end, trusted = case when $3 and (not up or suspect <> '') then now() else trusted end, suspect = '' where library_id = $1 and number = $2`, id, number, up, reason)
 		if err == nil && tag.RowsAffected() == 0 {
 			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
 		}

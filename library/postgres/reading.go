@@ -27,11 +27,11 @@ func (c *Checkpoint) bytes() int64 {
 
 // Region is what reading an equal part of a disc told.
 type Region struct {
-	Number                                            int
-	First, Sectors                                    int64
-	Seconds                                           float64
-	Retries, Recovered, Unreadable, Disagreed, Errors int64
-	Sense                                             string
+	Number                                                      int
+	First, Sectors                                              int64
+	Seconds                                                     float64
+	Retries, Recovered, Unreadable, Disagreed, Repaired, Errors int64
+	Sense                                                       string
 }
 
 // staleReading is how long a reading that was broken off can be gone on with: what it read first is to say something of the
@@ -88,14 +88,14 @@ returning id, done`, disc, lib, drive, c.Sector).Scan(&id, &before)
 func putRegions(ctx context.Context, tx pgx.Tx, reading int64, drive int, behind int64, regions []Region) error {
 	batch := &pgx.Batch{}
 	for _, r := range regions {
-		if r.First+r.Sectors <= behind && r.Errors == 0 || r.Sectors <= 0 || r.First < 0 || r.Number < 0 {
+		if r.First+r.Sectors <= behind && r.Errors == 0 && r.Repaired == 0 || r.Sectors <= 0 || r.First < 0 || r.Number < 0 {
 			continue
 		}
 		batch.Queue(`
-insert into reading_region (reading_id, number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-on conflict (reading_id, number) do update set errors = excluded.errors`,
-			reading, r.Number, r.First, r.Sectors, drive, max(r.Seconds, 0), r.Retries, r.Recovered, r.Unreadable, r.Disagreed, r.Errors, r.Sense)
+insert into reading_region (reading_id, number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense, repaired)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+on conflict (reading_id, number) do update set errors = excluded.errors, repaired = excluded.repaired`,
+			reading, r.Number, r.First, r.Sectors, drive, max(r.Seconds, 0), r.Retries, r.Recovered, r.Unreadable, r.Disagreed, r.Errors, r.Sense, r.Repaired)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -166,13 +166,13 @@ type ReadRegion struct {
 
 func readRegions(ctx context.Context, tx pgx.Tx, reading int64) ([]ReadRegion, error) {
 	rows, err := tx.Query(ctx, `
-select number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense
+select number, first, sectors, drive, seconds, retries, recovered, unreadable, disagreed, errors, sense, repaired
   from reading_region where reading_id = $1 order by number`, reading)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r ReadRegion, err error) {
-		err = row.Scan(&r.Number, &r.First, &r.Sectors, &r.Drive, &r.Seconds, &r.Retries, &r.Recovered, &r.Unreadable, &r.Disagreed, &r.Errors, &r.Sense)
+		err = row.Scan(&r.Number, &r.First, &r.Sectors, &r.Drive, &r.Seconds, &r.Retries, &r.Recovered, &r.Unreadable, &r.Disagreed, &r.Errors, &r.Sense, &r.Repaired)
 		return r, err
 	})
 }

@@ -1266,7 +1266,9 @@ type Region struct {
 	// What the drive said of the last sector that it had trouble with, in its own words.
 	Sense string `protobuf:"bytes,9,opt,name=sense,proto3" json:"sense,omitempty"`
 	// Errors below the drive's correction, as measured with ErrorRate.metric.
-	Errors        int64 `protobuf:"varint,10,opt,name=errors,proto3" json:"errors,omitempty"`
+	Errors int64 `protobuf:"varint,10,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Sectors that the error correction on the disc brings back: those that are unreadable, and those that read as something else.
+	Repaired      int64 `protobuf:"varint,11,opt,name=repaired,proto3" json:"repaired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1367,6 +1369,13 @@ func (x *Region) GetSense() string {
 func (x *Region) GetErrors() int64 {
 	if x != nil {
 		return x.Errors
+	}
+	return 0
+}
+
+func (x *Region) GetRepaired() int64 {
+	if x != nil {
+		return x.Repaired
 	}
 	return 0
 }
@@ -2724,7 +2733,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"hash_state\x18\x02 \x01(\fR\thashState\x12\x1e\n" +
 	"\n" +
 	"unreadable\x18\x03 \x01(\x03R\n" +
-	"unreadable\"\x8e\x02\n" +
+	"unreadable\"\xaa\x02\n" +
 	"\x06Region\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x18\n" +
@@ -2738,7 +2747,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\tdisagreed\x18\b \x01(\x03R\tdisagreed\x12\x14\n" +
 	"\x05sense\x18\t \x01(\tR\x05sense\x12\x16\n" +
 	"\x06errors\x18\n" +
-	" \x01(\x03R\x06errors\"9\n" +
+	" \x01(\x03R\x06errors\x12\x1a\n" +
+	"\brepaired\x18\v \x01(\x03R\brepaired\"9\n" +
 	"\tErrorRate\x12\x16\n" +
 	"\x06metric\x18\x01 \x01(\tR\x06metric\x12\x14\n" +
 	"\x05worst\x18\x02 \x01(\x01R\x05worst\"\xaa\x01\n" +

@@ -635,6 +635,7 @@ type DiscRegion struct {
 	Sense      string                 `protobuf:"bytes,11,opt,name=sense,proto3" json:"sense,omitempty"`
 	// How many times as long it took as its place explains; 0 when nothing can be said.
 	Slowness      float64 `protobuf:"fixed64,12,opt,name=slowness,proto3" json:"slowness,omitempty"`
+	Repaired      int64   `protobuf:"varint,13,opt,name=repaired,proto3" json:"repaired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,6 +750,13 @@ func (x *DiscRegion) GetSense() string {
 func (x *DiscRegion) GetSlowness() float64 {
 	if x != nil {
 		return x.Slowness
+	}
+	return 0
+}
+
+func (x *DiscRegion) GetRepaired() int64 {
+	if x != nil {
+		return x.Repaired
 	}
 	return 0
 }
@@ -1452,7 +1460,7 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\tR\x04step\x12\x14\n" +
 	"\x05drive\x18\x03 \x01(\x05R\x05drive\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xc4\x02\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xe0\x02\n" +
 	"\n" +
 	"DiscRegion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x14\n" +
@@ -1469,7 +1477,8 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x06errors\x18\n" +
 	" \x01(\x03R\x06errors\x12\x14\n" +
 	"\x05sense\x18\v \x01(\tR\x05sense\x12\x1a\n" +
-	"\bslowness\x18\f \x01(\x01R\bslowness\"i\n" +
+	"\bslowness\x18\f \x01(\x01R\bslowness\x12\x1a\n" +
+	"\brepaired\x18\r \x01(\x03R\brepaired\"i\n" +
 	"\x10JudgeDiscRequest\x12\x12\n" +
 	"\x04disc\x18\x01 \x01(\tR\x04disc\x12)\n" +
 	"\x05grade\x18\x02 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12\x16\n" +

@@ -645,9 +645,14 @@ type Drive struct {
 	// Label of the disc in it.
 	Disc string `protobuf:"bytes,6,opt,name=disc,proto3" json:"disc,omitempty"`
 	// What it does now, in words; empty when idle.
-	Doing         string `protobuf:"bytes,7,opt,name=doing,proto3" json:"doing,omitempty"`
-	BytesDone     int64  `protobuf:"varint,8,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
-	Bytes         int64  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Doing     string `protobuf:"bytes,7,opt,name=doing,proto3" json:"doing,omitempty"`
+	BytesDone int64  `protobuf:"varint,8,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
+	Bytes     int64  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Whole discs that were read in it since it was put into service, and those of them that it could not read and another drive could.
+	Readings int64 `protobuf:"varint,20,opt,name=readings,proto3" json:"readings,omitempty"`
+	Charges  int64 `protobuf:"varint,21,opt,name=charges,proto3" json:"charges,omitempty"`
+	// Why it is suspected although it is in service; empty when it isn't.
+	Suspect       string `protobuf:"bytes,22,opt,name=suspect,proto3" json:"suspect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -743,6 +748,27 @@ func (x *Drive) GetBytes() int64 {
 		return x.Bytes
 	}
 	return 0
+}
+
+func (x *Drive) GetReadings() int64 {
+	if x != nil {
+		return x.Readings
+	}
+	return 0
+}
+
+func (x *Drive) GetCharges() int64 {
+	if x != nil {
+		return x.Charges
+	}
+	return 0
+}
+
+func (x *Drive) GetSuspect() string {
+	if x != nil {
+		return x.Suspect
+	}
+	return ""
 }
 
 // Disc is one physical medium.
@@ -1904,7 +1930,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xf4\x01\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xc4\x02\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -1915,7 +1941,10 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05doing\x18\a \x01(\tR\x05doing\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\b \x01(\x03R\tbytesDone\x12\x14\n" +
-	"\x05bytes\x18\t \x01(\x03R\x05bytes\"\xc7\x04\n" +
+	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x1a\n" +
+	"\breadings\x18\x14 \x01(\x03R\breadings\x12\x18\n" +
+	"\acharges\x18\x15 \x01(\x03R\acharges\x12\x18\n" +
+	"\asuspect\x18\x16 \x01(\tR\asuspect\"\xc7\x04\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
