@@ -18,7 +18,9 @@ alter table disc
   -- When it was found for the first time that it can't be read as a whole any more, by two drives or an operator.
   add failed          timestamptz,
   -- Discs with the same lot were bought together; empty when nobody has said so.
-  add lot             text not null default '';
+  add lot             text not null default '',
+  -- Who made it, and as what, from what is pressed into it; empty when no drive has told.
+  add media_id        text not null default '';
 create index disc_mates on disc (library_id, medium, burned);
 create index disc_lot on disc (lot) where lot <> '';
 create index disc_grade on disc (grade) where grade is not null and grade <> 'healthy';

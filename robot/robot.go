@@ -109,6 +109,9 @@ type Medium struct {
 	Capacity int64
 	// Recorded is how many sectors have been recorded and can be read.
 	Recorded int64
+	// ID is who made the disc, and as what, from what is pressed into it: "VERBAT-IMe-000". It is that of millions of discs. Empty when
+	// the drive doesn't tell.
+	ID string
 }
 
 // DiscState is a disc's state in READ DISC INFORMATION (MMC-6 §6.22, table 365) with the two states

@@ -108,7 +108,7 @@ func (b *bay) load(ctx context.Context) (*pb.Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the disc in %s: %w", b.drive.Name(), err)
 	}
-	id := &pb.Identity{Medium: strings.ToValidUTF8(m.Type, "?"), Capacity: m.Capacity, Recorded: m.Recorded}
+	id := &pb.Identity{Medium: strings.ToValidUTF8(m.Type, "?"), Capacity: m.Capacity, Recorded: m.Recorded, MediaId: strings.ToValidUTF8(m.ID, "?")}
 	switch m.State {
 	case robot.NoDisc:
 		id.State = pb.Identity_STATE_NO_DISC

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ const year = 365.25 * 24 * time.Hour
 func (a *app) durability() *cobra.Command {
 	var failures int
 	var observed bool
+	var media []*pb.ObservedMedium
 	var vault string
 	var discYears, confidence float64
 	var discs, days int
@@ -44,7 +46,7 @@ A batch event hits all discs of a set at once; without one the figures hold only
 				if err != nil {
 					return err
 				}
-				failures, discYears = int(seen.GetFailures()), seen.GetDiscYears()
+				failures, discYears, media = int(seen.GetFailures()), seen.GetDiscYears(), seen.GetMedia()
 				if !cmd.Flags().Changed("discs") {
 					discs = int(seen.GetDiscs())
 				}
@@ -81,9 +83,12 @@ A batch event hits all discs of a set at once; without one the figures hold only
 					return usage(cmd, err)
 				}
 			}
-			return a.print(map[string]any{"failures": failures, "disc_years": discYears, "confidence": confidence, "sets": p.Sets, "data": p.Data, "parity": p.Parity, "interval_days": days, "results": results}, func(w io.Writer) {
+			return a.print(map[string]any{"media": media, "failures": failures, "disc_years": discYears, "confidence": confidence, "sets": p.Sets, "data": p.Data, "parity": p.Parity, "interval_days": days, "results": results}, func(w io.Writer) {
 				if discYears > 0 {
 					fmt.Fprintf(w, "%d discs failed in %.1f disc-years; bounds at %g %%\n", failures, discYears, 100*confidence)
+				}
+				for _, m := range media {
+					fmt.Fprintf(w, "  %-24s %d in %.1f\n", printable(strings.TrimSpace(m.GetMedium()+" "+m.GetMediaId())), m.GetFailures(), m.GetDiscYears())
 				}
 				fmt.Fprintf(w, "%d sets of %d+%d discs, read whole every %d days\n", p.Sets, p.Data, p.Parity, days)
 				for _, r := range results {

@@ -293,7 +293,14 @@ func showVerdict(w io.Writer, h *pb.DiscHealth) {
 func showDiscHealth(w io.Writer, h *pb.DiscHealth) {
 	d := h.GetDisc()
 	showVerdict(w, h)
-	fmt.Fprintf(w, "  %s of %s on a %s, vault %s, %s in library %s\n", size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), printable(d.GetMedium()), printable(d.GetVault()),
+	medium := d.GetMedium()
+	if d.GetMediaId() != "" {
+		medium += " (" + d.GetMediaId() + ")"
+	}
+	if d.GetLot() != "" {
+		medium += " of lot " + d.GetLot()
+	}
+	fmt.Fprintf(w, "  %s of %s on a %s, vault %s, %s in library %s\n", size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), printable(medium), printable(d.GetVault()),
 		place(d.GetPlace()), printable(d.GetLibrary()))
 	fmt.Fprintf(w, "  burned %s, read whole %s, next %s\n", when(d.GetBurned()), when(d.GetVerified()), when(d.GetScrubDue()))
 	for _, r := range h.GetReadings() {

@@ -56,7 +56,7 @@ func TestShowDiscHealth(t *testing.T) {
 	h := &pb.DiscHealth{
 		Disc: &pb.Disc{
 			Label: "0042", State: pb.DiscState_DISC_STATE_GOOD, Grade: pb.Grade_GRADE_MIGRATE_SOON, GradeReason: "28 % of the worst row's error correction is used up",
-			Recorded: 12000000, Capacity: 12219392, Medium: "BD-R", Vault: "photos\x1b[31m",
+			Recorded: 12000000, Capacity: 12219392, Medium: "BD-R", MediaId: "VERBAT-IMe-000", Lot: "A", Vault: "photos\x1b[31m",
 		},
 		BadIn: []string{"north/1"},
 		Readings: []*pb.Reading{
@@ -75,7 +75,7 @@ func TestShowDiscHealth(t *testing.T) {
 	var out bytes.Buffer
 	showDiscHealth(&out, h)
 	for _, want := range []string{
-		"disc 0042: good, migrate soon\n  because 28 %", "not confirmed: only drive north/1 says so", "9 of 32 roots; 77 sectors", "hub ▁▁",
+		"disc 0042: good, migrate soon\n  because 28 %", "not confirmed: only drive north/1 says so", "9 of 32 roots; 77 sectors", "hub ▁▁", "BD-R (VERBAT-IMe-000) of lot A",
 		"margin gets worse over 5 readings: migrate now about 2031-05-06", "maybe never", "retries grows over 3 readings, which may be chance", "25 % of it", "2.5×", "other drive",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -128,6 +128,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{
 				State: postgres.IdentityState(id.GetState()), ImageID: id.GetImageId(), Medium: id.GetMedium(), Capacity: id.GetCapacity(), Recorded: id.GetRecorded(),
+				MediaID: id.GetMediaId(),
 			}
 		}
 		for _, u := range r.GetUnreadable() {

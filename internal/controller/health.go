@@ -125,7 +125,7 @@ func (s *healthServer) ObservedFailures(ctx context.Context, req *pb.ObservedFai
 		resp.Failures += int64(m.Failures)
 		resp.DiscYears += m.DiscYears
 		resp.Discs += m.Discs
-		resp.Media = append(resp.Media, &pb.ObservedMedium{Medium: m.Medium, Failures: int64(m.Failures), DiscYears: m.DiscYears})
+		resp.Media = append(resp.Media, &pb.ObservedMedium{Medium: m.Medium, MediaId: m.MediaID, Failures: int64(m.Failures), DiscYears: m.DiscYears})
 	}
 	return resp, nil
 }

@@ -245,7 +245,7 @@ func discProto(d postgres.Disc) *pb.Disc {
 	return &pb.Disc{
 		Label: d.Label, State: key(discStates, d.State), Library: d.Library, Place: addressProto(d.Place), Medium: d.Medium, Capacity: d.Capacity,
 		Recorded: d.Recorded, ImageId: d.ImageID, Vault: d.Vault, Burned: maybe(d.Burned), Verified: maybe(d.Verified), Reason: d.Reason,
-		Grade: gradeProto(d.Grade), GradeReason: d.GradeReason, GradeConfirmed: d.Confirmed, ScrubDue: maybe(d.ScrubDue),
+		Grade: gradeProto(d.Grade), GradeReason: d.GradeReason, GradeConfirmed: d.Confirmed, ScrubDue: maybe(d.ScrubDue), MediaId: d.MediaID, Lot: d.Lot,
 	}
 }
 

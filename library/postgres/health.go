@@ -257,12 +257,13 @@ select l.name, 'overdue', format('%s discs should have been scrubbed by now, the
 
 // Exposure is what became of the discs of a medium.
 type Exposure struct {
-	Medium string
-	Discs  int64 // that are kept now
+	Medium  string
+	MediaID string // who made them, and as what
+	Discs   int64  // that are kept now
 	durability.Observed
 }
 
-// Observed counts, by medium, the discs that could not be read as a whole any more (two drives or an operator said so), and the
+// Observed counts, by medium and maker, the discs that could not be read as a whole any more (two drives or an operator said so), and the
 // years that all discs together were kept: from the burn to that failure, or to now; of retired discs, to their last good reading. With
 // a vault's name, of its discs only.
 func (s *Store) Observed(ctx context.Context, vault string) ([]Exposure, error) {
@@ -272,16 +273,16 @@ func (s *Store) Observed(ctx context.Context, vault string) ([]Exposure, error) 
 		}
 	}
 	rows, err := s.pool.Query(ctx, `
-select d.medium, count(*) filter (where d.state in ('good', 'suspect')), count(d.failed)::int,
+select d.medium, d.media_id, count(*) filter (where d.state in ('good', 'suspect')), count(d.failed)::int,
        coalesce(sum(extract(epoch from greatest(least(coalesce(d.failed, now()), case when d.state = 'retired' and d.failed is null then d.verified else now() end) - d.burned, '0'))), 0)::float8
          / (365.25 * 86400)
   from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id
- where d.burned is not null and d.verified is not null and ($1 = '' or v.name = $1) group by d.medium order by d.medium`, vault)
+ where d.burned is not null and d.verified is not null and ($1 = '' or v.name = $1) group by d.medium, d.media_id order by d.medium, d.media_id`, vault)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Exposure, err error) {
-		err = row.Scan(&e.Medium, &e.Discs, &e.Failures, &e.DiscYears)
+		err = row.Scan(&e.Medium, &e.MediaID, &e.Discs, &e.Failures, &e.DiscYears)
 		return e, err
 	})
 }

@@ -58,7 +58,7 @@ func (b *bench) settleAs(instance string) {
 			return
 		}
 		for _, t := range tasks {
-			r := Result{Outcome: Moved, Identity: Identity{State: Ours, ImageID: b.images[t.DiscID]}}
+			r := Result{Outcome: Moved, Identity: Identity{State: Ours, ImageID: b.images[t.DiscID], MediaID: "VERBAT-IMe-000"}}
 			switch {
 			case t.Kind == library.VerifyTask:
 				b.drives = append(b.drives, t.Drive)
@@ -139,7 +139,7 @@ func TestTwoDrivesCondemn(t *testing.T) {
 		t.Errorf("%+v", h.Readings)
 	}
 	seen, err := b.s.Observed(t.Context(), "v")
-	if err != nil || len(seen) != 1 || seen[0].Failures != 1 || seen[0].Discs != 3 {
+	if err != nil || len(seen) != 2 || seen[0].Failures != 0 || seen[0].Discs != 2 || seen[1].Failures != 1 || seen[1].Discs != 1 || seen[1].MediaID != "VERBAT-IMe-000" {
 		t.Errorf("%+v %v", seen, err)
 	}
 }
@@ -156,7 +156,7 @@ func TestSecondDriveClears(t *testing.T) {
 	if got := strings.Join(steps(h), " "); got != "suspected other_drive reload" || len(b.drives) != 2 {
 		t.Errorf("steps: %s; in drives %v", got, b.drives)
 	}
-	if seen, err := b.s.Observed(t.Context(), ""); err != nil || seen[0].Failures != 0 {
+	if seen, err := b.s.Observed(t.Context(), ""); err != nil || seen[0].Failures != 0 || seen[1].Failures != 0 {
 		t.Errorf("a disc that one drive alone has condemned counts as failed: %+v %v", seen, err)
 	}
 	b.exec(`update drive set up = number = 2`)
@@ -595,6 +595,7 @@ func TestScrubInterval(t *testing.T) {
 	// The lot that a bad disc was bought with comes sooner, wherever its discs were burned and when.
 	b.exec(`update disc set lot = 'A', burned = burned - id * interval '40 days' where id % 3 = 0`)
 	b.exec(`update disc set burned = burned - id * interval '40 days' where id % 3 <> 0`)
+	b.exec(`update disc set media_id = 'RITEK-BR3-000' where id % 5 = 0`)
 	b.exec(`update disc set state = 'suspect' where id = (select min(id) from disc where lot = 'A')`)
 	if _, err := b.s.KeepCalendar(ctx); err != nil {
 		t.Fatal(err)

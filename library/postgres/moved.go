@@ -122,6 +122,11 @@ func (rec *recorder) identify() error {
 	if err := rec.tx.QueryRow(rec.ctx, `select state, coalesce(image_id::text, '') from disc where id = $1`, *t.Disc).Scan(&state, &image); err != nil {
 		return err
 	}
+	if id.MediaID != "" && (image == "" && id.State == BlankDisc || image != "" && id.State == Ours && id.ImageID == image) {
+		if err := rec.exec(`update disc set media_id = $2 where id = $1 and media_id <> $2`, *t.Disc, id.MediaID); err != nil {
+			return err
+		}
+	}
 	switch {
 	case image == "" && id.State == BlankDisc:
 		// The drive knows the disc's capacity better than whoever stocked it.

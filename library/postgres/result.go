@@ -56,8 +56,9 @@ type Identity struct {
 	State    IdentityState
 	ImageID  string
 	Medium   string
-	Capacity int64 // sectors, 0 when not known
-	Recorded int64 // sectors
+	Capacity int64  // sectors, 0 when not known
+	Recorded int64  // sectors
+	MediaID  string // who made it, and as what; empty when the drive doesn't tell
 }
 
 func (i Identity) String() string {

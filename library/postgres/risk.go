@@ -19,7 +19,7 @@ type turn struct {
 	risk     health.Risk
 }
 
-// A disc's mates are those of its lot; where nobody has named the lot, those of the same library and medium that were burned within 30 days
+// A disc's mates are those of its lot; where nobody has named the lot, those of the same library, medium and maker that were burned within 30 days
 // of it. This is how many of how many went bad.
 const wentBad = `(o.state in ('suspect', 'spoiled') or o.failed is not null or o.grade_confirmed and o.grade >= 'migrate_soon')`
 
@@ -28,14 +28,14 @@ const (
 	matesOfAll = `(
   select o.id, count(*) over mates - 1 as mates, count(*) filter (where ` + wentBad + `) over mates - ` + wentBad + `::int as failed
     from disc o where o.state not in ('blank', 'burning') and o.lot = '' and o.burned is not null
-  window mates as (partition by o.library_id, o.medium order by o.burned range between '30 days' preceding and '30 days' following)
+  window mates as (partition by o.library_id, o.medium, o.media_id order by o.burned range between '30 days' preceding and '30 days' following)
    union all
   select o.id, count(*) over lot - 1, count(*) filter (where ` + wentBad + `) over lot - ` + wentBad + `::int
     from disc o where o.state not in ('blank', 'burning') and o.lot <> '' window lot as (partition by o.lot)) m on m.id = d.id`
 	matesOfOne = `lateral (
   select d.id, count(*) as mates, count(*) filter (where ` + wentBad + `) as failed
     from disc o where o.id <> d.id and o.state not in ('blank', 'burning') and o.lot = d.lot
-     and (d.lot <> '' or o.library_id = d.library_id and o.medium = d.medium and o.burned between d.burned - interval '30 days' and d.burned + interval '30 days')) m on true`
+     and (d.lot <> '' or o.library_id = d.library_id and o.medium = d.medium and o.media_id = d.media_id and o.burned between d.burned - interval '30 days' and d.burned + interval '30 days')) m on true`
 )
 
 // turns returns recorded discs, or the one with that number, with their risks.

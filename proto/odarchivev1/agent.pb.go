@@ -549,8 +549,10 @@ type Identity struct {
 	ImageId string                 `protobuf:"bytes,2,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
 	Medium  string                 `protobuf:"bytes,3,opt,name=medium,proto3" json:"medium,omitempty"`
 	// Sectors.
-	Capacity      int64 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	Recorded      int64 `protobuf:"varint,5,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	Capacity int64 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Recorded int64 `protobuf:"varint,5,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	// Who made the disc, and as what: "VERBAT-IMe-000"; empty when the drive doesn't tell.
+	MediaId       string `protobuf:"bytes,20,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +620,13 @@ func (x *Identity) GetRecorded() int64 {
 		return x.Recorded
 	}
 	return 0
+}
+
+func (x *Identity) GetMediaId() string {
+	if x != nil {
+		return x.MediaId
+	}
+	return ""
 }
 
 type SynchronizeResponse struct {
@@ -2673,13 +2682,14 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\vDriveReport\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05fault\x18\x03 \x01(\tR\x05fault\"\xb8\x02\n" +
+	"\x05fault\x18\x03 \x01(\tR\x05fault\"\xd3\x02\n" +
 	"\bIdentity\x122\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1c.odarchive.v1.Identity.StateR\x05state\x12\x19\n" +
 	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06medium\x18\x03 \x01(\tR\x06medium\x12\x1a\n" +
 	"\bcapacity\x18\x04 \x01(\x03R\bcapacity\x12\x1a\n" +
-	"\brecorded\x18\x05 \x01(\x03R\brecorded\"\x8c\x01\n" +
+	"\brecorded\x18\x05 \x01(\x03R\brecorded\x12\x19\n" +
+	"\bmedia_id\x18\x14 \x01(\tR\amediaId\"\x8c\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_NO_DISC\x10\x01\x12\x0f\n" +

@@ -1269,7 +1269,7 @@ type ObservedFailuresResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Failures  int64                  `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
 	DiscYears float64                `protobuf:"fixed64,2,opt,name=disc_years,json=discYears,proto3" json:"disc_years,omitempty"`
-	// Of each medium.
+	// Of each medium and maker.
 	Media []*ObservedMedium `protobuf:"bytes,3,rep,name=media,proto3" json:"media,omitempty"`
 	// Recorded discs that are kept now.
 	Discs         int64 `protobuf:"varint,4,opt,name=discs,proto3" json:"discs,omitempty"`
@@ -1336,10 +1336,12 @@ func (x *ObservedFailuresResponse) GetDiscs() int64 {
 }
 
 type ObservedMedium struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Medium        string                 `protobuf:"bytes,1,opt,name=medium,proto3" json:"medium,omitempty"`
-	Failures      int64                  `protobuf:"varint,2,opt,name=failures,proto3" json:"failures,omitempty"`
-	DiscYears     float64                `protobuf:"fixed64,3,opt,name=disc_years,json=discYears,proto3" json:"disc_years,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Medium    string                 `protobuf:"bytes,1,opt,name=medium,proto3" json:"medium,omitempty"`
+	Failures  int64                  `protobuf:"varint,2,opt,name=failures,proto3" json:"failures,omitempty"`
+	DiscYears float64                `protobuf:"fixed64,3,opt,name=disc_years,json=discYears,proto3" json:"disc_years,omitempty"`
+	// As in Disc.
+	MediaId       string `protobuf:"bytes,4,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1393,6 +1395,13 @@ func (x *ObservedMedium) GetDiscYears() float64 {
 		return x.DiscYears
 	}
 	return 0
+}
+
+func (x *ObservedMedium) GetMediaId() string {
+	if x != nil {
+		return x.MediaId
+	}
+	return ""
 }
 
 var File_odarchive_v1_health_proto protoreflect.FileDescriptor
@@ -1511,12 +1520,13 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\n" +
 	"disc_years\x18\x02 \x01(\x01R\tdiscYears\x122\n" +
 	"\x05media\x18\x03 \x03(\v2\x1c.odarchive.v1.ObservedMediumR\x05media\x12\x14\n" +
-	"\x05discs\x18\x04 \x01(\x03R\x05discs\"c\n" +
+	"\x05discs\x18\x04 \x01(\x03R\x05discs\"~\n" +
 	"\x0eObservedMedium\x12\x16\n" +
 	"\x06medium\x18\x01 \x01(\tR\x06medium\x12\x1a\n" +
 	"\bfailures\x18\x02 \x01(\x03R\bfailures\x12\x1d\n" +
 	"\n" +
-	"disc_years\x18\x03 \x01(\x01R\tdiscYears2\xcb\x04\n" +
+	"disc_years\x18\x03 \x01(\x01R\tdiscYears\x12\x19\n" +
+	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\xcb\x04\n" +
 	"\rHealthService\x12M\n" +
 	"\rGetDiscHealth\x12\".odarchive.v1.GetDiscHealthRequest\x1a\x18.odarchive.v1.DiscHealth\x12E\n" +
 	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +

@@ -796,7 +796,10 @@ type Disc struct {
 	// A second drive agrees that it is to be migrated, or an operator says so.
 	GradeConfirmed bool `protobuf:"varint,22,opt,name=grade_confirmed,json=gradeConfirmed,proto3" json:"grade_confirmed,omitempty"`
 	// When its next scrub should be done.
-	ScrubDue      *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
+	ScrubDue *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
+	// Who made it, and as what: "VERBAT-IMe-000"; empty when no drive has told. And what it was bought together with.
+	MediaId       string `protobuf:"bytes,24,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
+	Lot           string `protobuf:"bytes,25,opt,name=lot,proto3" json:"lot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -941,6 +944,20 @@ func (x *Disc) GetScrubDue() *timestamppb.Timestamp {
 		return x.ScrubDue
 	}
 	return nil
+}
+
+func (x *Disc) GetMediaId() string {
+	if x != nil {
+		return x.MediaId
+	}
+	return ""
+}
+
+func (x *Disc) GetLot() string {
+	if x != nil {
+		return x.Lot
+	}
+	return ""
 }
 
 type ListLibrariesRequest struct {
@@ -1944,7 +1961,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x1a\n" +
 	"\breadings\x18\x14 \x01(\x03R\breadings\x12\x18\n" +
 	"\acharges\x18\x15 \x01(\x03R\acharges\x12\x18\n" +
-	"\asuspect\x18\x16 \x01(\tR\asuspect\"\xc7\x04\n" +
+	"\asuspect\x18\x16 \x01(\tR\asuspect\"\xf4\x04\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
@@ -1962,7 +1979,9 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12!\n" +
 	"\fgrade_reason\x18\x15 \x01(\tR\vgradeReason\x12'\n" +
 	"\x0fgrade_confirmed\x18\x16 \x01(\bR\x0egradeConfirmed\x127\n" +
-	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\"\x16\n" +
+	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\x12\x19\n" +
+	"\bmedia_id\x18\x18 \x01(\tR\amediaId\x12\x10\n" +
+	"\x03lot\x18\x19 \x01(\tR\x03lot\"\x16\n" +
 	"\x14ListLibrariesRequest\"L\n" +
 	"\x15ListLibrariesResponse\x123\n" +
 	"\tlibraries\x18\x01 \x03(\v2\x15.odarchive.v1.LibraryR\tlibraries\"\x81\x01\n" +

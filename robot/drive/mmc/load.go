@@ -45,6 +45,7 @@ func (d *Drive) Load(ctx context.Context) (robot.Medium, error) {
 	case err != nil:
 		return robot.Medium{}, d.failure(op, 0, err)
 	}
+	m.ID = d.maker(ctx, m.Type)
 	d.medium, d.loaded = m, true
 	d.signs = account{sectors: m.Recorded}
 	return m, nil
