@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// Regions is how many regions a disc has: equal parts of its sectors, from the hub outwards.
+const Regions = 64
+
 // SlowPlace is from how many times the expected time on a region is called slow.
 const SlowPlace = 2
 
@@ -68,6 +71,3 @@ const leastExcess = 1
 
 // leastRegions is how many regions a drive must have read before they are compared: the first ones include the spin-up.
 const leastRegions = 8
-
-// Regions is how many regions a disc has.
-const Regions = 64

@@ -139,7 +139,7 @@ func (s *Store) JudgeDisc(ctx context.Context, label string, g health.Grade, rea
 update disc set operator_grade = nullif($2, '')::disc_grade, operator_reason = $3, operator_judged = case when $2 = '' then null else now() end,
        state = case when $2 like 'migrate%' then 'suspect'::disc_state when $2 = 'healthy' then 'good' else state end,
        reason = case when $2 like 'migrate%' then 'an operator says: ' || $3 when $2 = 'healthy' then '' else reason end,
-       failed = case when $2 = 'migrate_now' then coalesce(failed, now()) when $2 = 'healthy' then null else failed end
+       failed = case when $2 = 'migrate_now' then coalesce(failed, now()) when $2 = 'healthy' or failed >= operator_judged then null else failed end
  where id = $1`, id, g.String(), reason); err != nil {
 			return err
 		}
@@ -149,6 +149,11 @@ update disc set operator_grade = nullif($2, '')::disc_grade, operator_reason = $
 		said := g.String()
 		if said == "" {
 			said = "the word is taken back"
+			// What the readings say holds again.
+			if _, err := tx.Exec(ctx, `
+update disc set state = 'good', reason = '' where id = $1 and state = 'suspect' and coalesce(grade, 'healthy') <= 'watch'`, id); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `insert into disc_step (disc_id, step, detail) values ($1, 'operator', $2)`, id, said+": "+reason); err != nil {
 			return err

@@ -387,14 +387,17 @@ func TestOperatorsWord(t *testing.T) {
 		t.Errorf("%+v", h.Disc)
 	}
 	b.scrub("lib-1") // it reads well, and the crack is still there
-	if h := b.record("lib-1"); h.Disc.Grade != health.MigrateNow || !h.Disc.Confirmed {
+	if h := b.record("lib-1"); h.Disc.State != library.Suspect || !strings.Contains(h.Disc.Reason, "a crack") || h.Disc.Grade != health.MigrateNow || !h.Disc.Confirmed {
 		t.Errorf("%+v", h.Disc)
 	}
 	if err := b.s.JudgeDisc(t.Context(), "lib-1", health.Ungraded, ""); err != nil {
 		t.Fatal(err)
 	}
-	if h := b.record("lib-1"); h.Disc.Grade != health.Healthy || h.Disc.Confirmed {
+	if h := b.record("lib-1"); h.Disc.State != library.Good || h.Disc.Reason != "" || h.Disc.Grade != health.Healthy || h.Disc.Confirmed {
 		t.Errorf("%+v", h.Disc)
+	}
+	if seen, err := b.s.Observed(t.Context(), "v"); err != nil || seen[0].Failures != 0 {
+		t.Errorf("what was taken back counts as a failure: %+v %v", seen, err)
 	}
 	// One drive says that a disc is dead; somebody has looked, and knows better.
 	b.verify = dead

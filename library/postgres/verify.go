@@ -54,7 +54,10 @@ func (rec *recorder) verify() error {
 	if why != "" {
 		return rec.unwell(image, state, v, why)
 	}
-	if err := rec.exec(`update disc set state = 'good', verified = now(), reason = '' where id = $1`, *t.Disc); err != nil {
+	// What an operator condemned stays suspect, however well it reads.
+	if err := rec.exec(`
+update disc set verified = now(), state = case when operator_grade > 'watch' then state else 'good' end, reason = case when operator_grade > 'watch' then reason else '' end
+ where id = $1`, *t.Disc); err != nil {
 		return err
 	}
 	if r.Repairable {
