@@ -102,6 +102,58 @@ func TestScrubGoesOn(t *testing.T) {
 	}
 }
 
+// scratch makes sectors of a disc unreadable.
+func (s *Site) scratch(image string, first, count int64) {
+	s.Helper()
+	faults, err := json.Marshal(file.Faults{Unreadable: []file.SectorRun{{First: first, Count: count}}})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(filepath.Dir(image), "faults.json"), faults, 0o600)
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Stop(Agent) // what is loaded has been looked at before it was scratched
+	s.Start(Agent)
+}
+
+// A disc that is damaged beyond repair: one drive alone, though it reads it twice, doesn't condemn it and says so; a second one does.
+func TestOneDriveDoesNotCondemn(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 4000, Blanks: 3})
+	label, image := s.archived(5 << 20)
+	u := terminal{s, t}
+	for _, n := range []string{"2", "3", "4"} {
+		u.must(cli.ExitOK, "drives", "down", n)
+	}
+	s.scratch(image, 500, 2000)
+	mark := s.Mark(Agent)
+	j, err := s.Client.Wait(t.Context(), s.startScrub(label).GetId(), nil)
+	if err == nil || !strings.Contains(err.Error(), "not good") {
+		t.Errorf("the scrub ended with %v %v", j, err)
+	}
+	h := s.health(label)
+	if d := h.GetDisc(); d.GetState() != pb.DiscState_DISC_STATE_SUSPECT || d.GetGradeConfirmed() || !strings.Contains(d.GetReason(), "no other drive can be asked") {
+		t.Errorf("%v", d)
+	}
+	s.Await(Agent, mark, "task finished.*kind=move") // it was loaded anew in between
+	if shown, _ := u.must(cli.ExitOK, "discs", "show", label); !strings.Contains(shown, "not confirmed: only drive site/1 says so") {
+		t.Error(shown)
+	}
+	u.must(cli.ExitOK, "drives", "up", "2")
+	u.must(cli.ExitOK, "drives", "down", "1")
+	if _, err := s.Client.Wait(t.Context(), s.startScrub(label).GetId(), nil); err == nil {
+		t.Error("a scrub of a dead disc went well")
+	}
+	h = s.health(label)
+	if d := h.GetDisc(); d.GetState() != pb.DiscState_DISC_STATE_SUSPECT || d.GetGrade() != pb.Grade_GRADE_MIGRATE_NOW || !d.GetGradeConfirmed() || h.GetSteps()[0].GetStep() != "condemned" {
+		t.Errorf("%v %v", d, h.GetSteps())
+	}
+	seen, err := s.Client.Health.ObservedFailures(t.Context(), &pb.ObservedFailuresRequest{})
+	if err != nil || seen.GetFailures() != 1 {
+		t.Errorf("%v %v", seen, err)
+	}
+}
+
 // A scratch that the error correction bears: two drives see it, the disc stays good, its grade says what to do, and people can see
 // where it is.
 func TestScratchIsGraded(t *testing.T) {
@@ -110,15 +162,7 @@ func TestScratchIsGraded(t *testing.T) {
 	label, image := s.archived(5 << 20)
 	u := terminal{s, t}
 	u.must(cli.ExitOK, "library", "alerts")
-	faults, err := json.Marshal(file.Faults{Unreadable: []file.SectorRun{{First: 2000, Count: 50}}})
-	if err == nil {
-		err = os.WriteFile(filepath.Join(filepath.Dir(image), "faults.json"), faults, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Stop(Agent) // what is loaded has been looked at before it was scratched
-	s.Start(Agent)
+	s.scratch(image, 2000, 50)
 	if j, err := s.Client.Wait(t.Context(), s.startScrub(label).GetId(), nil); err != nil {
 		t.Fatalf("%v %v", j, err)
 	}
