@@ -145,7 +145,7 @@ func TestCommands(t *testing.T) {
 		u.nothing(target)
 	})
 	step("unreachable", func(u terminal) {
-		for _, args := range [][]string{{"archives"}, {"jobs"}, {"stats"}, {"get", "x", "--to", target}} {
+		for _, args := range [][]string{{"archives"}, {"jobs"}, {"stats"}, {"get", "x", "--to", target}, {"put", source}, {"wait", "x"}, {"jobs", "retry", "x"}} {
 			u.fails(cli.ExitUnreachable, "is it running?", append([]string{"--controller", "unix://" + s.path("nobody")}, args...)...)
 		}
 		u.nothing(target)
