@@ -101,6 +101,13 @@ type Changer interface {
 	Close() error
 }
 
+// Formatter is a Drive that can format a disc with spare areas before it is burned, where the medium can have them (BD-R). It then takes
+// less, is burned at half the speed, and the drive puts what it can't write elsewhere.
+type Formatter interface {
+	// UseSpareAreas says whether the next Burn does so. Without a word it doesn't.
+	UseSpareAreas(use bool)
+}
+
 // Medium is what a drive can tell of the disc that it holds.
 type Medium struct {
 	State DiscState

@@ -35,6 +35,7 @@ type agent struct {
 
 	woken        chan struct{} // holds a token when there is something to tell the controller
 	reportWanted chan struct{}
+	probeWanted  chan struct{} // holds a token when an operator wants a drive tried
 
 	mu      sync.Mutex
 	running map[int64]*work
@@ -105,6 +106,7 @@ func (a *agent) delivered(sent *survey) {
 func (a *agent) obey(stop context.Context, r *pb.SynchronizeResponse) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.wantProbes(r.GetProbes())
 	wanted := map[int64]bool{}
 	for _, t := range r.GetTasks() {
 		wanted[t.GetRef().GetId()] = true

@@ -78,6 +78,7 @@ func (a *agent) run(ctx context.Context) error {
 	reporting, enough := context.WithCancel(a.hard)
 	var reports sync.WaitGroup
 	reports.Go(func() { a.reports(reporting) })
+	reports.Go(func() { a.probes(reporting) })
 	a.log.Info("agent started", "instance", a.instance, "library", a.library, "robot", a.changer.Properties().Model, "drives", len(a.bays))
 	a.synchronize(stop)
 	a.tasks.Wait()

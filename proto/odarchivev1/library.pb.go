@@ -358,7 +358,11 @@ type Element struct {
 	// Label of the disc there; empty when there is none or it is not known which.
 	Disc string `protobuf:"bytes,4,opt,name=disc,proto3" json:"disc,omitempty"`
 	// Why an operator should look at it; empty when all is well.
-	Flag          string `protobuf:"bytes,5,opt,name=flag,proto3" json:"flag,omitempty"`
+	Flag string `protobuf:"bytes,5,opt,name=flag,proto3" json:"flag,omitempty"`
+	// What the robot says is wrong with the place, in words; empty when nothing is.
+	Trouble string `protobuf:"bytes,20,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Volume tag of the disc there, from a barcode; empty when the robot reads none.
+	Tag           string `protobuf:"bytes,21,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +428,20 @@ func (x *Element) GetDisc() string {
 func (x *Element) GetFlag() string {
 	if x != nil {
 		return x.Flag
+	}
+	return ""
+}
+
+func (x *Element) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *Element) GetTag() string {
+	if x != nil {
+		return x.Tag
 	}
 	return ""
 }
@@ -645,9 +663,12 @@ type Drive struct {
 	// Label of the disc in it.
 	Disc string `protobuf:"bytes,6,opt,name=disc,proto3" json:"disc,omitempty"`
 	// What it does now, in words; empty when idle.
-	Doing         string `protobuf:"bytes,7,opt,name=doing,proto3" json:"doing,omitempty"`
-	BytesDone     int64  `protobuf:"varint,8,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
-	Bytes         int64  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Doing     string `protobuf:"bytes,7,opt,name=doing,proto3" json:"doing,omitempty"`
+	BytesDone int64  `protobuf:"varint,8,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
+	Bytes     int64  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What its agent says is wrong with it; empty when nothing is. An operator can have taken a well drive out of service, and
+	// the agent of one with a fault tries it again by itself from time to time.
+	Fault         string `protobuf:"bytes,20,opt,name=fault,proto3" json:"fault,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -745,6 +766,13 @@ func (x *Drive) GetBytes() int64 {
 	return 0
 }
 
+func (x *Drive) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
 // Disc is one physical medium.
 type Disc struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -770,7 +798,11 @@ type Disc struct {
 	// A second drive agrees that it is to be migrated, or an operator says so.
 	GradeConfirmed bool `protobuf:"varint,22,opt,name=grade_confirmed,json=gradeConfirmed,proto3" json:"grade_confirmed,omitempty"`
 	// When its next scrub should be done.
-	ScrubDue      *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
+	ScrubDue *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
+	// Whether it was formatted with spare areas before it was burned; whoever repairs it has to know. False for a blank.
+	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	// Volume tag, from a barcode, that its place had when the robot last told; empty when the robot reads none.
+	Tag           string `protobuf:"bytes,41,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,6 +947,20 @@ func (x *Disc) GetScrubDue() *timestamppb.Timestamp {
 		return x.ScrubDue
 	}
 	return nil
+}
+
+func (x *Disc) GetSpareAreas() bool {
+	if x != nil {
+		return x.SpareAreas
+	}
+	return false
+}
+
+func (x *Disc) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
 }
 
 type ListLibrariesRequest struct {
@@ -1866,13 +1912,15 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x1aodarchive/v1/library.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16odarchive/v1/job.proto\"P\n" +
 	"\aAddress\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.odarchive.v1.ElementKindR\x04kind\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x05R\x06number\"\x9e\x01\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\"\xca\x01\n" +
 	"\aElement\x12/\n" +
 	"\aaddress\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\x05R\x04unit\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12\x12\n" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
-	"\x04flag\x18\x05 \x01(\tR\x04flag\"\xc7\x04\n" +
+	"\x04flag\x18\x05 \x01(\tR\x04flag\x12\x18\n" +
+	"\atrouble\x18\x14 \x01(\tR\atrouble\x12\x10\n" +
+	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xc7\x04\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -1895,7 +1943,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xf4\x01\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\x8a\x02\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -1906,7 +1954,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05doing\x18\a \x01(\tR\x05doing\x12\x1d\n" +
 	"\n" +
 	"bytes_done\x18\b \x01(\x03R\tbytesDone\x12\x14\n" +
-	"\x05bytes\x18\t \x01(\x03R\x05bytes\"\xc7\x04\n" +
+	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x14\n" +
+	"\x05fault\x18\x14 \x01(\tR\x05fault\"\xfa\x04\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
@@ -1924,7 +1973,10 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12!\n" +
 	"\fgrade_reason\x18\x15 \x01(\tR\vgradeReason\x12'\n" +
 	"\x0fgrade_confirmed\x18\x16 \x01(\bR\x0egradeConfirmed\x127\n" +
-	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\"\x16\n" +
+	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\x12\x1f\n" +
+	"\vspare_areas\x18( \x01(\bR\n" +
+	"spareAreas\x12\x10\n" +
+	"\x03tag\x18) \x01(\tR\x03tag\"\x16\n" +
 	"\x14ListLibrariesRequest\"L\n" +
 	"\x15ListLibrariesResponse\x123\n" +
 	"\tlibraries\x18\x01 \x03(\v2\x15.odarchive.v1.LibraryR\tlibraries\"\x81\x01\n" +
