@@ -171,7 +171,7 @@ func newPioneer(t testing.TB, early bool) robottest.FaultRig {
 			return c, nil
 		},
 		Machine: &slots{by: boxed{b}, load: "ZS", unload: "ZR", pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly,
+		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly, Returns: true,
 	}
 }
 
@@ -190,7 +190,7 @@ func newDenon(t testing.TB) robottest.FaultRig {
 			return c, nil
 		},
 		Machine: &slots{by: boxed{b}, load: "C4", unload: "C5", pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly,
+		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly, Returns: true,
 	}
 }
 
@@ -214,7 +214,7 @@ func newSCSI(t testing.TB) robottest.FaultRig {
 			}})
 		},
 		Machine: &slots{by: wired{device}, load: "A5", unload: "A5", senses: true, pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1),
+		Slot:    slot(own), Drive: drive(1), Returns: true,
 		Cannot: map[robottest.Fault]string{
 			robottest.TwoPicked: ownDiscOnly[robottest.TwoPicked],
 			robottest.ReplyLate: paired, robottest.ReplyHalf: paired, robottest.ReplyGarbled: paired, robottest.ReplyDoubled: paired, robottest.ReplyOdd: paired,
