@@ -23,6 +23,7 @@ type agent struct {
 	log     *slog.Logger
 	client  pb.AgentServiceClient
 	changer robot.Changer
+	desk    *desk // of a person as the robot; nil for others
 	bays    map[int32]*bay
 	scratch *scratch
 	journal *journal.Journal

@@ -132,6 +132,7 @@ func (a *agent) arrived(ctx context.Context, to robot.Address, r *pb.TaskResult)
 		return cause(ctx, err)
 	}
 	r.Identity = id
+	a.desk.tell(fmt.Sprintf("%v holds %s", to, describe(id))) // a person sees at once that it was the wrong one, or missed the tray
 	return nil
 }
 

@@ -109,7 +109,10 @@ func (m *Main) openRobot(ctx context.Context, a *agent, r *resources) error {
 			return err
 		}
 		r.add(desk.Close)
-		host.person = desk
+		host.person, a.desk = desk, desk
+		if m.Console != nil {
+			desk.sit(m.Console)
+		}
 	}
 	if a.changer, err = changers[m.Config.Robot.Kind](ctx, m.Config.Robot, host); err == nil {
 		r.add(a.changer.Close)
