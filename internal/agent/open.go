@@ -102,7 +102,12 @@ func (m *Main) openRobot(ctx context.Context, a *agent, r *resources) error {
 		return err
 	}
 	r.add(folder.Close)
-	host := robotHost{folder: folder, record: m.record}
+	host := robotHost{folder: folder, record: m.record, names: map[int]string{}}
+	for _, d := range m.Config.Drives {
+		if d.Kind == "linux" {
+			host.names[d.Number] = filepath.Base(resolved(d.Path))
+		}
+	}
 	if m.Config.Robot.Kind == "manual" {
 		desk, err := openDesk(m.Config.Data, a.log, m.Abort)
 		if err != nil {
