@@ -101,6 +101,23 @@ type Changer interface {
 	Close() error
 }
 
+// Exchanger is a Changer that may be able to bring a disc to where another one lies and take that one away in one movement, which two moves do
+// otherwise with twice the way.
+type Exchanger interface {
+	// CanExchange says whether discs in slots can change places with discs in drives. It needs no I/O and never changes.
+	CanExchange() bool
+	// Exchange carries the disc of from to at, and the one that lies at at to to. It returns and fails as Move does: ErrEmpty when from or
+	// at has no disc, ErrFull when to has one. After ErrComm and ErrJam either disc may be anywhere between.
+	Exchange(ctx context.Context, from, at, to Address) error
+}
+
+// Formatter is a Drive that can format a disc with spare areas before it is burned, where the medium can have them (BD-R). It then takes
+// less, is burned at half the speed, and the drive puts what it can't write elsewhere.
+type Formatter interface {
+	// UseSpareAreas says whether the next Burn does so. Without a word it doesn't.
+	UseSpareAreas(use bool)
+}
+
 // Medium is what a drive can tell of the disc that it holds.
 type Medium struct {
 	State DiscState

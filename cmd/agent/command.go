@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/odarchive/odarchive/internal/agent"
 )
@@ -56,7 +57,7 @@ The configuration is a TOML file:
   # or a Denon DN-1400F:
   #   kind = "denon"
   #   unit_id = 0
-  # or a person, asked by "odarchive-agent person":
+  # or a person, asked at the terminal in which the agent runs, and by "odarchive-agent person":
   #   kind = "manual"
   #   slots = 500
   #   drives = 1
@@ -73,7 +74,6 @@ The configuration is a TOML file:
   burner = "cdrskin"           # of libburn; 1.5.0 or newer
   read_only = false            # true does without a burner
   speed = 6                    # times the medium's single speed; 0 leaves it to the drive
-  spare = false                # true formats BD-R with a spare area: half as fast, 3 % less room
 
   [[drive]]                    # a simulated one
   number = 2
@@ -100,6 +100,14 @@ func command(abort <-chan struct{}) *cobra.Command {
 				return err
 			}
 			m := agent.Main{Config: config, Log: log, Abort: abort}
+			if config.Robot.Kind == "manual" && term.IsTerminal(int(os.Stdin.Fd())) {
+				// Opened anew, because only so a read of it can be ended.
+				tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+				if err != nil {
+					return fmt.Errorf("open the terminal: %w", err)
+				}
+				m.Console = tty
+			}
 			return m.Run(c.Context())
 		},
 		SilenceUsage: true, SilenceErrors: true,

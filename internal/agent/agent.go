@@ -23,6 +23,7 @@ type agent struct {
 	log     *slog.Logger
 	client  pb.AgentServiceClient
 	changer robot.Changer
+	desk    *desk // of a person as the robot; nil for others
 	bays    map[int32]*bay
 	scratch *scratch
 	journal *journal.Journal
@@ -35,6 +36,7 @@ type agent struct {
 
 	woken        chan struct{} // holds a token when there is something to tell the controller
 	reportWanted chan struct{}
+	probeWanted  chan struct{} // holds a token when an operator wants a drive tried
 
 	mu      sync.Mutex
 	running map[int64]*work
@@ -105,6 +107,7 @@ func (a *agent) delivered(sent *survey) {
 func (a *agent) obey(stop context.Context, r *pb.SynchronizeResponse) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.wantProbes(r.GetProbes())
 	wanted := map[int64]bool{}
 	for _, t := range r.GetTasks() {
 		wanted[t.GetRef().GetId()] = true

@@ -32,25 +32,27 @@ func identifyImage(disc io.ReaderAt) (string, error) {
 // bay is a drive, one user at a time, with what is known of the disc in it.
 type bay struct {
 	number   int32
-	drive    robot.Drive            // nil when it could not be opened
-	fault    string                 // why
-	down     atomic.Pointer[string] // why the drive is left out since
+	drive    robot.Drive            // a guarded one
+	reopen   opener                 // nil when it is the caller's
+	down     atomic.Pointer[string] // why the drive is left out; nil when it is not
 	identify identify
 	held     chan struct{} // holds a token while somebody uses the drive
 
 	// identity is what the disc said since it was loaded; nil when nobody has looked.
 	identity atomic.Pointer[pb.Identity]
+
+	wanted, probed atomic.Int64 // numbers of an operator's last word, and of the last one that was obeyed
+	worked         atomic.Bool  // it has read or burned since it was last tried
+	hanging        atomic.Bool  // a disc may hang over its tray
 }
 
 func newBay(number int, drive robot.Drive, fault string, id identify) *bay {
-	b := &bay{number: int32(number), fault: fault, identify: id, held: make(chan struct{}, 1)}
-	if drive != nil {
-		b.drive = &guarded{
-			Drive:  drive,
-			forget: func() { b.identity.Store(nil) },
-			down:   func(why string) { b.down.Store(&why) },
-		}
+	b := &bay{number: int32(number), identify: id, held: make(chan struct{}, 1)}
+	if drive == nil {
+		drive = absent{}
+		b.down.Store(&fault)
 	}
+	b.drive = newGuarded(drive, b)
 	return b
 }
 
@@ -59,8 +61,11 @@ func (b *bay) trouble() string {
 	if why := b.down.Load(); why != nil {
 		return *why
 	}
-	return b.fault
+	return ""
 }
+
+// missing says that the drive can't be opened.
+func (b *bay) missing() bool { return b.drive.Name() == "" }
 
 // hold waits for the drive. Release gives it back.
 func (b *bay) hold(ctx context.Context) (release func(), err error) {
@@ -72,8 +77,8 @@ func (b *bay) hold(ctx context.Context) (release func(), err error) {
 
 // grip is hold for getting the disc out: that is tried of a drive that is left out, too.
 func (b *bay) grip(ctx context.Context) (release func(), err error) {
-	if b.drive == nil {
-		return nil, &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("drive %d: %s", b.number, b.fault)}
+	if b.missing() {
+		return nil, &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("drive %d: %s", b.number, b.trouble())}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/odarchive/odarchive/archive"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot"
 )
@@ -50,9 +51,17 @@ func (a *agent) burn(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult)
 		return fmt.Errorf("burn image %s in %s: %w", t.GetImageId(), b.drive.Name(), robot.ErrNoDisc)
 	case id.GetState() != pb.Identity_STATE_BLANK:
 		return discFault("burn image %s: %s holds %s, want a blank disc: nothing was recorded", t.GetImageId(), b.drive.Name(), describe(id))
+	case t.GetSpareAreas() && archive.WithSpareAreas(id.GetMedium(), id.GetCapacity()) < t.GetSectors() && id.GetCapacity() >= t.GetSectors():
+		return discFault("burn image %s of %d sectors: the disc in %s has %d, and %d with spare areas: nothing was recorded",
+			t.GetImageId(), t.GetSectors(), b.drive.Name(), id.GetCapacity(), archive.WithSpareAreas(id.GetMedium(), id.GetCapacity()))
 	case id.GetCapacity() > 0 && id.GetCapacity() < t.GetSectors():
 		return discFault("burn image %s of %d sectors: the disc in %s has %d: nothing was recorded",
 			t.GetImageId(), t.GetSectors(), b.drive.Name(), id.GetCapacity())
+	}
+	if formatter, ok := b.drive.(*guarded).Drive.(robot.Formatter); ok {
+		formatter.UseSpareAreas(t.GetSpareAreas())
+	} else if t.GetSpareAreas() {
+		return &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("burn image %s: %s can't make spare areas: nothing was recorded", t.GetImageId(), b.drive.Name())}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

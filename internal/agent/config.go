@@ -85,8 +85,6 @@ type DriveConfig struct {
 	ReadOnly bool `toml:"read_only"`
 	// Speed is how fast to burn, in multiples of the medium's single speed; 0 leaves it to the drive.
 	Speed float64 `toml:"speed"`
-	// Spare formats BD-R with a spare area: half the speed and 3 % less room.
-	Spare bool `toml:"spare"`
 }
 
 // TLS is how the agent and the controller know each other. Without a CA the connection is in plain text, which is

@@ -36,6 +36,7 @@ type controller struct {
 	reports    []*pb.LibraryReport
 	late       []*pb.LibraryReport // those that came after a result, or with it
 	wantReport bool
+	probes     []*pb.DriveProbe
 	draining   bool
 
 	images  map[string]*imageOfController
@@ -159,7 +160,7 @@ func (c *controller) Synchronize(ctx context.Context, r *pb.SynchronizeRequest) 
 	if c.away {
 		return nil, status.Error(codes.Unavailable, "the controller is away")
 	}
-	answer := &pb.SynchronizeResponse{Acknowledged: acknowledged, WantReport: c.wantReport, Version: c.version}
+	answer := &pb.SynchronizeResponse{Acknowledged: acknowledged, WantReport: c.wantReport, Version: c.version, Probes: c.probes}
 	running := map[int64]int64{}
 	for _, p := range r.GetRunning() {
 		running[p.GetRef().GetId()] = p.GetRef().GetEpoch()

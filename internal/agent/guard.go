@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/odarchive/odarchive/robot"
 )
@@ -15,15 +16,45 @@ const mostFaults = 3
 
 // guarded is a drive that is watched: what its failures say of it, and not of the disc.
 type guarded struct {
-	robot.Drive
+	robot.Drive // who holds the bay may use and replace it
+	name        atomic.Pointer[string]
 	// forget is called when what was known of the disc is in doubt.
 	forget func()
 	// down is called when the drive is not to be used any more.
 	down func(why string)
+	// works is called when it has done something.
+	works func()
 
 	mu     sync.Mutex
 	faults int // in a row
 }
+
+func newGuarded(d robot.Drive, b *bay) *guarded {
+	g := &guarded{
+		forget: func() { b.identity.Store(nil) },
+		down:   func(why string) { b.down.Store(&why) },
+		works:  func() { b.worked.Store(true) },
+	}
+	g.swap(d)
+	return g
+}
+
+// swap puts another drive in this one's place.
+func (g *guarded) swap(d robot.Drive) {
+	name := d.Name()
+	g.Drive = d
+	g.name.Store(&name)
+}
+
+// reset forgets the faults.
+func (g *guarded) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults = 0
+}
+
+// Name follows robot.Drive. It may be called by anybody at any time; a drive that can't be opened has none.
+func (g *guarded) Name() string { return *g.name.Load() }
 
 // judge looks at how a call ended, and returns its error.
 func (g *guarded) judge(err error) error {
@@ -32,10 +63,11 @@ func (g *guarded) judge(err error) error {
 	switch {
 	case err == nil || errors.Is(err, io.EOF):
 		g.faults = 0
+		g.works()
 	case errors.Is(err, robot.ErrDriveFault):
 		g.faults++
 		if g.faults == mostFaults {
-			g.down(fmt.Sprintf("it failed %d times in a row, and is left out until the agent is started again: %s", g.faults, text(err)))
+			g.down(fmt.Sprintf("it failed %d times in a row, and is left out until it is well again: %s", g.faults, text(err)))
 		}
 		g.forget()
 	case errors.Is(err, robot.ErrComm), errors.Is(err, robot.ErrNoDisc), errors.Is(err, robot.ErrBusy):

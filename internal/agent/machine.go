@@ -104,6 +104,7 @@ type robotHost struct {
 	folder *os.Root
 	record port.Recorder // of the line; nil for none
 	person manual.Person
+	names  map[int]string // of the drives, as the computer calls them
 }
 
 func openDialect(ctx context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
@@ -131,7 +132,7 @@ func openDenon(ctx context.Context, c RobotConfig, host robotHost) (robot.Change
 }
 
 func openManual(_ context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
-	changer, err := manual.Open(host.person, host.folder, manual.Config{Slots: c.Slots, Drives: c.Drives, Label: c.Label})
+	changer, err := manual.Open(host.person, host.folder, manual.Config{Slots: c.Slots, Drives: c.Drives, Label: c.Label, Names: host.names})
 	if err != nil {
 		return nil, err // not changer, which would be a robot.Changer that is not nil
 	}

@@ -36,7 +36,7 @@ func openLinux(ctx context.Context, c DriveConfig) (robot.Drive, error) {
 		if _, err := libburn.Probe(ctx, c.Burner); err != nil {
 			return nil, fmt.Errorf("%w; read_only = true uses the drive without it", err)
 		}
-		burner = &libburn.Burner{Program: c.Burner, Device: c.Path, Speed: c.Speed, Spare: c.Spare}
+		burner = &libburn.Burner{Program: c.Burner, Device: c.Path, Speed: c.Speed}
 	}
 	d, err := mmc.New(mmc.Config{
 		Name:   filepath.Base(c.Path),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
@@ -22,6 +23,10 @@ type Main struct {
 	Changer    robot.Changer
 	Drives     map[int]robot.Drive // by number
 	Connection grpc.ClientConnInterface
+
+	// Console is a terminal at which a person who serves as the robot is asked, besides those who come with "person"; nil for none. Run
+	// closes it.
+	Console io.ReadWriteCloser
 
 	// Abort, when closed, ends Run at once: a burn that runs is broken off, and its disc is spent.
 	Abort <-chan struct{}
@@ -78,6 +83,7 @@ func (a *agent) run(ctx context.Context) error {
 	reporting, enough := context.WithCancel(a.hard)
 	var reports sync.WaitGroup
 	reports.Go(func() { a.reports(reporting) })
+	reports.Go(func() { a.probes(reporting) })
 	a.log.Info("agent started", "instance", a.instance, "library", a.library, "robot", a.changer.Properties().Model, "drives", len(a.bays))
 	a.synchronize(stop)
 	a.tasks.Wait()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -28,6 +29,9 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 			return err
 		}
 		defer release()
+	}
+	if err := a.lookInto(ctx, bays, to, r); err != nil {
+		return err
 	}
 	for _, b := range bays {
 		leaves := int(b.number) == from.Number && from.Kind == robot.DriveBay
@@ -63,10 +67,35 @@ func (a *agent) move(ctx context.Context, w *work, m *pb.Move, r *pb.TaskResult)
 	return a.arrived(w.hard, to, r)
 }
 
+// lookInto makes sure that the drive to which a disc is to be brought is empty, where the robot doesn't see what lies on a tray and nobody
+// has looked since the last disc left.
+func (a *agent) lookInto(ctx context.Context, bays []*bay, to robot.Address, r *pb.TaskResult) error {
+	if to.Kind != robot.DriveBay || !a.changer.Properties().HostOpensTray {
+		return nil
+	}
+	for _, b := range bays {
+		if int(b.number) != to.Number || b.identity.Load().GetState() == pb.Identity_STATE_NO_DISC {
+			continue
+		}
+		id, err := b.load(ctx)
+		if err != nil {
+			return err
+		}
+		if id.GetState() != pb.Identity_STATE_NO_DISC {
+			r.Move = pb.MoveOutcome_MOVE_OUTCOME_DESTINATION_FULL
+			return &fault{pb.Failure_FAILURE_ROBOT, fmt.Errorf("%v holds %s, and should be empty: look, and say what it holds", to, describe(id))}
+		}
+	}
+	return nil
+}
+
 // closeTrays closes the trays that were opened for a move and in which no disc arrived: some robots crush a second one that stands
 // open. One of a move whose end is unknown stays open, because a disc may hang over it. A tray that can't be closed
 // shows when the drive is used next.
 func (a *agent) closeTrays(ctx context.Context, bays []*bay, to robot.Address, outcome pb.MoveOutcome) {
+	for _, b := range bays {
+		b.hanging.Store(outcome == pb.MoveOutcome_MOVE_OUTCOME_UNKNOWN)
+	}
 	if !a.changer.Properties().HostOpensTray || outcome == pb.MoveOutcome_MOVE_OUTCOME_UNKNOWN {
 		return
 	}
@@ -79,6 +108,11 @@ func (a *agent) closeTrays(ctx context.Context, bays []*bay, to robot.Address, o
 		left := outcome == pb.MoveOutcome_MOVE_OUTCOME_MOVED && id.GetState() != pb.Identity_STATE_NO_DISC
 		if err != nil || left {
 			a.log.Warn("drive is not empty after its disc was taken", "drive", b.number, "holds", describe(id), "error", err)
+		}
+		if left && err == nil {
+			// Two stuck together, and the robot thinks that it is empty: the next disc would be crushed.
+			why := "a disc is still in it after its disc was taken: look, and take it out"
+			b.down.Store(&why)
 		}
 	}
 }
@@ -98,6 +132,7 @@ func (a *agent) arrived(ctx context.Context, to robot.Address, r *pb.TaskResult)
 		return cause(ctx, err)
 	}
 	r.Identity = id
+	a.desk.tell(fmt.Sprintf("%v holds %s", to, describe(id))) // a person sees at once that it was the wrong one, or missed the tray
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/odarchive/odarchive/internal/agent/journal"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot"
 )
 
 // resources are what must be closed in the end, the last one first.
@@ -34,7 +35,7 @@ func (m *Main) open(ctx context.Context, r *resources) (*agent, error) {
 	a := &agent{
 		name: m.Config.Name, instance: uuid.NewString(), library: m.Config.Library,
 		log:   m.Log,
-		woken: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1),
+		woken: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), probeWanted: make(chan struct{}, 1),
 		running: map[int64]*work{}, bays: map[int32]*bay{}, looking: true,
 	}
 	if a.log == nil {
@@ -101,14 +102,22 @@ func (m *Main) openRobot(ctx context.Context, a *agent, r *resources) error {
 		return err
 	}
 	r.add(folder.Close)
-	host := robotHost{folder: folder, record: m.record}
+	host := robotHost{folder: folder, record: m.record, names: map[int]string{}}
+	for _, d := range m.Config.Drives {
+		if d.Kind == "linux" {
+			host.names[d.Number] = filepath.Base(resolved(d.Path))
+		}
+	}
 	if m.Config.Robot.Kind == "manual" {
 		desk, err := openDesk(m.Config.Data, a.log, m.Abort)
 		if err != nil {
 			return err
 		}
 		r.add(desk.Close)
-		host.person = desk
+		host.person, a.desk = desk, desk
+		if m.Console != nil {
+			desk.sit(m.Console)
+		}
 	}
 	if a.changer, err = changers[m.Config.Robot.Kind](ctx, m.Config.Robot, host); err == nil {
 		r.add(a.changer.Close)
@@ -149,14 +158,17 @@ func (m *Main) openMachine(ctx context.Context, a *agent, r *resources) (err err
 		if err := checkKind(fmt.Sprintf("drive %d:", c.Number), c.Kind, drives); err != nil {
 			return err
 		}
-		drive, err := drives[c.Kind](ctx, c)
+		reopen := func(ctx context.Context) (robot.Drive, error) { return drives[c.Kind](ctx, c) }
+		drive, err := reopen(ctx)
+		why := ""
 		if err != nil {
 			a.log.Warn("drive can't be opened", "drive", c.Number, "error", err)
-			a.bays[int32(c.Number)] = newBay(c.Number, nil, text(err), id)
-			continue
+			drive, why = nil, text(err)
 		}
-		r.add(drive.Close)
-		a.bays[int32(c.Number)] = newBay(c.Number, drive, "", id)
+		b := newBay(c.Number, drive, why, id)
+		b.reopen = reopen
+		r.add(func() error { return b.drive.Close() }) // whichever it is then
+		a.bays[int32(c.Number)] = b
 	}
 	if len(a.bays) == 0 {
 		return errors.New("open drives: none is configured")

@@ -10,7 +10,8 @@ import (
 	"github.com/odarchive/odarchive/robot"
 )
 
-const (
+// Variables for the tests, in which robots take no time.
+var (
 	// settleLimit is how long a robot may take to come to rest: the longest move of any known model takes 150 s.
 	settleLimit = 3 * time.Minute
 	settlePause = 2 * time.Second
@@ -97,6 +98,8 @@ func derive(elements []robot.Element, from, to robot.Address, p robot.Properties
 			destination = e
 		case e.Address.Kind == robot.Picker && e.Fill == robot.Full:
 			return pb.MoveOutcome_MOVE_OUTCOME_UNKNOWN
+		case e.Address.Kind == robot.Picker && e.Fill == robot.Unknown && e.Trouble != "":
+			jam = true // of this move or an older one: who was killed in the middle has no other word for it
 		}
 	}
 	sensed := source.Fill != robot.Unknown && destination.Fill != robot.Unknown

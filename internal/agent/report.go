@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -80,7 +81,10 @@ func (a *agent) libraryReport(elements []robot.Element) *pb.LibraryReport {
 	p := a.changer.Properties()
 	r := &pb.LibraryReport{Model: p.Model, HomeOnly: p.HomeOnly, SensesSlots: p.SensesSlots}
 	for _, e := range elements {
-		m := &pb.ElementReport{Address: message(e.Address), Unit: int32(e.Unit), Fill: fillMessage(e.Fill), Home: message(e.Home)}
+		m := &pb.ElementReport{
+			Address: message(e.Address), Unit: int32(e.Unit), Fill: fillMessage(e.Fill), Home: message(e.Home),
+			Trouble: strings.ToValidUTF8(e.Trouble, "?"), Tag: strings.ToValidUTF8(e.Tag, "?"),
+		}
 		if b := a.bays[int32(e.Address.Number)]; b != nil && e.Address.Kind == robot.DriveBay {
 			if id := b.identity.Load(); id != nil {
 				m.Identity = proto.CloneOf(id)
@@ -90,11 +94,9 @@ func (a *agent) libraryReport(elements []robot.Element) *pb.LibraryReport {
 	}
 	for _, n := range a.driveNumbers() {
 		b := a.bays[n]
-		d := &pb.DriveReport{Number: b.number, Fault: b.trouble()}
-		if b.drive != nil {
-			d.Name = b.drive.Name()
-		}
-		r.Drives = append(r.Drives, d)
+		// The word first: what was found out of a drive since it was said is not older than the word.
+		probed := b.probed.Load()
+		r.Drives = append(r.Drives, &pb.DriveReport{Number: b.number, Name: b.drive.Name(), Fault: b.trouble(), Probed: probed})
 	}
 	return r
 }

@@ -114,8 +114,8 @@ func (t *Tryout) Exercise(ctx context.Context, slot int) error {
 
 // step makes one move and tells what the drive says.
 func (t *Tryout) step(ctx context.Context, a *agent, b *bay, from, to robot.Address) error {
-	if b.drive == nil {
-		return fmt.Errorf("drive %d: %s", b.number, b.fault)
+	if b.missing() {
+		return fmt.Errorf("drive %d: %s", b.number, b.trouble())
 	}
 	if a.changer.Properties().HostOpensTray || from.Kind == robot.DriveBay {
 		if err := b.eject(ctx); err != nil {

@@ -37,6 +37,7 @@ type world struct {
 	readTime  time.Duration // of each read
 	burnError error         // of the next burn, which is broken off in the middle
 	loadError error
+	under     *disc // sticks below the next one that is taken out of a drive, and stays there
 }
 
 type disc struct {
@@ -189,6 +190,10 @@ func (c handChanger) carry(op string, from, to robot.Address) error {
 		return &robot.Error{Op: op, Place: to, Kind: robot.ErrUnreachable, Detail: fmt.Sprintf("tray open: %v", c.open[from.Number])}
 	}
 	c.put(from, nil)
+	if from.Kind == robot.DriveBay && c.under != nil {
+		c.put(from, c.under)
+		c.under = nil
+	}
 	c.put(to, d)
 	if to.Kind == robot.DriveBay {
 		c.home[to.Number] = from.Number

@@ -173,11 +173,12 @@ func (a *app) vaults() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tMAX WAIT\tSCRUB EVERY\tARCHIVES\tBYTES", showVault)
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tSPARE AREAS\tMAX WAIT\tSCRUB EVERY\tARCHIVES\tBYTES", showVault)
 			})
 		},
 	}
 	var copies, roots int32
+	var spare bool
 	var wait time.Duration
 	create := &cobra.Command{
 		Use:     "create NAME",
@@ -187,7 +188,7 @@ func (a *app) vaults() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(c *client.Client) error {
-				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots})
+				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare})
 				if err != nil {
 					return err
 				}
@@ -199,9 +200,17 @@ func (a *app) vaults() *cobra.Command {
 	}
 	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
 	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
+	create.Flags().BoolVar(&spare, "spare-areas", false, "format BD-R with spare areas: less room, half the speed, and a drive mends bad places as it burns")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
 	c.AddCommand(create, a.setVault())
 	return c
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func showVault(v *pb.Vault) string {
@@ -209,7 +218,7 @@ func showVault(v *pb.Vault) string {
 	if v.GetMaxWaitSeconds() > 0 {
 		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
 	}
-	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), wait, showDays(v.GetScrubIntervalSeconds()), v.GetArchives(), size(v.GetBytes()))
+	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), yes(v.GetSpareAreas()), wait, showDays(v.GetScrubIntervalSeconds()), v.GetArchives(), size(v.GetBytes()))
 }
 
 func (a *app) compare() *cobra.Command {

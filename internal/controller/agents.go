@@ -65,7 +65,14 @@ func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeReques
 		if err != nil {
 			return nil, err
 		}
-		resp := &pb.SynchronizeResponse{Version: version(tasks, answer.WantReport), WantReport: answer.WantReport}
+		probes, err := s.store.Probes(ctx, answer.LibraryID)
+		if err != nil {
+			return nil, err
+		}
+		resp := &pb.SynchronizeResponse{Version: version(tasks, answer.WantReport, probes), WantReport: answer.WantReport}
+		for _, p := range probes {
+			resp.Probes = append(resp.Probes, &pb.DriveProbe{Drive: int32(p.Drive), Number: p.Number})
+		}
 		for _, t := range tasks {
 			resp.Tasks = append(resp.Tasks, taskProto(t))
 		}
@@ -98,12 +105,15 @@ func (s *agentServer) logResults(req *pb.SynchronizeRequest) {
 }
 
 // version changes when an answer says something new.
-func version(tasks []postgres.Task, wantReport bool) int64 {
+func version(tasks []postgres.Task, wantReport bool, probes []postgres.Probe) int64 {
 	h := fnv.New64a()
 	for _, t := range tasks {
 		binary.Write(h, binary.LittleEndian, t.Ref)
 	}
 	binary.Write(h, binary.LittleEndian, wantReport)
+	for _, p := range probes {
+		binary.Write(h, binary.LittleEndian, []int64{int64(p.Drive), p.Number})
+	}
 	return int64(h.Sum64())
 }
 
@@ -144,10 +154,11 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 		for _, e := range rep.GetElements() {
 			c.Report.Elements = append(c.Report.Elements, postgres.ReportedElement{
 				Place: placeOf(e.GetAddress()), Unit: int(e.GetUnit()), Fill: fillOf(e.GetFill()), Home: int(e.GetHome().GetNumber()),
+				Trouble: e.GetTrouble(), Tag: e.GetTag(),
 			})
 		}
 		for _, d := range rep.GetDrives() {
-			c.Report.Drives = append(c.Report.Drives, postgres.ReportedDrive{Number: int(d.GetNumber()), Name: d.GetName(), Fault: d.GetFault()})
+			c.Report.Drives = append(c.Report.Drives, postgres.ReportedDrive{Number: int(d.GetNumber()), Name: d.GetName(), Fault: d.GetFault(), Probed: d.GetProbed()})
 		}
 	}
 	return c
@@ -161,7 +172,7 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.BuildTask:
 		p.Work = &pb.Task_Build{Build: &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}}
 	case library.BurnTask:
-		p.Work = &pb.Task_Burn{Burn: &pb.Burn{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256}}
+		p.Work = &pb.Task_Burn{Burn: &pb.Burn{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256, SpareAreas: t.SpareAreas}}
 	case library.VerifyTask:
 		p.Work = &pb.Task_Verify{Verify: verifyProto(t)}
 	case library.ReadTask:

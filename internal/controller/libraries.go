@@ -227,7 +227,7 @@ func fillProto(f postgres.Fill) pb.Fill {
 }
 
 func elementProto(e postgres.Element) *pb.Element {
-	return &pb.Element{Address: addressProto(e.Place), Unit: int32(e.Unit), Fill: fillProto(e.Fill), Disc: e.Disc, Flag: e.Flag}
+	return &pb.Element{Address: addressProto(e.Place), Unit: int32(e.Unit), Fill: fillProto(e.Fill), Disc: e.Disc, Flag: e.Flag, Trouble: e.Trouble, Tag: e.Tag}
 }
 
 func driveProto(d postgres.Drive) *pb.Drive {
@@ -238,6 +238,7 @@ func driveProto(d postgres.Drive) *pb.Drive {
 	return &pb.Drive{
 		Library: d.Library, Number: int32(d.Number), Name: d.Name, State: state, Reason: d.Reason, Disc: d.Disc, Doing: d.Doing, BytesDone: d.BytesDone, Bytes: d.Bytes,
 		Readings: d.Readings, Charges: d.Charges, Suspect: d.Suspect,
+		Fault: d.Fault,
 	}
 }
 
@@ -246,6 +247,7 @@ func discProto(d postgres.Disc) *pb.Disc {
 		Label: d.Label, State: key(discStates, d.State), Library: d.Library, Place: addressProto(d.Place), Medium: d.Medium, Capacity: d.Capacity,
 		Recorded: d.Recorded, ImageId: d.ImageID, Vault: d.Vault, Burned: maybe(d.Burned), Verified: maybe(d.Verified), Reason: d.Reason,
 		Grade: gradeProto(d.Grade), GradeReason: d.GradeReason, GradeConfirmed: d.Confirmed, ScrubDue: maybe(d.ScrubDue), MediaId: d.MediaID, Lot: d.Lot,
+		SpareAreas: d.SpareAreas, Tag: d.Tag,
 	}
 }
 

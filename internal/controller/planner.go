@@ -69,7 +69,13 @@ func (p *planner) plan(ctx context.Context) error {
 // planVault makes images of what waits in a vault: of all of it when some of it is due, otherwise of as many as are full.
 func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.Target) error {
 	roots := v.Vault.Roots
-	room := pack.Room(t.Capacity, roots)
+	capacity := t.Capacity
+	if spare, err := p.store.SpareAreas(ctx, v.Vault.ID); err != nil {
+		return err
+	} else if spare {
+		capacity = archive.WithSpareAreas(t.Medium, capacity)
+	}
+	room := pack.Room(capacity, roots)
 	if !v.Due && v.Bytes < room*archive.SectorSize {
 		return nil
 	}
@@ -109,7 +115,7 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	}
 	planned := make([]postgres.PlannedImage, len(images))
 	for i, img := range images {
-		if planned[i], err = plannedImage(img, t.Capacity, roots, ids); err != nil {
+		if planned[i], err = plannedImage(img, capacity, roots, ids); err != nil {
 			return err
 		}
 		p.log.Info("planned image", "image", planned[i].ID, "number", planned[i].Number, "vault", v.Vault.Name, "sectors", planned[i].Sectors, "files", len(img.Files))

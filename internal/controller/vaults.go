@@ -32,6 +32,10 @@ func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultReques
 	if err != nil {
 		return nil, err
 	}
+	if err := s.store.KeepSpareAreas(ctx, v.ID, req.GetSpareAreas()); err != nil {
+		return nil, err
+	}
+	v.SpareAreas = req.GetSpareAreas()
 	return vaultProto(v), nil
 }
 
@@ -58,7 +62,7 @@ func (s *vaultServer) ListVaults(ctx context.Context, _ *pb.ListVaultsRequest) (
 func vaultProto(v postgres.Vault) *pb.Vault {
 	return &pb.Vault{
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
-		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second),
+		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second), SpareAreas: v.SpareAreas,
 		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
 	}
 }

@@ -32,6 +32,9 @@ type Disc struct {
 	ScrubDue    *time.Time
 	MediaID     string // who made it, and as what; empty when no drive has told
 	Lot         string // what it was bought together with
+	// SpareAreas says that it was formatted with them before it was burned; Tag is the volume tag at its place.
+	SpareAreas bool
+	Tag        string
 }
 
 // DiscFilter says which discs are wanted; zero fields don't restrict.
@@ -54,7 +57,7 @@ func (s *Store) Discs(ctx context.Context, f DiscFilter) ([]Disc, error) {
 	rows, err := s.pool.Query(ctx, `
 select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 0), d.medium, d.capacity, d.recorded,
        coalesce(d.image_id::text, ''), coalesce(v.name, ''), d.burned, d.verified, d.reason,
-       coalesce(d.grade::text, ''), d.grade_reason, d.grade_confirmed, d.scrub_due, d.media_id, d.lot
+       coalesce(d.grade::text, ''), d.grade_reason, d.grade_confirmed, d.scrub_due, d.media_id, d.lot, d.spare_areas, coalesce(e.tag, '')
   from disc d join library l on l.id = d.library_id
   left join element e on e.disc_id = d.id
   left join image i on i.id = d.image_id
@@ -69,7 +72,7 @@ select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Disc, err error) {
 		var grade string
 		err = row.Scan(&d.Label, &d.State, &d.Library, &d.Place.Kind, &d.Place.Number, &d.Medium, &d.Capacity, &d.Recorded,
-			&d.ImageID, &d.Vault, &d.Burned, &d.Verified, &d.Reason, &grade, &d.GradeReason, &d.Confirmed, &d.ScrubDue, &d.MediaID, &d.Lot)
+			&d.ImageID, &d.Vault, &d.Burned, &d.Verified, &d.Reason, &grade, &d.GradeReason, &d.Confirmed, &d.ScrubDue, &d.MediaID, &d.Lot, &d.SpareAreas, &d.Tag)
 		if err == nil {
 			d.Grade, err = health.ParseGrade(grade)
 		}

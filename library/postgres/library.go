@@ -46,6 +46,8 @@ type Element struct {
 	Fill  Fill
 	Disc  string // label; empty when there is none or it is not known which
 	Flag  string
+	// Trouble is what the robot says is wrong with it, Tag the volume tag of the disc there.
+	Trouble, Tag string
 }
 
 // Library is one robot with what it holds.
@@ -119,14 +121,14 @@ func (s *Store) Elements(ctx context.Context, name string, kind ElementKind, fla
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, `
-select e.kind, e.number, e.unit, e.fill, coalesce(d.label, ''), e.flag
+select e.kind, e.number, e.unit, e.fill, coalesce(d.label, ''), e.flag, e.trouble, e.tag
   from element e left join disc d on d.id = e.disc_id
  where e.library_id = $1 and ($2 = '' or e.kind::text = $2) and (not $3 or e.flag <> '') order by e.kind, e.number`, id, string(kind), flagged)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Element, err error) {
-		err = row.Scan(&e.Place.Kind, &e.Place.Number, &e.Unit, &e.Fill, &e.Disc, &e.Flag)
+		err = row.Scan(&e.Place.Kind, &e.Place.Number, &e.Unit, &e.Fill, &e.Disc, &e.Flag, &e.Trouble, &e.Tag)
 		return e, err
 	})
 }
@@ -191,6 +193,7 @@ type Drive struct {
 	// is suspected although it is in service.
 	Readings, Charges int64
 	Suspect           string
+	Fault             string // that its agent has found
 }
 
 // Drives returns the drives of a library, or of all when the name is empty.
@@ -198,7 +201,7 @@ func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
 	rows, err := s.pool.Query(ctx, `
 select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0),
        (select count(*) from reading r where r.library_id = d.library_id and r.drive = d.number and r.kind = 'scrub' and r.finished > d.trusted),
-       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect
+       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault
   from drive d join library l on l.id = d.library_id
   left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join disc on disc.id = e.disc_id
@@ -208,22 +211,4 @@ select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coale
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Drive])
-}
-
-// SetDrive takes a drive out of service, or back into it.
-func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, reason string) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		id, err := libraryID(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `update drive set up = $3, reason = case when $3 then '' else $4 end, trusted = case when $3 and (not up or suspect <> '') then now() else trusted end, suspect = '' where library_id = $1 and number = $2`, id, number, up, reason)
-		if err == nil && tag.RowsAffected() == 0 {
-			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
-		}
-		if err != nil {
-			return err
-		}
-		return announce(ctx, tx, LibraryKey+id)
-	})
 }

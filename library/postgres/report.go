@@ -23,6 +23,8 @@ type ReportedElement struct {
 	Unit  int
 	Fill  Fill
 	Home  int // of a drive: the slot of its disc, when the robot knows; otherwise 0
+	// Trouble is what the robot says is wrong with the place, Tag the volume tag of the disc there.
+	Trouble, Tag string
 }
 
 // ReportedDrive is what an agent says of a drive.
@@ -30,6 +32,7 @@ type ReportedDrive struct {
 	Number int
 	Name   string
 	Fault  string
+	Probed int64 // the last of an operator's words that was obeyed
 }
 
 // merge brings what an agent has seen together with what is believed. What the robot senses wins; what it doesn't sense
@@ -41,11 +44,7 @@ update library set model = $2, home_only = $3, senses_slots = $4, trouble = $5, 
 		return err
 	}
 	for _, d := range r.Drives {
-		if _, err := tx.Exec(ctx, `
-insert into drive (library_id, number, name, up, reason) values ($1, $2, $3, $4 = '', $4)
-on conflict (library_id, number) do update set name = excluded.name,
-  up = drive.up and excluded.up, reason = case when drive.up and not excluded.up then excluded.reason else drive.reason end`,
-			lib, d.Number, d.Name, d.Fault); err != nil {
+		if err := mergeDrive(ctx, tx, lib, d); err != nil {
 			return err
 		}
 	}
@@ -68,6 +67,8 @@ type believed struct {
 	Fill  Fill
 	Disc  *int64
 	Home  *int
+
+	Trouble, Tag string
 }
 
 type merger struct {
@@ -79,12 +80,12 @@ type merger struct {
 }
 
 func (m *merger) load() error {
-	rows, err := m.tx.Query(m.ctx, `select kind, number, unit, fill, disc_id, home from element where library_id = $1`, m.lib)
+	rows, err := m.tx.Query(m.ctx, `select kind, number, unit, fill, disc_id, home, trouble, tag from element where library_id = $1`, m.lib)
 	if err != nil {
 		return err
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b believed, err error) {
-		err = row.Scan(&b.Place.Kind, &b.Place.Number, &b.Unit, &b.Fill, &b.Disc, &b.Home)
+		err = row.Scan(&b.Place.Kind, &b.Place.Number, &b.Unit, &b.Fill, &b.Disc, &b.Home, &b.Trouble, &b.Tag)
 		return b, err
 	})
 	if err != nil {
@@ -113,10 +114,11 @@ func (m *merger) element(e ReportedElement) error {
 	if !ok {
 		old = believed{Place: e.Place, Fill: Unknown}
 	}
-	if !ok || old.Unit != e.Unit {
+	if !ok || old.Unit != e.Unit || old.Trouble != e.Trouble || old.Tag != e.Tag {
 		if _, err := m.tx.Exec(m.ctx, `
-insert into element (library_id, kind, number, unit) values ($1, $2, $3, $4)
-on conflict (library_id, kind, number) do update set unit = excluded.unit`, m.lib, e.Place.Kind, e.Place.Number, e.Unit); err != nil {
+insert into element (library_id, kind, number, unit, trouble, tag) values ($1, $2, $3, $4, $5, $6)
+on conflict (library_id, kind, number) do update set unit = excluded.unit, trouble = excluded.trouble, tag = excluded.tag`,
+			m.lib, e.Place.Kind, e.Place.Number, e.Unit, e.Trouble, e.Tag); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,9 @@ update task set state = 'leased', epoch = epoch + 1, attempts = attempts + 1, le
 	case library.VerifyTask:
 		return forgetOldReading(ctx, tx, a.Disc)
 	case library.BurnTask:
-		_, err := tx.Exec(ctx, `update disc set state = 'burning', image_id = $2, burn_drive = $3 where id = $1`, a.Disc, image, a.Drive)
+		_, err := tx.Exec(ctx, `
+update disc set state = 'burning', image_id = $2, burn_drive = $3,
+       spare_areas = medium = 'BD-R' and (select v.spare_areas from image i join vault v on v.id = i.vault_id where i.id = $2) where id = $1`, a.Disc, image, a.Drive)
 		return err
 	case library.ReadTask:
 		_, err := tx.Exec(ctx, `
@@ -80,6 +82,8 @@ type Task struct {
 	// Of a verify: where an earlier one was broken off, and whether it is a scrub, which a disc passes that can be repaired.
 	Resume *Checkpoint
 	Scrub  bool
+	// SpareAreas says of a burn that the disc is formatted with them first.
+	SpareAreas bool
 }
 
 // ReadExtent is an extent that a retrieval waits for.
@@ -96,7 +100,7 @@ func (s *Store) Leased(ctx context.Context, lib string, running []Ref) ([]Task, 
 	rows, err := s.pool.Query(ctx, `
 select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0),
-       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect')
+       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false)
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
   left join reading r on t.kind = 'verify' and r.disc_id = d.id and r.finished is null
  where t.library_id = $1 and t.state = 'leased' order by t.id`, lib)
@@ -106,7 +110,7 @@ select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), 
 	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
 		var from Checkpoint
 		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
-			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub)
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas)
 		if from.Sector > 0 {
 			t.Resume = &from
 		}

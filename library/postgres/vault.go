@@ -20,10 +20,12 @@ type Vault struct {
 	Archives int64
 	Bytes    int64
 	Scrub    time.Duration // every disc is read as a whole at least once in this time
+
+	SpareAreas bool // its BD-R are formatted with spare areas
 }
 
 const selectVault = `
-select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval
+select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.spare_areas
   from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
 
 // CreateVault makes a vault, or returns the one of that name when its policy is the same.

@@ -207,7 +207,7 @@ func (x Identity_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Identity_State.Descriptor instead.
 func (Identity_State) EnumDescriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{4, 0}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{5, 0}
 }
 
 type SynchronizeRequest struct {
@@ -411,7 +411,11 @@ type ElementReport struct {
 	// Of a drive: the slot its disc belongs to, when the robot knows.
 	Home *Address `protobuf:"bytes,4,opt,name=home,proto3" json:"home,omitempty"`
 	// Of a drive: what the disc in it says of itself.
-	Identity      *Identity `protobuf:"bytes,5,opt,name=identity,proto3" json:"identity,omitempty"`
+	Identity *Identity `protobuf:"bytes,5,opt,name=identity,proto3" json:"identity,omitempty"`
+	// What the robot says is wrong with the place, in words; empty when nothing is.
+	Trouble string `protobuf:"bytes,6,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Volume tag of the disc there, from a barcode; empty when the robot reads none.
+	Tag           string `protobuf:"bytes,7,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -481,12 +485,28 @@ func (x *ElementReport) GetIdentity() *Identity {
 	return nil
 }
 
+func (x *ElementReport) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *ElementReport) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
 type DriveReport struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number int32                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Why the drive can't be used; empty when it is well.
-	Fault         string `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	Fault string `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	// Number of the last DriveProbe that was obeyed; 0 for none since the agent was started.
+	Probed        int64 `protobuf:"varint,20,opt,name=probed,proto3" json:"probed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,6 +562,67 @@ func (x *DriveReport) GetFault() string {
 	return ""
 }
 
+func (x *DriveReport) GetProbed() int64 {
+	if x != nil {
+		return x.Probed
+	}
+	return 0
+}
+
+// DriveProbe is an operator's word that a drive may be well again: it is opened anew and tried at once, not when its turn comes.
+type DriveProbe struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Drive int32                  `protobuf:"varint,1,opt,name=drive,proto3" json:"drive,omitempty"`
+	// Grows by one with each word.
+	Number        int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DriveProbe) Reset() {
+	*x = DriveProbe{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DriveProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DriveProbe) ProtoMessage() {}
+
+func (x *DriveProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DriveProbe.ProtoReflect.Descriptor instead.
+func (*DriveProbe) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DriveProbe) GetDrive() int32 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
+func (x *DriveProbe) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // Identity is what a disc says of itself after it was loaded.
 type Identity struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -559,7 +640,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[4]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +652,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[4]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +665,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Identity) GetState() Identity_State {
@@ -637,15 +718,17 @@ type SynchronizeResponse struct {
 	// Results that have been recorded and may be forgotten.
 	Acknowledged []*TaskRef `protobuf:"bytes,2,rep,name=acknowledged,proto3" json:"acknowledged,omitempty"`
 	// The agent should send its report again.
-	WantReport    bool  `protobuf:"varint,3,opt,name=want_report,json=wantReport,proto3" json:"want_report,omitempty"`
-	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	WantReport bool  `protobuf:"varint,3,opt,name=want_report,json=wantReport,proto3" json:"want_report,omitempty"`
+	Version    int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// What operators have said and no report has answered yet.
+	Probes        []*DriveProbe `protobuf:"bytes,20,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SynchronizeResponse) Reset() {
 	*x = SynchronizeResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[5]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +740,7 @@ func (x *SynchronizeResponse) String() string {
 func (*SynchronizeResponse) ProtoMessage() {}
 
 func (x *SynchronizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[5]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +753,7 @@ func (x *SynchronizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SynchronizeResponse.ProtoReflect.Descriptor instead.
 func (*SynchronizeResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SynchronizeResponse) GetTasks() []*Task {
@@ -701,6 +784,13 @@ func (x *SynchronizeResponse) GetVersion() int64 {
 	return 0
 }
 
+func (x *SynchronizeResponse) GetProbes() []*DriveProbe {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
+}
+
 // TaskRef is one lease of a task.
 type TaskRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -713,7 +803,7 @@ type TaskRef struct {
 
 func (x *TaskRef) Reset() {
 	*x = TaskRef{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[6]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +815,7 @@ func (x *TaskRef) String() string {
 func (*TaskRef) ProtoMessage() {}
 
 func (x *TaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[6]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +828,7 @@ func (x *TaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRef.ProtoReflect.Descriptor instead.
 func (*TaskRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TaskRef) GetId() int64 {
@@ -774,7 +864,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[7]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +876,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[7]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +889,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{7}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Task) GetRef() *TaskRef {
@@ -922,7 +1012,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[8]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1024,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[8]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1037,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{8}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Move) GetFrom() *Address {
@@ -978,7 +1068,7 @@ type Build struct {
 
 func (x *Build) Reset() {
 	*x = Build{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[9]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1080,7 @@ func (x *Build) String() string {
 func (*Build) ProtoMessage() {}
 
 func (x *Build) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[9]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1093,7 @@ func (x *Build) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Build.ProtoReflect.Descriptor instead.
 func (*Build) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{9}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Build) GetImageId() string {
@@ -1034,14 +1124,16 @@ type Burn struct {
 	Drive   int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
 	Sectors int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
 	// SHA-256 of the built image.
-	Sha256        []byte `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Sha256 []byte `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// The disc is formatted with spare areas first, of a medium that can have them (BD-R): it takes less, and is burned at half the speed.
+	SpareAreas    bool `protobuf:"varint,20,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[10]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1145,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[10]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1158,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{10}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Burn) GetImageId() string {
@@ -1097,6 +1189,13 @@ func (x *Burn) GetSha256() []byte {
 	return nil
 }
 
+func (x *Burn) GetSpareAreas() bool {
+	if x != nil {
+		return x.SpareAreas
+	}
+	return false
+}
+
 // Verify reads the whole disc in a drive and compares its hash with the image's.
 type Verify struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1117,7 +1216,7 @@ type Verify struct {
 
 func (x *Verify) Reset() {
 	*x = Verify{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[11]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1228,7 @@ func (x *Verify) String() string {
 func (*Verify) ProtoMessage() {}
 
 func (x *Verify) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[11]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1241,7 @@ func (x *Verify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verify.ProtoReflect.Descriptor instead.
 func (*Verify) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{11}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Verify) GetImageId() string {
@@ -1209,7 +1308,7 @@ type VerifyCheckpoint struct {
 
 func (x *VerifyCheckpoint) Reset() {
 	*x = VerifyCheckpoint{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1320,7 @@ func (x *VerifyCheckpoint) String() string {
 func (*VerifyCheckpoint) ProtoMessage() {}
 
 func (x *VerifyCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[12]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1333,7 @@ func (x *VerifyCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyCheckpoint.ProtoReflect.Descriptor instead.
 func (*VerifyCheckpoint) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *VerifyCheckpoint) GetSector() int64 {
@@ -1284,7 +1383,7 @@ type Region struct {
 
 func (x *Region) Reset() {
 	*x = Region{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1395,7 @@ func (x *Region) String() string {
 func (*Region) ProtoMessage() {}
 
 func (x *Region) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[13]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1408,7 @@ func (x *Region) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Region.ProtoReflect.Descriptor instead.
 func (*Region) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Region) GetNumber() int32 {
@@ -1402,7 +1501,7 @@ type ErrorRate struct {
 
 func (x *ErrorRate) Reset() {
 	*x = ErrorRate{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1513,7 @@ func (x *ErrorRate) String() string {
 func (*ErrorRate) ProtoMessage() {}
 
 func (x *ErrorRate) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[14]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1526,7 @@ func (x *ErrorRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorRate.ProtoReflect.Descriptor instead.
 func (*ErrorRate) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ErrorRate) GetMetric() string {
@@ -1460,7 +1559,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1571,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[15]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1584,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Read) GetImageId() string {
@@ -1539,7 +1638,7 @@ type ReadExtent struct {
 
 func (x *ReadExtent) Reset() {
 	*x = ReadExtent{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1650,7 @@ func (x *ReadExtent) String() string {
 func (*ReadExtent) ProtoMessage() {}
 
 func (x *ReadExtent) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[16]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1663,7 @@ func (x *ReadExtent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadExtent.ProtoReflect.Descriptor instead.
 func (*ReadExtent) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReadExtent) GetHash() []byte {
@@ -1611,7 +1710,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1722,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[17]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1735,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Release) GetImageId() string {
@@ -1662,7 +1761,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1773,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1786,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -1775,7 +1874,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1886,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1899,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -1953,7 +2052,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2064,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2077,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2004,7 +2103,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2115,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2128,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2055,7 +2154,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2166,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2179,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -2176,7 +2275,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2287,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2300,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -2283,7 +2382,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2394,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2407,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -2362,7 +2461,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2473,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2486,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -2419,7 +2518,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2530,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2543,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -2519,7 +2618,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2630,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2643,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -2565,7 +2664,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2676,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2689,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -2617,7 +2716,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2728,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2741,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -2672,17 +2771,24 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\fsenses_slots\x18\x03 \x01(\bR\vsensesSlots\x127\n" +
 	"\belements\x18\x04 \x03(\v2\x1b.odarchive.v1.ElementReportR\belements\x121\n" +
 	"\x06drives\x18\x05 \x03(\v2\x19.odarchive.v1.DriveReportR\x06drives\x12\x18\n" +
-	"\atrouble\x18\x06 \x01(\tR\atrouble\"\xdb\x01\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\"\x87\x02\n" +
 	"\rElementReport\x12/\n" +
 	"\aaddress\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\x05R\x04unit\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12)\n" +
 	"\x04home\x18\x04 \x01(\v2\x15.odarchive.v1.AddressR\x04home\x122\n" +
-	"\bidentity\x18\x05 \x01(\v2\x16.odarchive.v1.IdentityR\bidentity\"O\n" +
+	"\bidentity\x18\x05 \x01(\v2\x16.odarchive.v1.IdentityR\bidentity\x12\x18\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\x12\x10\n" +
+	"\x03tag\x18\a \x01(\tR\x03tag\"g\n" +
 	"\vDriveReport\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05fault\x18\x03 \x01(\tR\x05fault\"\xd3\x02\n" +
+	"\x05fault\x18\x03 \x01(\tR\x05fault\x12\x16\n" +
+	"\x06probed\x18\x14 \x01(\x03R\x06probed\":\n" +
+	"\n" +
+	"DriveProbe\x12\x14\n" +
+	"\x05drive\x18\x01 \x01(\x05R\x05drive\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\"\xd3\x02\n" +
 	"\bIdentity\x122\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1c.odarchive.v1.Identity.StateR\x05state\x12\x19\n" +
 	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x16\n" +
@@ -2698,13 +2804,14 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"STATE_OURS\x10\x03\x12\x11\n" +
 	"\rSTATE_FOREIGN\x10\x04\x12\x0f\n" +
 	"\vSTATE_SPENT\x10\x05\x12\x14\n" +
-	"\x10STATE_UNREADABLE\x10\x06\"\xb5\x01\n" +
+	"\x10STATE_UNREADABLE\x10\x06\"\xe7\x01\n" +
 	"\x13SynchronizeResponse\x12(\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x12.odarchive.v1.TaskR\x05tasks\x129\n" +
 	"\facknowledged\x18\x02 \x03(\v2\x15.odarchive.v1.TaskRefR\facknowledged\x12\x1f\n" +
 	"\vwant_report\x18\x03 \x01(\bR\n" +
 	"wantReport\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"/\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x120\n" +
+	"\x06probes\x18\x14 \x03(\v2\x18.odarchive.v1.DriveProbeR\x06probes\"/\n" +
 	"\aTaskRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xc5\x02\n" +
@@ -2723,12 +2830,14 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x05Build\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
 	"\asectors\x18\x02 \x01(\x03R\asectors\x12#\n" +
-	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\"i\n" +
+	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\"\x8a\x01\n" +
 	"\x04Burn\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\xd8\x01\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\x12\x1f\n" +
+	"\vspare_areas\x18\x14 \x01(\bR\n" +
+	"spareAreas\"\xd8\x01\n" +
 	"\x06Verify\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
@@ -2899,7 +3008,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -2908,96 +3017,98 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*LibraryReport)(nil),            // 4: odarchive.v1.LibraryReport
 	(*ElementReport)(nil),            // 5: odarchive.v1.ElementReport
 	(*DriveReport)(nil),              // 6: odarchive.v1.DriveReport
-	(*Identity)(nil),                 // 7: odarchive.v1.Identity
-	(*SynchronizeResponse)(nil),      // 8: odarchive.v1.SynchronizeResponse
-	(*TaskRef)(nil),                  // 9: odarchive.v1.TaskRef
-	(*Task)(nil),                     // 10: odarchive.v1.Task
-	(*Move)(nil),                     // 11: odarchive.v1.Move
-	(*Build)(nil),                    // 12: odarchive.v1.Build
-	(*Burn)(nil),                     // 13: odarchive.v1.Burn
-	(*Verify)(nil),                   // 14: odarchive.v1.Verify
-	(*VerifyCheckpoint)(nil),         // 15: odarchive.v1.VerifyCheckpoint
-	(*Region)(nil),                   // 16: odarchive.v1.Region
-	(*ErrorRate)(nil),                // 17: odarchive.v1.ErrorRate
-	(*Read)(nil),                     // 18: odarchive.v1.Read
-	(*ReadExtent)(nil),               // 19: odarchive.v1.ReadExtent
-	(*Release)(nil),                  // 20: odarchive.v1.Release
-	(*TaskProgress)(nil),             // 21: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 22: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 23: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 24: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 25: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 26: odarchive.v1.ImageHeader
-	(*ImageArchive)(nil),             // 27: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 28: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 29: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 30: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 31: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 32: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 33: odarchive.v1.Address
-	(Fill)(0),                        // 34: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 35: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 36: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 37: odarchive.v1.Pieces
+	(*DriveProbe)(nil),               // 7: odarchive.v1.DriveProbe
+	(*Identity)(nil),                 // 8: odarchive.v1.Identity
+	(*SynchronizeResponse)(nil),      // 9: odarchive.v1.SynchronizeResponse
+	(*TaskRef)(nil),                  // 10: odarchive.v1.TaskRef
+	(*Task)(nil),                     // 11: odarchive.v1.Task
+	(*Move)(nil),                     // 12: odarchive.v1.Move
+	(*Build)(nil),                    // 13: odarchive.v1.Build
+	(*Burn)(nil),                     // 14: odarchive.v1.Burn
+	(*Verify)(nil),                   // 15: odarchive.v1.Verify
+	(*VerifyCheckpoint)(nil),         // 16: odarchive.v1.VerifyCheckpoint
+	(*Region)(nil),                   // 17: odarchive.v1.Region
+	(*ErrorRate)(nil),                // 18: odarchive.v1.ErrorRate
+	(*Read)(nil),                     // 19: odarchive.v1.Read
+	(*ReadExtent)(nil),               // 20: odarchive.v1.ReadExtent
+	(*Release)(nil),                  // 21: odarchive.v1.Release
+	(*TaskProgress)(nil),             // 22: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 23: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 24: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 25: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 26: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 27: odarchive.v1.ImageHeader
+	(*ImageArchive)(nil),             // 28: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 29: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 30: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 31: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 32: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 33: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 34: odarchive.v1.Address
+	(Fill)(0),                        // 35: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 36: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 37: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 38: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	21, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	22, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	22, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	23, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	33, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	34, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	33, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
-	7,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
+	34, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	35, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	34, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
-	10, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
-	9,  // 11: odarchive.v1.SynchronizeResponse.acknowledged:type_name -> odarchive.v1.TaskRef
-	9,  // 12: odarchive.v1.Task.ref:type_name -> odarchive.v1.TaskRef
-	11, // 13: odarchive.v1.Task.move:type_name -> odarchive.v1.Move
-	12, // 14: odarchive.v1.Task.build:type_name -> odarchive.v1.Build
-	13, // 15: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
-	14, // 16: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
-	18, // 17: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
-	20, // 18: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
-	33, // 19: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	33, // 20: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	15, // 21: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
-	19, // 22: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	9,  // 23: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	15, // 24: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	16, // 25: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	9,  // 26: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 27: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 28: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	7,  // 29: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	23, // 30: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	35, // 31: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	15, // 32: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	16, // 33: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	17, // 34: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	26, // 35: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	27, // 36: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	28, // 37: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	35, // 38: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	35, // 39: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	29, // 40: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	35, // 41: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	9,  // 42: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	36, // 43: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 44: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	24, // 45: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	30, // 46: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	31, // 47: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	8,  // 48: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	25, // 49: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	37, // 50: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	32, // 51: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	48, // [48:52] is the sub-list for method output_type
-	44, // [44:48] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
+	10, // 11: odarchive.v1.SynchronizeResponse.acknowledged:type_name -> odarchive.v1.TaskRef
+	7,  // 12: odarchive.v1.SynchronizeResponse.probes:type_name -> odarchive.v1.DriveProbe
+	10, // 13: odarchive.v1.Task.ref:type_name -> odarchive.v1.TaskRef
+	12, // 14: odarchive.v1.Task.move:type_name -> odarchive.v1.Move
+	13, // 15: odarchive.v1.Task.build:type_name -> odarchive.v1.Build
+	14, // 16: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
+	15, // 17: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
+	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
+	21, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
+	34, // 20: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	34, // 21: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	16, // 22: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	20, // 23: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	10, // 24: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 25: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 26: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 27: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 28: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 29: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 30: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	24, // 31: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	36, // 32: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 33: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 34: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 35: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	27, // 36: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	28, // 37: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	29, // 38: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	36, // 39: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	36, // 40: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	30, // 41: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	36, // 42: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 43: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	37, // 44: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 45: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	25, // 46: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	31, // 47: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	32, // 48: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	9,  // 49: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	26, // 50: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	38, // 51: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	33, // 52: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	49, // [49:53] is the sub-list for method output_type
+	45, // [45:49] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3007,7 +3118,7 @@ func file_odarchive_v1_agent_proto_init() {
 	}
 	file_odarchive_v1_content_proto_init()
 	file_odarchive_v1_library_proto_init()
-	file_odarchive_v1_agent_proto_msgTypes[7].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[8].OneofWrappers = []any{
 		(*Task_Move)(nil),
 		(*Task_Build)(nil),
 		(*Task_Burn)(nil),
@@ -3015,7 +3126,7 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Read)(nil),
 		(*Task_Release)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[22].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[23].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
@@ -3027,7 +3138,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -358,7 +358,11 @@ type Element struct {
 	// Label of the disc there; empty when there is none or it is not known which.
 	Disc string `protobuf:"bytes,4,opt,name=disc,proto3" json:"disc,omitempty"`
 	// Why an operator should look at it; empty when all is well.
-	Flag          string `protobuf:"bytes,5,opt,name=flag,proto3" json:"flag,omitempty"`
+	Flag string `protobuf:"bytes,5,opt,name=flag,proto3" json:"flag,omitempty"`
+	// What the robot says is wrong with the place, in words; empty when nothing is.
+	Trouble string `protobuf:"bytes,20,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Volume tag of the disc there, from a barcode; empty when the robot reads none.
+	Tag           string `protobuf:"bytes,21,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +428,20 @@ func (x *Element) GetDisc() string {
 func (x *Element) GetFlag() string {
 	if x != nil {
 		return x.Flag
+	}
+	return ""
+}
+
+func (x *Element) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *Element) GetTag() string {
+	if x != nil {
+		return x.Tag
 	}
 	return ""
 }
@@ -652,7 +670,10 @@ type Drive struct {
 	Readings int64 `protobuf:"varint,20,opt,name=readings,proto3" json:"readings,omitempty"`
 	Charges  int64 `protobuf:"varint,21,opt,name=charges,proto3" json:"charges,omitempty"`
 	// Why it is suspected although it is in service; empty when it isn't.
-	Suspect       string `protobuf:"bytes,22,opt,name=suspect,proto3" json:"suspect,omitempty"`
+	Suspect string `protobuf:"bytes,22,opt,name=suspect,proto3" json:"suspect,omitempty"`
+	// What its agent says is wrong with it; empty when nothing is. An operator can have taken a well drive out of service, and
+	// the agent of one with a fault tries it again by itself from time to time.
+	Fault         string `protobuf:"bytes,30,opt,name=fault,proto3" json:"fault,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -771,6 +792,13 @@ func (x *Drive) GetSuspect() string {
 	return ""
 }
 
+func (x *Drive) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
 // Disc is one physical medium.
 type Disc struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -798,8 +826,12 @@ type Disc struct {
 	// When its next scrub should be done.
 	ScrubDue *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=scrub_due,json=scrubDue,proto3" json:"scrub_due,omitempty"`
 	// Who made it, and as what: "VERBAT-IMe-000"; empty when no drive has told. And what it was bought together with.
-	MediaId       string `protobuf:"bytes,24,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
-	Lot           string `protobuf:"bytes,25,opt,name=lot,proto3" json:"lot,omitempty"`
+	MediaId string `protobuf:"bytes,24,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
+	Lot     string `protobuf:"bytes,25,opt,name=lot,proto3" json:"lot,omitempty"`
+	// Whether it was formatted with spare areas before it was burned; whoever repairs it has to know. False for a blank.
+	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	// Volume tag, from a barcode, that its place had when the robot last told; empty when the robot reads none.
+	Tag           string `protobuf:"bytes,41,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -956,6 +988,20 @@ func (x *Disc) GetMediaId() string {
 func (x *Disc) GetLot() string {
 	if x != nil {
 		return x.Lot
+	}
+	return ""
+}
+
+func (x *Disc) GetSpareAreas() bool {
+	if x != nil {
+		return x.SpareAreas
+	}
+	return false
+}
+
+func (x *Disc) GetTag() string {
+	if x != nil {
+		return x.Tag
 	}
 	return ""
 }
@@ -1918,13 +1964,15 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x1aodarchive/v1/library.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16odarchive/v1/job.proto\"P\n" +
 	"\aAddress\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.odarchive.v1.ElementKindR\x04kind\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x05R\x06number\"\x9e\x01\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\"\xca\x01\n" +
 	"\aElement\x12/\n" +
 	"\aaddress\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\x05R\x04unit\x12&\n" +
 	"\x04fill\x18\x03 \x01(\x0e2\x12.odarchive.v1.FillR\x04fill\x12\x12\n" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
-	"\x04flag\x18\x05 \x01(\tR\x04flag\"\xc7\x04\n" +
+	"\x04flag\x18\x05 \x01(\tR\x04flag\x12\x18\n" +
+	"\atrouble\x18\x14 \x01(\tR\atrouble\x12\x10\n" +
+	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xc7\x04\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -1947,7 +1995,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xc4\x02\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xda\x02\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -1961,7 +2009,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x1a\n" +
 	"\breadings\x18\x14 \x01(\x03R\breadings\x12\x18\n" +
 	"\acharges\x18\x15 \x01(\x03R\acharges\x12\x18\n" +
-	"\asuspect\x18\x16 \x01(\tR\asuspect\"\xf4\x04\n" +
+	"\asuspect\x18\x16 \x01(\tR\asuspect\x12\x14\n" +
+	"\x05fault\x18\x1e \x01(\tR\x05fault\"\xa7\x05\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
@@ -1981,7 +2030,10 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x0fgrade_confirmed\x18\x16 \x01(\bR\x0egradeConfirmed\x127\n" +
 	"\tscrub_due\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\bscrubDue\x12\x19\n" +
 	"\bmedia_id\x18\x18 \x01(\tR\amediaId\x12\x10\n" +
-	"\x03lot\x18\x19 \x01(\tR\x03lot\"\x16\n" +
+	"\x03lot\x18\x19 \x01(\tR\x03lot\x12\x1f\n" +
+	"\vspare_areas\x18( \x01(\bR\n" +
+	"spareAreas\x12\x10\n" +
+	"\x03tag\x18) \x01(\tR\x03tag\"\x16\n" +
 	"\x14ListLibrariesRequest\"L\n" +
 	"\x15ListLibrariesResponse\x123\n" +
 	"\tlibraries\x18\x01 \x03(\v2\x15.odarchive.v1.LibraryR\tlibraries\"\x81\x01\n" +

@@ -41,7 +41,8 @@ type LibraryServiceClient interface {
 	// ListElements returns the elements of a library by kind and number.
 	ListElements(ctx context.Context, in *ListElementsRequest, opts ...grpc.CallOption) (*ListElementsResponse, error)
 	ListDrives(ctx context.Context, in *ListDrivesRequest, opts ...grpc.CallOption) (*ListDrivesResponse, error)
-	// SetDrive takes a drive out of service or back into it. What it runs is finished first.
+	// SetDrive takes a drive out of service or back into it. What it runs is finished first. One that its agent says is faulty is tried
+	// by the agent first, and comes back into service when that is done.
 	SetDrive(ctx context.Context, in *SetDriveRequest, opts ...grpc.CallOption) (*Drive, error)
 	// ListDiscs returns discs by label.
 	ListDiscs(ctx context.Context, in *ListDiscsRequest, opts ...grpc.CallOption) (*ListDiscsResponse, error)
@@ -165,7 +166,8 @@ type LibraryServiceServer interface {
 	// ListElements returns the elements of a library by kind and number.
 	ListElements(context.Context, *ListElementsRequest) (*ListElementsResponse, error)
 	ListDrives(context.Context, *ListDrivesRequest) (*ListDrivesResponse, error)
-	// SetDrive takes a drive out of service or back into it. What it runs is finished first.
+	// SetDrive takes a drive out of service or back into it. What it runs is finished first. One that its agent says is faulty is tried
+	// by the agent first, and comes back into service when that is done.
 	SetDrive(context.Context, *SetDriveRequest) (*Drive, error)
 	// ListDiscs returns discs by label.
 	ListDiscs(context.Context, *ListDiscsRequest) (*ListDiscsResponse, error)

@@ -43,8 +43,10 @@ type Vault struct {
 	Roots int32 `protobuf:"varint,8,opt,name=roots,proto3" json:"roots,omitempty"`
 	// Every disc of it is read as a whole at least once in so many seconds.
 	ScrubIntervalSeconds int64 `protobuf:"varint,20,opt,name=scrub_interval_seconds,json=scrubIntervalSeconds,proto3" json:"scrub_interval_seconds,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Its BD-R are formatted with spare areas, in which a drive puts what it can't write elsewhere.
+	SpareAreas    bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vault) Reset() {
@@ -140,6 +142,13 @@ func (x *Vault) GetScrubIntervalSeconds() int64 {
 	return 0
 }
 
+func (x *Vault) GetSpareAreas() bool {
+	if x != nil {
+		return x.SpareAreas
+	}
+	return false
+}
+
 type CreateVaultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -147,7 +156,9 @@ type CreateVaultRequest struct {
 	Copies         int32 `protobuf:"varint,2,opt,name=copies,proto3" json:"copies,omitempty"`
 	MaxWaitSeconds int64 `protobuf:"varint,3,opt,name=max_wait_seconds,json=maxWaitSeconds,proto3" json:"max_wait_seconds,omitempty"`
 	// 8 to 170, or 0 for none. Not given means 32: an eighth of each disc.
-	Roots         *int32 `protobuf:"varint,4,opt,name=roots,proto3,oneof" json:"roots,omitempty"`
+	Roots *int32 `protobuf:"varint,4,opt,name=roots,proto3,oneof" json:"roots,omitempty"`
+	// Not given or false means BD-R without spare areas: all of it is for data, at full speed, and correction is the image's.
+	SpareAreas    bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -208,6 +219,13 @@ func (x *CreateVaultRequest) GetRoots() int32 {
 		return *x.Roots
 	}
 	return 0
+}
+
+func (x *CreateVaultRequest) GetSpareAreas() bool {
+	if x != nil {
+		return x.SpareAreas
+	}
+	return false
 }
 
 type GetVaultRequest struct {
@@ -338,7 +356,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x02\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -348,12 +366,16 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\barchives\x18\x06 \x01(\x03R\barchives\x12\x14\n" +
 	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12\x14\n" +
 	"\x05roots\x18\b \x01(\x05R\x05roots\x124\n" +
-	"\x16scrub_interval_seconds\x18\x14 \x01(\x03R\x14scrubIntervalSeconds\"\x8f\x01\n" +
+	"\x16scrub_interval_seconds\x18\x14 \x01(\x03R\x14scrubIntervalSeconds\x12\x1f\n" +
+	"\vspare_areas\x18( \x01(\bR\n" +
+	"spareAreas\"\xb0\x01\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
 	"\x10max_wait_seconds\x18\x03 \x01(\x03R\x0emaxWaitSeconds\x12\x19\n" +
-	"\x05roots\x18\x04 \x01(\x05H\x00R\x05roots\x88\x01\x01B\b\n" +
+	"\x05roots\x18\x04 \x01(\x05H\x00R\x05roots\x88\x01\x01\x12\x1f\n" +
+	"\vspare_areas\x18( \x01(\bR\n" +
+	"spareAreasB\b\n" +
 	"\x06_roots\"%\n" +
 	"\x0fGetVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +

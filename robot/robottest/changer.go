@@ -41,6 +41,7 @@ func ChangerChecks(rig ChangerRig) []Check {
 		{"full destination", checkFullDestination},
 		{"home only", checkHomeOnly},
 		{"unreachable", checkUnreachable},
+		{"exchange", checkExchange},
 		{"unknown places", checkUnknownPlaces},
 		{"two at once", checkTwoAtOnce},
 		{"two for one drive", checkTwoForOneDrive},

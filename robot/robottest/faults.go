@@ -58,11 +58,20 @@ var verdicts = []struct {
 	{NoMagazine, []error{robot.ErrDoor, robot.ErrJam, robot.ErrUnreachable}},
 }
 
+// Act is what a machine is asked to do.
+type Act string
+
+// The acts.
+const (
+	Loading    Act = "loading"    // a move from FaultRig.Slot to Drive
+	Unloading  Act = "unloading"  // one back
+	Exchanging Act = "exchanging" // of Slot's disc for Second's, which is in Drive; of a robot.Exchanger that can
+)
+
 // Machine is the far side of a simulated machine: what happens to it, and what lies in it.
 type Machine interface {
-	// Strike has the next load (a move from FaultRig.Slot to Drive, else one back) suffer a fault. It fails with errors.ErrUnsupported
-	// when that can't happen there.
-	Strike(f Fault, load bool) error
+	// Strike has the next act of a kind suffer a fault. It fails with errors.ErrUnsupported when that can't happen there.
+	Strike(f Fault, a Act) error
 	// Discs is where every disc lies, by its name, which is its slot's number in decimal with leading zeros. Kinds besides those of
 	// package robot are places where nobody wants one: "floor", and "below" for one that lies below another in a drive.
 	Discs() (map[string]robot.Address, error)
@@ -82,11 +91,16 @@ type FaultRig struct {
 	Machine Machine
 	// Slot has a disc at hand, which is to be moved to Drive and back. The drive is empty.
 	Slot, Drive robot.Address
+	// Second has another one, of a machine that can exchange them.
+	Second robot.Address
 	// Cannot says why a fault is not among those that such a machine can have.
 	Cannot map[Fault]string
 	// Blind says why this machine does not notice a fault. A move then may say that it succeeded; that it did not must show
 	// when the disc is to be read, and the suite asks nothing more than that nothing worse follows from it.
 	Blind map[Fault]string
+	// Returns says that a machine which starts anew puts what it holds back into its slot, so that a move which the door or the power
+	// has cut short counts as not made, or as made when it was one home.
+	Returns bool
 	// Move makes a move and says with which outcome it goes on record: moved, not moved or unknown. Nil is a bare Changer's, which
 	// keeps none.
 	Move func(ctx context.Context, c robot.Changer, from, to robot.Address) (Outcome, error)
@@ -108,16 +122,16 @@ func Faults(t *testing.T, rig FaultRig) {
 	t.Helper()
 	for _, v := range verdicts {
 		struck := false
-		for _, load := range []bool{true, false} {
-			name := fmt.Sprintf("%s, unloading", v.fault)
-			if load {
-				name = fmt.Sprintf("%s, loading", v.fault)
+		for _, act := range []Act{Loading, Unloading, Exchanging} {
+			if act == Exchanging && (rig.Second == (robot.Address{}) || rig.Move != nil) {
+				continue
 			}
+			name := fmt.Sprintf("%s, %s", v.fault, act)
 			if why := rig.Cannot[v.fault]; why != "" {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
-				f := &faulty{t: t, rig: rig, fault: v.fault, may: v.kinds, load: load}
+				f := &faulty{t: t, rig: rig, fault: v.fault, may: v.kinds, act: act}
 				struck = f.run() || struck
 			})
 		}
@@ -133,9 +147,10 @@ type faulty struct {
 	rig      FaultRig
 	fault    Fault
 	may      []error
-	load     bool
+	act      Act
 	from, to robot.Address
 	disc     string
+	second   string // that lies in the drive, of an exchange
 }
 
 func (f *faulty) run() (struck bool) {
@@ -143,18 +158,27 @@ func (f *faulty) run() (struck bool) {
 	c := f.open()
 	before := f.discs()
 	for disc, at := range before {
-		if at == f.rig.Slot {
+		switch at {
+		case f.rig.Slot:
 			f.disc = disc
+		case f.rig.Second:
+			f.second = disc
 		}
 	}
 	f.from, f.to = f.rig.Slot, f.rig.Drive
-	if !f.load {
-		if err := f.surely(c, f.from, f.to); err != nil {
-			f.t.Fatalf("before the fault: %v", err)
-		}
+	var err error
+	switch f.act {
+	case Loading:
+	case Unloading:
+		err = f.surely(c, f.from, f.to)
 		f.from, f.to = f.to, f.from
+	case Exchanging:
+		err = f.surely(c, f.rig.Second, f.to)
 	}
-	switch err := f.rig.Machine.Strike(f.fault, f.load); {
+	if err != nil {
+		f.t.Fatalf("before the fault: %v", err)
+	}
+	switch err := f.rig.Machine.Strike(f.fault, f.act); {
 	case errors.Is(err, errors.ErrUnsupported):
 		f.recovers(c, before)
 		f.t.Skip("it can't happen there")
@@ -193,6 +217,9 @@ func (f *faulty) open() robot.Changer {
 }
 
 func (f *faulty) move(c robot.Changer) (Outcome, error) {
+	if f.act == Exchanging {
+		return "", c.(robot.Exchanger).Exchange(f.t.Context(), f.from, f.to, f.rig.Second)
+	}
 	if f.rig.Move == nil {
 		return "", c.Move(f.t.Context(), f.from, f.to)
 	}
@@ -224,12 +251,12 @@ func (f *faulty) surely(c robot.Changer, from, to robot.Address) error {
 func (f *faulty) judge(err error) {
 	f.t.Helper()
 	f.t.Logf("%v", err)
-	at := f.discs()[f.disc]
+	at, second := f.discs()[f.disc], f.discs()[f.second]
 	e, typed := errors.AsType[*robot.Error](err)
 	switch {
 	case err == nil && (slices.Contains(f.may, nil) || f.rig.Blind[f.fault] != ""):
-		if at != f.to {
-			f.t.Errorf("success, and the disc is at %v", at)
+		if at != f.to || f.act == Exchanging && second != f.rig.Second {
+			f.t.Errorf("success, and the disc is at %v, and %s at %v", at, f.second, second)
 		}
 		return
 	case err == nil:
@@ -242,8 +269,8 @@ func (f *faulty) judge(err error) {
 		f.t.Errorf("%v; want one of %v", err, f.may)
 	}
 	unmoved := e.Kind == robot.ErrFull || e.Kind == robot.ErrUnreachable || e.Kind == robot.ErrBusy
-	if unmoved && at != f.from {
-		f.t.Errorf("%v says that nothing was moved, and the disc is at %v", err, at)
+	if unmoved && (at != f.from || f.act == Exchanging && second != f.to) {
+		f.t.Errorf("%v says that nothing was moved, and the disc is at %v, and %s at %v", err, at, f.second, second)
 	}
 	if e.Kind == robot.ErrEmpty && at == f.from {
 		f.t.Errorf("%v, and the disc is there", err)
@@ -254,6 +281,12 @@ func (f *faulty) judge(err error) {
 func (f *faulty) record(o Outcome, err error) {
 	f.t.Helper()
 	at := f.discs()[f.disc]
+	switch {
+	case f.fault == SourceEmpty: // a person has it
+		return
+	case f.rig.Returns && (f.fault == DoorOpened || f.fault == PowerLost):
+		return
+	}
 	if f.rig.Blind[f.fault] == "" && (o == Moved && at != f.to || o == NotMoved && at != f.from) {
 		f.t.Errorf("on record as %s (%v), and the disc is at %v", o, err, at)
 	}
@@ -340,7 +373,11 @@ func (f *faulty) recovers(c robot.Changer, before map[string]robot.Address) {
 	}
 	for _, e := range all {
 		if e.Address == f.rig.Drive && e.Fill == robot.Full {
-			if err := f.surely(c, f.rig.Drive, f.rig.Slot); err != nil {
+			home := f.rig.Slot
+			if e.Home != (robot.Address{}) {
+				home = e.Home
+			}
+			if err := f.surely(c, f.rig.Drive, home); err != nil {
 				f.t.Errorf("put home after the machine was mended: %v", err)
 			}
 			if err := c.Close(); err != nil {

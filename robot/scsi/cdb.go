@@ -25,6 +25,7 @@ const (
 	opReadDiscInformation  = 0x51
 	opReadTrackInformation = 0x52
 	opCloseTrackSession    = 0x5B
+	opMaintenanceIn        = 0xA3
 	opMoveMedium           = 0xA5
 	opExchangeMedium       = 0xA6
 	opRead12               = 0xA8
@@ -40,7 +41,7 @@ var opNames = map[byte]string{
 	opReadFormatCapacities: "READ FORMAT CAPACITIES", opReadCapacity: "READ CAPACITY", opRead10: "READ(10)", opWrite10: "WRITE(10)",
 	opPositionToElement: "POSITION TO ELEMENT", opSynchronizeCache: "SYNCHRONIZE CACHE", opReadTOC: "READ TOC",
 	opGetConfiguration: "GET CONFIGURATION", opReadDiscInformation: "READ DISC INFORMATION",
-	opReadTrackInformation: "READ TRACK INFORMATION", opCloseTrackSession: "CLOSE TRACK SESSION", opMoveMedium: "MOVE MEDIUM",
+	opReadTrackInformation: "READ TRACK INFORMATION", opCloseTrackSession: "CLOSE TRACK SESSION", opMoveMedium: "MOVE MEDIUM", opMaintenanceIn: "REPORT SUPPORTED OPERATION CODES",
 	opExchangeMedium: "EXCHANGE MEDIUM", opRead12: "READ(12)", opReadDiscStructure: "READ DISC STRUCTURE",
 	opReadElementStatus: "READ ELEMENT STATUS", opSetCDSpeed: "SET CD SPEED", opReadCD: "READ CD",
 }
@@ -188,6 +189,16 @@ func MoveMedium(transport, source, destination uint16) []byte {
 func ExchangeMedium(transport, source, first, second uint16) []byte {
 	return put16(put16(put16(put16(make12(opExchangeMedium), 2, transport), 4, source), 6, first), 8, second)
 }
+
+// ReportSupported asks whether a device knows an operation code (SPC-4 §6.35, one command's format).
+func ReportSupported(op byte) []byte {
+	b := make12(opMaintenanceIn)
+	b[1], b[2], b[3], b[9] = 0x0C, 0x01, op, 4
+	return b
+}
+
+// ParseSupported reads the answer to ReportSupported. A device that doesn't say is not believed to know the code.
+func ParseSupported(b []byte) bool { return len(b) >= 2 && (b[1]&7 == 3 || b[1]&7 == 5) }
 
 // PositionToElement brings the transport before an element (SMC-3 §6.9).
 func PositionToElement(transport, destination uint16) []byte {

@@ -48,6 +48,28 @@ func ParseElementAddresses(b []byte) (map[ElementType]Elements, error) {
 	return all, nil
 }
 
+// Exchanges says of each type of element with which others its media can change places.
+type Exchanges map[ElementType]map[ElementType]bool
+
+// ParseExchanges reads mode page 1Fh, the device capabilities, as MODE SENSE(6) returns it (SMC-3 §7.3.3).
+func ParseExchanges(b []byte) (Exchanges, error) {
+	if len(b) < 4 {
+		return nil, fmt.Errorf("mode parameters of %d bytes", len(b))
+	}
+	at := 4 + int(b[3])
+	if len(b) < at+16 || b[at]&0x3F != 0x1F {
+		return nil, fmt.Errorf("mode parameters % x have no device capabilities page", b)
+	}
+	all := Exchanges{}
+	for i, t := range []ElementType{MediumTransport, Storage, ImportExport, DataTransfer} {
+		all[t] = map[ElementType]bool{}
+		for bit, other := range []ElementType{MediumTransport, Storage, ImportExport, DataTransfer} {
+			all[t][other] = b[at+12+i]>>bit&1 != 0
+		}
+	}
+	return all, nil
+}
+
 // Element is what a changer says of one place.
 type Element struct {
 	Type    ElementType

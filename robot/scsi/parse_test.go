@@ -113,3 +113,24 @@ func TestSGOnAnotherDevice(t *testing.T) {
 		t.Errorf("a device that is not there: %v", err)
 	}
 }
+
+// TestParseExchanges: the page as SMC-3's table has it, of a changer that exchanges between slots and drives.
+func TestParseExchanges(t *testing.T) {
+	page := []byte{
+		23, 0, 0, 0, 0x1F, 18, 0x0F, 0, 0x0F, 0x0F, 0x0F, 0x0F, 0, 0, 0, 0,
+		0x00, 0x08, 0x00, 0x0A, 0, 0, 0, 0,
+	}
+	x, err := ParseExchanges(page)
+	if err != nil || !x[Storage][DataTransfer] || !x[DataTransfer][Storage] || x[DataTransfer][MediumTransport] ||
+		x[Storage][Storage] || x[ImportExport][DataTransfer] || x[MediumTransport][MediumTransport] {
+		t.Errorf("%v, %v", x, err)
+	}
+	for n := range len(page) - 4 {
+		if _, err := ParseExchanges(page[:n]); err == nil {
+			t.Errorf("%d bytes were enough", n)
+		}
+	}
+	if ParseSupported([]byte{0, 1}) || !ParseSupported([]byte{0, 3, 0, 12}) || ParseSupported(nil) {
+		t.Error("what a device knows")
+	}
+}

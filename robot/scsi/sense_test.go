@@ -148,6 +148,8 @@ func FuzzParse(f *testing.F) {
 			e.Exception()
 		}
 		ParseElementAddresses(b)
+		ParseExchanges(b)
+		ParseSupported(b)
 		ParseProfile(b)
 		ParseDiscInformation(b)
 		ParseTrackInformation(b)

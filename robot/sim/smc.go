@@ -77,6 +77,15 @@ func (m *SMC) Do(ctx context.Context, cdb, in []byte) (n int, err error) {
 		return copy(in, data), nil
 	case 0x1A:
 		return m.modeSense(cdb[2]&0x3F, in)
+	case 0xA3:
+		if cdb[1]&0x1F != 0x0C || cdb[2]&7 != 1 {
+			return 0, SenseCode{5, 0x24, 0x00}
+		}
+		known := byte(1)
+		if cdb[3] == 0xA5 || cdb[3] == 0xA6 && !m.OneHanded {
+			known = 3
+		}
+		return copy(in, []byte{0, known, 0, 12}), nil
 	case 0xB8:
 		return m.status(cdb, in)
 	case 0xA5, 0xA6:

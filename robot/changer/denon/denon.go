@@ -84,7 +84,8 @@ func (c *Changer) Properties() robot.Properties {
 	return robot.Properties{Model: "Denon DN-1400F", HomeOnly: true}
 }
 
-// Inventory follows robot.Changer. The machine senses no slots: one is Empty when a drive has its disc, and otherwise Unknown.
+// Inventory follows robot.Changer. The machine senses no slots: one is Empty when a drive has its disc, and otherwise Unknown. While
+// it says that something is wrong with it Inventory fails with ErrJam.
 func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 	const op = "inventory"
 	release, err := c.hand.Take(ctx, op)
@@ -93,6 +94,9 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 	}
 	defer release()
 	s, err := c.look(op)
+	if err == nil {
+		err = s.trouble(op) // a disc may hang in the transport, of which it says nothing else
+	}
 	if err != nil {
 		return nil, err
 	}

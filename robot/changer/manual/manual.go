@@ -34,6 +34,16 @@ type Config struct {
 	Slots, Drives int
 	// Label is what is written on the disc of a slot, with one verb for its number; empty means "%d".
 	Label string
+	// Names are what the computer calls the drives, by number: "sr0". One without a name is called by its number.
+	Names map[int]string
+}
+
+// name is what a person is told of a drive.
+func (c Config) name(drive robot.Address) string {
+	if n := c.Names[drive.Number]; n != "" {
+		return fmt.Sprintf("%s (%v)", n, drive)
+	}
+	return drive.String()
 }
 
 // memory is what the person has said.
@@ -160,9 +170,9 @@ func (c *Changer) Move(ctx context.Context, from, to robot.Address) error {
 	case from == drive && held != slot.Number:
 		return fail(robot.ErrUnreachable, slot, fmt.Sprintf("the disc in %v belongs to slot %d", drive, held))
 	case from == slot:
-		request = fmt.Sprintf("put disc %s into %v", label, drive)
+		request = fmt.Sprintf("put disc %s into %s", label, c.config.name(drive))
 	default:
-		request = fmt.Sprintf("take disc %s out of %v", label, drive)
+		request = fmt.Sprintf("take disc %s out of %s", label, c.config.name(drive))
 	}
 	// In doubt, on disk, until there is an answer: a process may be killed while it waits.
 	c.memory.Doubt = drive.Number

@@ -13,7 +13,7 @@ import (
 //
 // Slots and drives are numbered through the units: of two V3000, slot 301 is the first of unit 2 and drive 3
 // its first player. The units sense no slots: Inventory asks the players only, and a slot is Empty when a
-// player holds its disc and otherwise Unknown. The carrier is no element: no question tells what it holds.
+// player holds its disc and otherwise Unknown. The carrier is Unknown too, with what the last error says of it as its Trouble.
 type Changer struct {
 	cfg  Config
 	line Line
@@ -120,6 +120,9 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 			elements[i].Home = robot.Address{}
 		}
 	}
+	for u := range c.cfg.Units {
+		elements = append(elements, c.carrier(u+1))
+	}
 	for n := range c.cfg.slots() {
 		slot := robot.Address{Kind: robot.Slot, Number: n + 1}
 		e := robot.Element{Address: slot, Unit: c.unit(slot)}
@@ -129,6 +132,15 @@ func (c *Changer) Inventory(ctx context.Context) ([]robot.Element, error) {
 		elements = append(elements, e)
 	}
 	return elements, nil
+}
+
+// carrier is a unit's. Whether it holds a disc nothing tells but the last error, which may be old.
+func (c *Changer) carrier(unit int) robot.Element {
+	e := robot.Element{Address: robot.Address{Kind: robot.Picker, Number: unit}, Unit: unit}
+	if last := c.lastError(c.player((unit-1)*c.cfg.Model.Players + 1)); last != "" && last.kind() == robot.ErrJam {
+		e.Trouble = last.Error()
+	}
+	return e
 }
 
 // Close follows robot.Changer. It waits for a running Move, may be called again, and makes the other methods fail

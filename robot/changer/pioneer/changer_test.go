@@ -16,7 +16,7 @@ import (
 func TestInventory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := v3000(t, 2)
-		s.then(rest("1", "P01", "214"), rest("2", "P20", "XXX"), look("3", "B", "P21", "XXX"), rest("4", "P06", "001"))
+		s.then(rest("1", "P01", "214"), rest("2", "P20", "XXX"), look("3", "B", "P21", "XXX"), rest("4", "P06", "001"), say("1PS?E", "E11"), say("3PS?E", "E98"))
 		all, err := c.Inventory(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -27,6 +27,8 @@ func TestInventory(t *testing.T) {
 			{Address: driveBay(2), Unit: 1, Fill: robot.Empty},
 			{Address: driveBay(3), Unit: 2, Fill: robot.Unknown},
 			{Address: driveBay(4), Unit: 2, Fill: robot.Full, Home: slot(301)},
+			{Address: robot.Address{Kind: robot.Picker, Number: 1}, Unit: 1},
+			{Address: robot.Address{Kind: robot.Picker, Number: 2}, Unit: 2, Trouble: "E98: the disc can't be set down and is still on the carrier"},
 		}
 		for n := range 600 {
 			e := robot.Element{Address: slot(n + 1), Unit: n/300 + 1}
@@ -65,8 +67,8 @@ func TestInventoryOfContradictions(t *testing.T) {
 					t.Errorf("%s: %+v, want %+v", test.name, all[i], want)
 				}
 			}
-			if all[6].Fill != robot.Unknown {
-				t.Errorf("%s: %v is %v", test.name, all[6].Address, all[6].Fill)
+			if all[7].Fill != robot.Unknown {
+				t.Errorf("%s: %v is %v", test.name, all[7].Address, all[7].Fill)
 			}
 		}
 		s.then(say("1PS?J", "R"), say("1PS?P", "P01"), say("1PS?Z", "301"), say("1PS?X", ""))

@@ -48,6 +48,8 @@ type Changer struct {
 
 	hand   robot.Hand
 	noTags bool // the changer refuses to tell volume tags
+	// exchanges is empty when the changer doesn't tell what it can exchange, or does not say that it knows the command.
+	exchanges scsi.Exchanges
 }
 
 var _ robot.Changer = (*Changer)(nil)
@@ -79,6 +81,21 @@ func Open(ctx context.Context, device scsi.Transport, config Config) (*Changer, 
 		return nil, fmt.Errorf("find the elements of the changer: %v has %d drives and %d slots", id,
 			c.elements[scsi.DataTransfer].Count, c.elements[scsi.Storage].Count)
 	}
+	n, err = c.patience().Do(ctx, device, scsi.Command{CDB: scsi.ModeSense6(0x1F, uint8(len(page))), In: page, Timeout: config.Timing.Query})
+	if err == nil {
+		c.exchanges, err = scsi.ParseExchanges(page[:n])
+	}
+	if err == nil {
+		// The page alone is not believed: tgtd's has all bits set, and knows no such command.
+		answer := make([]byte, 4)
+		n, err = c.patience().Do(ctx, device, scsi.Command{CDB: scsi.ReportSupported(scsi.ExchangeMedium(0, 0, 0, 0)[0]), In: answer, Timeout: config.Timing.Query})
+		if err != nil || !scsi.ParseSupported(answer[:n]) {
+			c.exchanges = nil
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, failed("ask what the changer can exchange", robot.Address{}, err)
+	} // else it is one that doesn't tell, and is not asked to
 	return c, nil
 }
 

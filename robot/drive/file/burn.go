@@ -16,6 +16,13 @@ import (
 // burnBuffer is how many bytes are recorded at a time.
 const burnBuffer = 1 << 20
 
+// UseSpareAreas implements robot.Formatter.
+func (d *Drive) UseSpareAreas(use bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.spare = use
+}
+
 // Burn implements robot.Drive.
 func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress func(written int64)) error {
 	if size <= 0 || size%sectorSize != 0 {
@@ -43,6 +50,12 @@ func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress 
 		return d.failure("burn", robot.ErrNotBlank, 0, err.Error())
 	}
 	// From here on the disc is spent: that must outlive a crash before its first sector does.
+	if d.spare {
+		d.spare = false
+		if err := os.WriteFile(filepath.Join(d.disc, spareName), nil, 0o644); err != nil {
+			return errors.Join(d.failure("format", robot.ErrWrite, 0, err.Error()), f.Close())
+		}
+	}
 	err = d.syncDisc()
 	if err == nil {
 		err = d.record(ctx, f, image, size, progress)

@@ -6,6 +6,7 @@
 //	medium.json   {"type": "BD-R", "sectors": 12219392}
 //	image.open    what is being recorded; it stays when a burn is broken off, and the disc is spent
 //	image.iso     what was recorded, once the disc has been closed: any program that reads disc images can open it
+//	spare_areas   there, and empty, when the disc was formatted with spare areas before it was burned
 //	faults.json   optional: {"unreadable": [{"first": 1000, "count": 3}], "burn_fails_at": 5000, "lies": true}
 //
 // A drive is a folder in which the entry "disc" is a symlink to the disc that lies in it; whoever plays the robot makes and removes
@@ -37,6 +38,7 @@ const (
 	mediumName = "medium.json"
 	openName   = "image.open"
 	closedName = "image.iso"
+	spareName  = "spare_areas"
 	faultsName = "faults.json"
 	driveName  = "drive.json"
 	// DiscLink is the name of the symlink in a drive's folder to the disc that lies in it.
@@ -122,6 +124,7 @@ type Drive struct {
 	faults Faults
 	rates  Rates
 	pace   pacer
+	spare  bool // the next burn formats it with spare areas first
 }
 
 // Open opens the drive whose folder is dir.

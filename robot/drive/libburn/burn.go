@@ -23,9 +23,6 @@ type Burner struct {
 	Device string
 	// Speed is in multiples of the medium's single speed; 0 leaves it to the drive.
 	Speed float64
-	// Spare formats a BD-R with a spare area and has the drive check what it writes, which halves its speed. Without it
-	// every sector is for data.
-	Spare bool
 	// Grace is how long cdrskin may take to end after it was told to; 0 means two minutes, in which it lets the drive finish
 	// what it holds.
 	Grace time.Duration
@@ -47,7 +44,7 @@ func (b *Burner) args(image mmc.Image) []string {
 	if b.Speed > 0 {
 		args = append(args, "speed="+strconv.FormatFloat(b.Speed, 'f', -1, 64))
 	}
-	if b.Spare && image.Type == "BD-R" {
+	if image.SpareAreas && image.Type == "BD-R" {
 		args = append(args, "blank=format_defectmgt")
 	}
 	if b.Emulated {

@@ -183,8 +183,8 @@ func TestProbe(t *testing.T) {
 }
 
 func TestArgs(t *testing.T) {
-	b := &Burner{Device: "/dev/sr0", Spare: true, Speed: 6}
-	got := strings.Join(b.args(mmc.Image{Size: 4096, Type: "BD-R"}), " ")
+	b := &Burner{Device: "/dev/sr0", Speed: 6}
+	got := strings.Join(b.args(mmc.Image{Size: 4096, Type: "BD-R", SpareAreas: true}), " ")
 	if want := "-v dev=/dev/sr0 fs=64m padsize=0 tsize=2s --pacifier_with_newline -tao speed=6 blank=format_defectmgt -"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -15,6 +15,15 @@ type Image struct {
 	io.Reader
 	Size int64  // bytes, a multiple of 2,048
 	Type string // of the disc, as in robot.Medium
+	// SpareAreas has the disc formatted with them first.
+	SpareAreas bool
+}
+
+// UseSpareAreas implements robot.Formatter.
+func (d *Drive) UseSpareAreas(use bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.spare = use
 }
 
 // Burn follows robot.Drive. That the Burner is content is necessary and not sufficient: the drive must say that the disc is
@@ -57,7 +66,9 @@ func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress 
 	// The Burner has the device to itself.
 	d.release()
 	d.burned = true
-	if err := d.cfg.Burner.Burn(ctx, Image{image, size, m.Type}, progress); err != nil {
+	spare := d.spare
+	d.spare = false
+	if err := d.cfg.Burner.Burn(ctx, Image{image, size, m.Type, spare}, progress); err != nil {
 		return fmt.Errorf("burn in %s: %w", d.cfg.Name, err)
 	}
 	if err := d.complete(context.WithoutCancel(ctx)); err != nil {

@@ -67,6 +67,7 @@ type Drive struct {
 	closed bool
 	loaded bool // the disc is the one that Load has told of
 	burned bool // and was burned since: it must be taken in anew before it is believed
+	spare  bool // the next burn formats it with spare areas first
 	medium robot.Medium
 	signs  account
 }

@@ -97,7 +97,8 @@ func (m *tower) open(ctx context.Context) (robot.Changer, error) {
 }
 
 // Strike implements robottest.Machine.
-func (m *tower) Strike(f robottest.Fault, load bool) error {
+func (m *tower) Strike(f robottest.Fault, act robottest.Act) error {
+	load := act == robottest.Loading
 	take, set := m.unload, m.put
 	if load {
 		take, set = m.grab, m.load

@@ -27,13 +27,25 @@ type Rig struct {
 	New func(t testing.TB) robottest.FaultRig
 }
 
+// Some are one of each kind, and all of them where ODARCHIVE_SOAK is set.
+func Some() []Rig {
+	all := All()
+	if os.Getenv("ODARCHIVE_SOAK") == "" {
+		all = all[:len(all)-len(piles)+1]
+	}
+	return all
+}
+
+// SCSI is the one that can exchange discs.
+func SCSI() Rig { return Rig{"scsi", newSCSI} }
+
 // All are the rigs.
 func All() []Rig {
 	rigs := []Rig{
 		{"pioneer CAC-V3000", func(t testing.TB) robottest.FaultRig { return newPioneer(t, false) }},
 		{"pioneer CAC-V3000, early answers", func(t testing.TB) robottest.FaultRig { return newPioneer(t, true) }},
 		{"denon DN-1400F", newDenon},
-		{"scsi", newSCSI},
+		SCSI(),
 	}
 	for _, p := range piles {
 		rigs = append(rigs, Rig{p.dialect, func(t testing.TB) robottest.FaultRig { return newPiles(t, p) }})

@@ -21,14 +21,15 @@ import (
 )
 
 // own is the slot whose disc is moved, to drive 1; other is one whose disc a person takes in his hand.
-const own, other = 7, 9
+// Second is one that is exchanged for it.
+const own, other, second = 7, 9, 5
 
 // slots is a machine with slots.
 type slots struct {
-	by           hands
-	load, unload string // commands
-	senses       bool   // it senses its slots
-	pocket       map[string]bool
+	by       hands
+	commands map[robottest.Act]string
+	senses   bool // it senses its slots
+	pocket   map[string]bool
 }
 
 // hands are a person's at a machine.
@@ -42,18 +43,15 @@ type hands interface {
 }
 
 // Strike implements robottest.Machine.
-func (m *slots) Strike(f robottest.Fault, load bool) error {
-	command := m.unload
-	if load {
-		command = m.load
-	}
+func (m *slots) Strike(f robottest.Fault, act robottest.Act) error {
+	command, load := m.commands[act], act == robottest.Loading
 	take := func(slot int) error {
 		disc, err := m.by.remove(slot)
 		m.pocket[disc] = true
 		return err
 	}
 	switch {
-	case f == robottest.SourceEmpty && load:
+	case f == robottest.SourceEmpty && act != robottest.Unloading:
 		return take(own)
 	case f == robottest.SourceEmpty:
 		m.pocket[fmt.Sprintf("%04d", own)] = true
@@ -63,12 +61,16 @@ func (m *slots) Strike(f robottest.Fault, load bool) error {
 		if load {
 			return errors.Join(err, m.by.lay(1, disc))
 		}
-		return errors.Join(err, m.by.put(own, disc))
+		home := own
+		if act == robottest.Exchanging {
+			home = second
+		}
+		return errors.Join(err, m.by.put(home, disc))
 	case f == robottest.Stuck:
 		return m.by.fault(command, "E91")
 	case f == robottest.NoMagazine:
 		return m.by.fault(command, "magazine")
-	case f == robottest.Occupied, f == robottest.Crooked && !load, f == robottest.TrayStuck && load:
+	case f == robottest.Occupied, f == robottest.Crooked && act == robottest.Unloading, f == robottest.TrayStuck && load:
 		return unsupported(f)
 	}
 	return m.by.fault(command, words[f])
@@ -170,8 +172,8 @@ func newPioneer(t testing.TB, early bool) robottest.FaultRig {
 			}
 			return c, nil
 		},
-		Machine: &slots{by: boxed{b}, load: "ZS", unload: "ZR", pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly,
+		Machine: &slots{by: boxed{b}, commands: map[robottest.Act]string{robottest.Loading: "ZS", robottest.Unloading: "ZR"}, pocket: map[string]bool{}},
+		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly, Returns: true,
 	}
 }
 
@@ -189,8 +191,8 @@ func newDenon(t testing.TB) robottest.FaultRig {
 			}
 			return c, nil
 		},
-		Machine: &slots{by: boxed{b}, load: "C4", unload: "C5", pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly,
+		Machine: &slots{by: boxed{b}, commands: map[robottest.Act]string{robottest.Loading: "C4", robottest.Unloading: "C5"}, pocket: map[string]bool{}},
+		Slot:    slot(own), Drive: drive(1), Cannot: ownDiscOnly, Returns: true,
 	}
 }
 
@@ -213,8 +215,8 @@ func newSCSI(t testing.TB) robottest.FaultRig {
 				Query: time.Second, Move: time.Second, Settle: time.Millisecond, Busy: time.Millisecond,
 			}})
 		},
-		Machine: &slots{by: wired{device}, load: "A5", unload: "A5", senses: true, pocket: map[string]bool{}},
-		Slot:    slot(own), Drive: drive(1),
+		Machine: &slots{by: wired{device}, commands: map[robottest.Act]string{robottest.Loading: "A5", robottest.Unloading: "A5", robottest.Exchanging: "A6"}, senses: true, pocket: map[string]bool{}},
+		Slot:    slot(own), Drive: drive(1), Second: slot(second), Returns: true,
 		Cannot: map[robottest.Fault]string{
 			robottest.TwoPicked: ownDiscOnly[robottest.TwoPicked],
 			robottest.ReplyLate: paired, robottest.ReplyHalf: paired, robottest.ReplyGarbled: paired, robottest.ReplyDoubled: paired, robottest.ReplyOdd: paired,

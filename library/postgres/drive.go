@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// Probe is an operator's word that a drive may be well again.
+type Probe struct {
+	Drive  int
+	Number int64 // grows by one with each word
+}
+
+// mergeDrive takes what an agent says of a drive. One that was left out for a fault is in service again when its agent finds it well, unless
+// somebody else had a reason besides.
+func mergeDrive(ctx context.Context, tx pgx.Tx, lib string, d ReportedDrive) error {
+	_, err := tx.Exec(ctx, `
+insert into drive as old (library_id, number, name, up, reason, fault, probed) values ($1, $2, $3, $4 = '', $4, $4, $5)
+on conflict (library_id, number) do update set
+  name = case when excluded.name = '' then old.name else excluded.name end, -- a drive that can't be opened has none
+  fault = excluded.fault,
+  probed = greatest(old.probed, excluded.probed),
+  up = excluded.fault = '' and (old.up or old.fault <> '' and old.reason = old.fault),
+  reason = case when excluded.fault <> '' and (old.up or old.reason = old.fault) then excluded.fault
+                when excluded.fault = '' and old.fault <> '' and old.reason = old.fault then '' else old.reason end`,
+		lib, d.Number, d.Name, d.Fault, d.Probed)
+	return err
+}
+
+// SetDrive takes a drive out of service, or back into it. One in which its agent has found a fault is tried by the agent first: the word
+// is kept until a report answers it.
+func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, reason string) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+update drive set up = $3 and fault = '', reason = case when $3 then fault else $4 end, probe = probe + ($3 and fault <> '')::int,
+       trusted = case when $3 and (not up or suspect <> '') then now() else trusted end, suspect = ''
+ where library_id = $1 and number = $2`, id, number, up, reason)
+		if err == nil && tag.RowsAffected() == 0 {
+			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
+		}
+		if err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+id)
+	})
+}
+
+// Probes returns the operators' words that no report has answered yet.
+func (s *Store) Probes(ctx context.Context, lib string) ([]Probe, error) {
+	rows, err := s.pool.Query(ctx, `select number, probe from drive where library_id = $1 and probe > probed order by number`, lib)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Probe])
+}
