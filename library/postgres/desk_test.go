@@ -85,7 +85,9 @@ on conflict do nothing`, library.PriorityStandard, fmt.Sprint("truth-", disc))
 				t.Fatal(err)
 			}
 		},
-		func() { exec(`update drive set up = false, reason = 'test' where library_id = $1 and number = 2`, a.lib) },
+		func() {
+			exec(`update drive set up = false, reason = 'test' where library_id = $1 and number = 2`, a.lib)
+		},
 		func() { read(5); read(2) },
 		func() {
 			exec(`update task set priority = 500, due = now() where library_id = $1 and kind = 'read' and state = 'queued'`, a.lib)
@@ -103,7 +105,9 @@ on conflict do nothing`, library.PriorityStandard, fmt.Sprint("truth-", disc))
 		func() {
 			exec(`update task set state = 'cancelled', finished = now() where library_id = $1 and kind = 'verify' and state = 'queued'`, a.lib)
 		},
-		func() { exec(`update library set trouble = 'the door is open', want_report = true where id = $1`, a.lib) },
+		func() {
+			exec(`update library set trouble = 'the door is open', want_report = true where id = $1`, a.lib)
+		},
 		func() { exec(`update library set trouble = '', want_report = false where id = $1`, a.lib) },
 	}
 	turns := func(n int) {
