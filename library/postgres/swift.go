@@ -16,6 +16,7 @@ type looked struct {
 	Reload    bool
 	Capacity  int64
 	Medium    string
+	MediaID   string
 	Elsewhere bool // another element than its move's holds its disc
 }
 
@@ -23,7 +24,7 @@ const lookAtTasks = `
 select t.id, t.epoch, t.kind, t.image_id::text, t.disc_id, t.drive, t.avoid_drive, t.priority,
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0),
        coalesce(d.image_id::text, ''), coalesce(d.reload, false), coalesce(d.capacity, 0),
-       coalesce(d.medium, ''),
+       coalesce(d.medium, ''), coalesce(d.media_id, ''),
        t.kind = 'move' and exists (select from element e where e.disc_id = t.disc_id
          and not (e.library_id = $1 and (e.kind = t.from_kind and e.number = t.from_number or e.kind = t.to_kind and e.number = t.to_number)))
   from task t left join disc d on d.id = t.disc_id
@@ -34,7 +35,7 @@ func collectLooked(rows pgx.Rows) (map[int64]looked, error) {
 	var l looked
 	_, err := pgx.ForEachRow(rows, []any{
 		&l.ID, &l.Epoch, &l.Kind, &l.Image, &l.Disc, &l.Drive, &l.Avoid, &l.Priority, &l.From.Kind, &l.From.Number, &l.To.Kind, &l.To.Number,
-		&l.DiscImage, &l.Reload, &l.Capacity, &l.Medium, &l.Elsewhere,
+		&l.DiscImage, &l.Reload, &l.Capacity, &l.Medium, &l.MediaID, &l.Elsewhere,
 	}, func() error {
 		found[l.ID] = l
 		l = looked{}
@@ -58,6 +59,9 @@ func (l looked) ordinary(r Result) bool {
 }
 
 func (l looked) identified(id Identity) bool {
+	if id.MediaID != "" && id.MediaID != l.MediaID {
+		return false // that is news
+	}
 	if l.DiscImage == "" {
 		return id.State == BlankDisc && (id.Capacity <= 0 || id.Capacity == l.Capacity) && (id.Medium == "" || id.Medium == l.Medium)
 	}
