@@ -36,7 +36,17 @@ const (
 
 func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeRequest) (*pb.SynchronizeResponse, error) {
 	call := callOf(req)
-	answer, err := s.store.Called(ctx, call)
+	builds := s.builds
+	if req.GetDraining() {
+		builds = -1
+	}
+	lib, err := s.store.Meet(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	// Who waits for changes does so before the catalogue is read: none is missed in between.
+	changed := s.hub.wait(postgres.LibraryKey + lib)
+	answer, tasks, err := s.store.Turn(ctx, call, builds)
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +65,6 @@ func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeReques
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
-		changed := s.hub.wait(postgres.LibraryKey + answer.LibraryID)
-		if !req.GetDraining() {
-			if _, err := s.store.Schedule(ctx, answer.LibraryID, s.builds); err != nil {
-				return nil, err
-			}
-		}
-		tasks, err := s.store.Leased(ctx, answer.LibraryID, running)
-		if err != nil {
-			return nil, err
-		}
 		probes, err := s.store.Probes(ctx, answer.LibraryID)
 		if err != nil {
 			return nil, err
@@ -88,6 +88,10 @@ func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeReques
 			return resp, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+		changed = s.hub.wait(postgres.LibraryKey + lib)
+		if tasks, err = s.store.Continue(ctx, lib, builds, running); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,36 +9,6 @@ import (
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/schedule"
 )
-
-// Schedule decides what the library should start now, leases it, and returns how many actions it took. What is decided is
-// checked by somebody else than who decided it: a plan that breaks a rule is not carried out.
-func (s *Store) Schedule(ctx context.Context, lib string, builds int) (leased int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockLibrary(ctx, tx, lib); err != nil {
-			return err
-		}
-		snapshot, err := takeSnapshot(ctx, tx, lib, builds)
-		if err != nil {
-			return err
-		}
-		actions := schedule.Next(snapshot)
-		leased = len(actions)
-		if leased == 0 {
-			return nil
-		}
-		checker := schedule.CheckerFor(snapshot)
-		for _, a := range actions {
-			if err := checker.Check(a); err != nil {
-				return fmt.Errorf("schedule library %s: %w", lib, err)
-			}
-			if err := lease(ctx, tx, lib, a); err != nil {
-				return fmt.Errorf("lease %+v: %w", a, err)
-			}
-		}
-		return nil
-	})
-	return leased, err
-}
 
 // Snapshot returns what the library's next decision depends on. Its times are those of the database, since 1970.
 func (s *Store) Snapshot(ctx context.Context, lib string) (snap schedule.Snapshot, err error) {
@@ -54,6 +23,12 @@ func (s *Store) Snapshot(ctx context.Context, lib string) (snap schedule.Snapsho
 func since(epoch float64) time.Duration { return time.Duration(epoch * float64(time.Second)) }
 
 func takeSnapshot(ctx context.Context, tx pgx.Tx, lib string, builds int) (snap schedule.Snapshot, err error) {
+	return snapshotOf(ctx, tx, lib, builds, nil, nil)
+}
+
+// snapshotOf is a snapshot that has only those of the tasks, and of the discs only those, the ones of the tasks and the ones that matter
+// anyway: in drives, on their way, and blank. Without tasks it has all.
+func snapshotOf(ctx context.Context, tx pgx.Tx, lib string, builds int, tasks, discs []int64) (snap schedule.Snapshot, err error) {
 	snap.BuildLimit = builds
 	var now float64
 	if err := tx.QueryRow(ctx, `
@@ -68,22 +43,25 @@ select l.want_report or l.trouble <> '' or l.last_seen is null,
 	if snap.Drives, err = snapshotDrives(ctx, tx, lib); err != nil {
 		return snap, err
 	}
-	if snap.Tasks, err = snapshotTasks(ctx, tx, lib); err != nil {
+	if snap.Tasks, err = snapshotTasks(ctx, tx, lib, tasks); err != nil {
 		return snap, err
 	}
-	snap.Discs, err = snapshotDiscs(ctx, tx, lib)
+	snap.Discs, err = snapshotDiscs(ctx, tx, lib, tasks, discs)
 	return snap, err
 }
 
+// snapshotDrives returns the drives. One that is being loaded has its disc, and a home to which that can go back, already.
 func snapshotDrives(ctx context.Context, tx pgx.Tx, lib string) ([]schedule.Drive, error) {
 	rows, err := tx.Query(ctx, `
-select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown', e.fill = 'full', coalesce(e.disc_id, 0), coalesce(e.home, 0),
-       coalesce(h.fill <> 'empty', false), coalesce(extract(epoch from d.loaded), extract(epoch from now()))::float8,
+select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is not null, e.fill = 'full' or l.id is not null,
+       coalesce(l.disc_id, e.disc_id, 0), coalesce(l.from_number, e.home, 0), coalesce(h.fill <> 'empty' and l.id is null, false),
+       coalesce(extract(epoch from d.loaded), extract(epoch from now()))::float8,
        coalesce(t.id, 0), coalesce(t.kind::text, ''), coalesce(t.priority, 0), coalesce(t.bytes - t.bytes_done, 0) / 2048,
        coalesce(extract(epoch from t.created), 0)::float8, coalesce(extract(epoch from t.due), 0)::float8
   from drive d join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join element h on h.library_id = d.library_id and h.kind = 'slot' and h.number = e.home
   left join task t on t.library_id = d.library_id and t.drive = d.number and t.state = 'leased'
+  left join task l on l.id = t.id and l.kind = 'move' and l.to_kind = 'drive'
  where d.library_id = $1 order by d.number`, lib)
 	if err != nil {
 		return nil, err
@@ -101,15 +79,21 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown', e.fill = '
 	})
 }
 
-func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string) ([]schedule.Task, error) {
-	rows, err := tx.Query(ctx, `
+const selectTasks = `
 select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind = 'build' and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8
   from task t left join image i on i.id = t.image_id
   left join disc v on t.kind = 'verify' and v.id = t.disc_id left join reading r on r.disc_id = v.id and r.finished is null
- where t.library_id = $1 and t.state = 'queued'`, lib)
+ where t.library_id = $1 and t.state = 'queued'`
+
+func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string, only []int64) ([]schedule.Task, error) {
+	sql, args := selectTasks, []any{lib}
+	if only != nil {
+		sql, args = sql+` and t.id = any ($2)`, append(args, only)
+	}
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,23 +105,34 @@ select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sec
 	})
 }
 
-// snapshotDiscs returns the discs that matter now; those on their way belong to the drive that they go to or come from. Of the blanks, the first few of each unit are enough: a burn takes the lowest slot.
-func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string) ([]schedule.Disc, error) {
-	rows, err := tx.Query(ctx, `
-select d.id, e.unit, case when e.kind = 'slot' and m.id is null then e.number else 0 end,
+// The discs that matter now: those in drives, those that queued tasks name, and of the blanks the first few of each unit, which are
+// enough: a burn takes the lowest slot. Those on their way belong to the drive that they go to or come from; those that are in no
+// place have none.
+const (
+	selectDiscs = `
+select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null then e.number else 0 end,
        case when m.id is not null then m.drive when e.kind = 'drive' then e.number else 0 end,
        d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
        d.medium
   from (
     select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
-    union select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read')
+    union select disc_id from task where library_id = $1 and state = 'leased' and kind = 'move' and disc_id is not null
     union (select disc_id from (
       select e.disc_id, row_number() over (partition by e.unit, d.capacity order by e.number) as n
         from element e join disc d on d.id = e.disc_id and d.state = 'blank'
        where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
-  ) w join disc d on d.id = w.disc_id join element e on e.disc_id = d.id
-  left join task m on m.library_id = $1 and m.disc_id = d.id and m.kind = 'move' and m.state = 'leased'
- where e.library_id = $1`, lib)
+    union `
+	selectDiscsEnd = `
+  ) w join disc d on d.id = w.disc_id left join element e on e.disc_id = d.id and e.library_id = $1
+  left join task m on m.library_id = $1 and m.disc_id = d.id and m.kind = 'move' and m.state = 'leased'`
+)
+
+func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string, tasks, discs []int64) ([]schedule.Disc, error) {
+	which, args := `select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read')`, []any{lib}
+	if tasks != nil {
+		which, args = `select disc_id from task where id = any ($2) and disc_id is not null union select unnest($3::bigint[])`, []any{lib, tasks, discs}
+	}
+	rows, err := tx.Query(ctx, selectDiscs+which+selectDiscsEnd, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -94,18 +94,12 @@ values ($1, $2, 'BD-R', 1000, 'good', $3, 1000, now(), now()) returning id`, fmt
 
 // turn is one call: what was done is reported, and what is given then is done.
 func (a *agent) turn(ctx context.Context) (n int, err error) {
-	if _, err := a.s.Called(ctx, Call{Agent: a.name, Instance: "1", Library: a.name, Results: a.results}); err != nil {
+	_, tasks, err := a.s.Turn(ctx, Call{Agent: a.name, Instance: "1", Library: a.name, Results: a.results}, 2)
+	if err != nil {
 		return 0, err
 	}
 	a.done.Add(int64(len(a.results)))
 	a.results = a.results[:0]
-	if _, err := a.s.Schedule(ctx, a.lib, 2); err != nil {
-		return 0, err
-	}
-	tasks, err := a.s.Leased(ctx, a.lib, nil)
-	if err != nil {
-		return 0, err
-	}
 	for _, t := range tasks {
 		if a.refuse != nil && a.refuse(t) {
 			continue
@@ -175,12 +169,12 @@ func TestStop(t *testing.T) {
 insert into task (library_id, kind, priority, disc_id) select library_id, 'read', $1, id from disc where label = 'two-5'`, library.PriorityBulk); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Schedule(t.Context(), a.lib, 0); err != nil || n != 1 {
-		t.Fatalf("want one stop, got %d actions: %v", n, err)
+	if n, err := s.Schedule(t.Context(), a.lib, 2); err != nil || n != 2 {
+		t.Fatalf("want one stop and the unload for which it was, got %d actions: %v", n, err)
 	}
 	now, err := s.Leased(t.Context(), a.lib, nil)
-	if err != nil || len(now) != 3 {
-		t.Fatalf("want 3 verifies that go on, got %+v %v", now, err)
+	if err != nil || len(now) != 4 || now[3].Kind != library.MoveTask {
+		t.Fatalf("want 3 verifies that go on, and the move, got %+v %v", now, err)
 	}
 	for _, l := range leased {
 		a.results = append(a.results, Result{Ref: l.Ref, Seconds: 1, SHA256: imageHash})

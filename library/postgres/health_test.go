@@ -484,9 +484,7 @@ func TestVerifyGoesOn(t *testing.T) {
 	}
 
 	// Something more urgent takes the drive.
-	if err := b.s.inTx(ctx, func(tx pgx.Tx) error { return stop(ctx, tx, b.lib, task.Ref.ID) }); err != nil {
-		t.Fatal(err)
-	}
+	b.exec(stopTask, task.Ref.ID, b.lib)
 	snap, err := b.s.Snapshot(ctx, b.lib)
 	if err != nil || len(snap.Tasks) != 1 || snap.Tasks[0].Sectors != 125 || snap.Tasks[0].Sector != 875 {
 		t.Fatalf("%+v %v", snap.Tasks, err)

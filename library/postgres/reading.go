@@ -38,12 +38,6 @@ type Region struct {
 // disc as it is when the rest has been read.
 const staleReading = 30 * 24 * time.Hour
 
-// forgetOldReading lets a verify of the disc begin anew when the one that was broken off is too old.
-func forgetOldReading(ctx context.Context, tx pgx.Tx, disc int64) error {
-	_, err := tx.Exec(ctx, `delete from reading where disc_id = $1 and finished is null and begun < now() - $2::interval`, disc, staleReading)
-	return err
-}
-
 // keepReading takes what a running verify has read into its disc's open reading, as far as that is new and ref is the present lease.
 func keepReading(ctx context.Context, tx pgx.Tx, lib string, ref Ref, c *Checkpoint, regions []Region) error {
 	if c == nil {

@@ -212,8 +212,10 @@ update element set disc_id = null, fill = 'unknown' where disc_id = $1 and (libr
 
 // setElement writes what a place holds; home and flag may be zero. A flag that stands is only replaced, never cleared.
 func setElement(ctx context.Context, tx pgx.Tx, lib string, p Place, fill Fill, disc *int64, home int, flag string) error {
-	_, err := tx.Exec(ctx, `
-update element set fill = $4, disc_id = $5, home = nullif($6, 0), flag = case when $7 = '' then flag else $7 end
- where library_id = $1 and kind = $2 and number = $3`, lib, p.Kind, p.Number, fill, disc, home, flag)
+	_, err := tx.Exec(ctx, fillElement, lib, p.Kind, p.Number, fill, disc, home, flag)
 	return err
 }
+
+const fillElement = `
+update element set fill = $4, disc_id = $5, home = nullif($6, 0), flag = case when $7 = '' then flag else $7 end
+ where library_id = $1 and kind = $2 and number = $3`

@@ -127,17 +127,23 @@ type recorder struct {
 	r   Result
 }
 
-// record applies a result to the catalogue. One that isn't of the present lease changes nothing.
-func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
-	rec := recorder{ctx: ctx, tx: tx, lib: lib, r: r}
-	t := &rec.t
-	err := tx.QueryRow(ctx, `
+const endTask = `
 update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
        bytes_done = greatest($5::bigint, $9::bigint), bytes = greatest(bytes, $5::bigint, $9::bigint), seconds = $6, repaired = $7, worst_row = $8
  where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
 returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
-          coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`,
-		r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds, max(r.Repaired, 0), max(r.WorstRow, 0), r.Checkpoint.bytes()).
+          coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`
+
+// ending are the arguments of endTask.
+func (r Result) ending(lib string) []any {
+	return []any{r.Ref.ID, r.Ref.Epoch, lib, r.Error, r.Bytes, r.Seconds, max(r.Repaired, 0), max(r.WorstRow, 0), r.Checkpoint.bytes()}
+}
+
+// record applies a result to the catalogue. One that isn't of the present lease changes nothing.
+func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
+	rec := recorder{ctx: ctx, tx: tx, lib: lib, r: r}
+	t := &rec.t
+	err := tx.QueryRow(ctx, endTask, r.ending(lib)...).
 		Scan(&t.ID, &t.Kind, &t.Image, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil

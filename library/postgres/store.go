@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,7 +22,11 @@ import (
 
 // Store is the catalogue. Its methods may be called by several goroutines and by several processes on one database.
 type Store struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	self  string // what marks the libraries that this Store plans
+	mu    sync.Mutex
+	desks map[string]*desk  // by library
+	named map[string]string // libraries' ids by name; neither ever changes
 }
 
 // Open connects to the database that dsn names (a libpq connection string or URL) and brings its schema up to date.
@@ -41,11 +47,11 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{pool: pool}, nil
+	return New(pool), nil
 }
 
 // New returns a Store over a pool whose database has been migrated.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool, self: uuid.NewString()} }
 
 // Migrate brings the schema of pool's database up to date, under a lock.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {

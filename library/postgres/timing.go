@@ -9,6 +9,21 @@ import (
 // measure takes how long a task took into what is known of its drive and medium: the mean of the first ten, then one that forgets.
 // What was too short to say anything about a rate is left out.
 func (rec *recorder) measure() error {
+	if args := rec.measurement(); args != nil {
+		return rec.exec(addTiming, args...)
+	}
+	return nil
+}
+
+const addTiming = `
+insert into timing (library_id, what, drive, medium, measured, seconds, rate)
+values ($1, $2, $3, coalesce((select medium from disc where id = $4), ''), 1, $5, $6)
+on conflict (library_id, what, drive, medium) do update set measured = timing.measured + 1,
+  seconds = timing.seconds + (excluded.seconds - timing.seconds) * greatest(0.1, 1 / (timing.measured + 1.0)),
+  rate = timing.rate + (excluded.rate - timing.rate) * greatest(0.1, 1 / (timing.measured + 1.0))`
+
+// measurement returns the arguments of addTiming, or nil when the result says nothing about times.
+func (rec *recorder) measurement() []any {
 	t, r := rec.t, rec.r
 	if r.Error != "" || t.Drive == nil || r.Seconds <= 0 {
 		return nil
@@ -32,13 +47,7 @@ func (rec *recorder) measure() error {
 	default:
 		return nil
 	}
-	return rec.exec(`
-insert into timing (library_id, what, drive, medium, measured, seconds, rate)
-values ($1, $2, $3, coalesce((select medium from disc where id = $4), ''), 1, $5, $6)
-on conflict (library_id, what, drive, medium) do update set measured = timing.measured + 1,
-  seconds = timing.seconds + (excluded.seconds - timing.seconds) * greatest(0.1, 1 / (timing.measured + 1.0)),
-  rate = timing.rate + (excluded.rate - timing.rate) * greatest(0.1, 1 / (timing.measured + 1.0))`,
-		rec.lib, what, *t.Drive, t.Disc, r.Seconds, rate)
+	return []any{rec.lib, what, *t.Drive, t.Disc, r.Seconds, rate}
 }
 
 // Timing is how long a library's machines take, the mean over its drives; zero for what was never measured.

@@ -64,7 +64,12 @@ func (c *Checker) Decide(now time.Duration) []Action {
 }
 
 // SetDrive, and the methods below, are what happens, as Planner is told.
-func (c *Checker) SetDrive(d Drive) { c.drives[d.Number] = &d }
+func (c *Checker) SetDrive(d Drive) {
+	c.drives[d.Number] = &d
+	if d.Running.ID != 0 {
+		c.runs[d.Running.ID] = d.Number
+	}
+}
 
 // SetDisc says where a disc is.
 func (c *Checker) SetDisc(d Disc) {

@@ -5,7 +5,6 @@ package schedule
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/odarchive/odarchive/library"
@@ -134,24 +133,6 @@ func Next(s Snapshot) []Action {
 func FromSnapshot(s Snapshot, c Config) *Planner {
 	c.BuildLimit = cmp.Or(c.BuildLimit, s.BuildLimit)
 	p := New(c)
-	p.now, p.building, p.still = s.Now, s.Building, s.Still
-	for _, d := range s.Drives {
-		p.SetDrive(d)
-	}
-	for _, d := range s.Discs {
-		p.SetDisc(d)
-	}
-	for _, u := range s.MovingUnits {
-		p.unit(u).moving = true
-	}
-	// Older tasks of the same urgency come first: what is added first is.
-	order := make([]int, len(s.Tasks))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(s.Tasks[a].ID, s.Tasks[b].ID) })
-	for _, i := range order {
-		p.Add(s.Tasks[i])
-	}
+	p.Refresh(s)
 	return p
 }
