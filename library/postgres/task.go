@@ -32,6 +32,9 @@ update task set state = 'leased', epoch = epoch + 1, attempts = attempts + 1, le
 		_, err := tx.Exec(ctx, `update disc set state = 'burning', image_id = $2, burn_drive = $3 where id = $1`, a.Disc, image, a.Drive)
 		return err
 	case library.ReadTask:
+		if image != nil {
+			return nil
+		}
 		_, err := tx.Exec(ctx, `
 insert into task_job (task_id, job_id)
 select distinct $1::bigint, rc.retrieval_id from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running'
@@ -76,6 +79,7 @@ type Task struct {
 	Drive    int
 	From, To Place
 	DiscID   int64
+	Copy     bool         // of a read: the whole image goes to the scratch disk
 	Extents  []ReadExtent // of a read, in ascending order of sectors
 	// Of a verify: where an earlier one was broken off, and whether it is a scrub, which a disc passes that can be repaired.
 	Resume *Checkpoint
@@ -95,7 +99,7 @@ const MaxExtents = 16384
 func (s *Store) Leased(ctx context.Context, lib string, running []Ref) ([]Task, error) {
 	rows, err := s.pool.Query(ctx, `
 select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
-       coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0),
+       coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0), t.kind = 'read' and t.image_id is not null,
        coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect')
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
   left join reading r on t.kind = 'verify' and r.disc_id = d.id and r.finished is null
@@ -106,7 +110,7 @@ select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), 
 	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
 		var from Checkpoint
 		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
-			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub)
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub)
 		if from.Sector > 0 {
 			t.Resume = &from
 		}
@@ -120,7 +124,7 @@ select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), 
 		known[r] = true
 	}
 	for i := range tasks {
-		if t := &tasks[i]; t.Kind == library.ReadTask && !known[t.Ref] {
+		if t := &tasks[i]; t.Kind == library.ReadTask && !t.Copy && !known[t.Ref] {
 			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
 				return nil, err
 			}
