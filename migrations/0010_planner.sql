@@ -21,7 +21,7 @@ create index plan_change_library on plan_change (library_id);
 create function note_task() returns trigger language plpgsql as $$
 begin
   insert into plan_change (library_id, task_id) values (new.library_id, new.id);
-  if new.kind = 'build' then -- a burn is ready when its image is built
+  if new.kind = 'build' or new.kind = 'read' and new.image_id is not null then -- a burn is ready when its image is built, or copied from a disc
     insert into plan_change (library_id, task_id) select library_id, id from task where image_id = new.image_id and kind = 'burn' and state = 'queued';
   end if;
   return null;

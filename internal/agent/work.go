@@ -69,6 +69,8 @@ func kindOf(t *pb.Task) string {
 		return "read"
 	case *pb.Task_Release:
 		return "release"
+	case *pb.Task_Copy:
+		return "copy"
 	default:
 		return "unknown"
 	}
@@ -91,6 +93,8 @@ func attrs(t *pb.Task) []any {
 		return append(at, "image", x.Read.GetImageId(), "drive", x.Read.GetDrive(), "extents", len(x.Read.GetExtents()))
 	case *pb.Task_Release:
 		return append(at, "image", x.Release.GetImageId())
+	case *pb.Task_Copy:
+		return append(at, "image", x.Copy.GetImageId(), "drive", x.Copy.GetDrive())
 	default:
 		return at
 	}
@@ -132,6 +136,8 @@ func (a *agent) do(ctx context.Context, w *work, r *pb.TaskResult) error {
 		return a.read(ctx, w, x.Read, r)
 	case *pb.Task_Release:
 		return a.release(x.Release)
+	case *pb.Task_Copy:
+		return a.copy(ctx, w, x.Copy, r)
 	default:
 		return defect("a task of a kind that this agent does not know")
 	}

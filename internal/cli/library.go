@@ -319,7 +319,7 @@ func (a *app) discs() *cobra.Command {
 	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
 	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired or spoiled")
 	c.Flags().StringVar(&grade, "health", "", "only those that are so or worse: healthy, watch, migrate-soon or migrate-now")
-	c.AddCommand(a.showDisc(), a.condemn(), a.clear())
+	c.AddCommand(a.showDisc(), a.condemn(), a.clear(), a.heal())
 	return c
 }
 

@@ -180,6 +180,10 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.VerifyTask:
 		p.Work = &pb.Task_Verify{Verify: verifyProto(t)}
 	case library.ReadTask:
+		if t.Copy {
+			p.Work = &pb.Task_Copy{Copy: &pb.Copy{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer, Sha256: t.SHA256}}
+			break
+		}
 		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer}
 		for _, x := range t.Extents {
 			r.Extents = append(r.Extents, &pb.ReadExtent{Hash: x.Hash, Size: x.Size, Offset: x.Offset, Length: x.Length, Sector: x.Sector})

@@ -39,6 +39,13 @@ func (s *healthServer) JudgeDisc(ctx context.Context, req *pb.JudgeDiscRequest) 
 	return s.GetDiscHealth(ctx, &pb.GetDiscHealthRequest{Disc: req.GetDisc()})
 }
 
+func (s *healthServer) HealDisc(ctx context.Context, req *pb.HealDiscRequest) (*pb.DiscHealth, error) {
+	if err := s.store.HealDisc(ctx, req.GetDisc()); err != nil {
+		return nil, err
+	}
+	return s.GetDiscHealth(ctx, &pb.GetDiscHealthRequest{Disc: req.GetDisc()})
+}
+
 func (s *healthServer) SetScrubInterval(ctx context.Context, req *pb.SetScrubIntervalRequest) (*pb.Vault, error) {
 	if req.GetSeconds() > math.MaxInt64/int64(time.Second) || req.GetSeconds() < 0 {
 		return nil, library.Errorf(library.Invalid, "vault %q: a scrub interval of %d seconds: want a day to 100 years", req.GetVault(), req.GetSeconds())

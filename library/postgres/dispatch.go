@@ -82,7 +82,7 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 const selectTasks = `
 select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
-         select from task b where b.image_id = t.image_id and b.kind = 'build' and b.state in ('queued', 'leased'))),
+         select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8
   from task t left join image i on i.id = t.image_id
   left join disc v on t.kind = 'verify' and v.id = t.disc_id left join reading r on r.disc_id = v.id and r.finished is null

@@ -20,6 +20,8 @@ type bench struct {
 	*agent
 	verify func(t Task) Result // of verifies; its Ref is filled in
 	drives []int               // in which verifies ran, in their order
+	copy   func(t Task) Result // of copies to the scratch disk
+	copies []int64             // discs that were copied, in their order
 	// unreadable are drives in which no disc says what it is.
 	unreadable map[int]bool
 }
@@ -59,7 +61,13 @@ func (b *bench) settleAs(instance string) {
 		}
 		for _, t := range tasks {
 			r := Result{Outcome: Moved, Identity: Identity{State: Ours, ImageID: b.images[t.DiscID], MediaID: "VERBAT-IMe-000"}}
+			if b.images[t.DiscID] == "" {
+				r.Identity = b.burned(t.DiscID)
+			}
 			switch {
+			case t.Copy:
+				b.copies = append(b.copies, t.DiscID)
+				r = b.copy(t)
 			case t.Kind == library.VerifyTask:
 				b.drives = append(b.drives, t.Drive)
 				r = b.verify(t)

@@ -130,7 +130,7 @@ update task t set state = 'cancelled', finished = now()
   from disc d where d.id = t.disc_id and t.state = 'queued'
    and ((t.kind = 'verify' and d.state <> 'verifying' and exists (select from task_job where task_id = t.id and job_id = $1)
          and not exists (select from task_job k join job j on j.id = k.job_id and j.state = 'running' where k.task_id = t.id))
-     or (t.kind = 'read' and not exists (
+     or (t.kind = 'read' and t.image_id is null and not exists (
            select from extent x join retrieval_content rc on rc.content_id = x.content_id join job j on j.id = rc.retrieval_id and j.state = 'running'
             where x.image_id = d.image_id)))`, job.ID); err != nil {
 			return err

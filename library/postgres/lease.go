@@ -45,7 +45,7 @@ served as (
   select distinct l.id, rc.retrieval_id
     from leased l join disc d on d.id = l.disc_id join extent x on x.image_id = d.image_id
     join retrieval_content rc on rc.content_id = x.content_id join job j on j.id = rc.retrieval_id and j.state = 'running'
-   where l.kind = 'read' on conflict do nothing)
+   where l.kind = 'read' and l.image_id is null on conflict do nothing)
 select id, epoch, kind, bytes / 2048 from leased`
 
 	// A verify that is stopped is taken back from its agent, which ends it when it learns of that; what it then reports has an old epoch.

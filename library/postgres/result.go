@@ -162,7 +162,11 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 			err = finishScrubs(ctx, tx)
 		}
 	case library.ReadTask:
-		err = rec.read()
+		if t.Image != nil {
+			err = rec.copied()
+		} else {
+			err = rec.read()
+		}
 	}
 	if err == nil {
 		err = rec.measure()
@@ -238,10 +242,17 @@ update disc set state = 'verifying', burned = now(), recorded = (select sectors 
 		if err := rec.exec(`update task set state = 'cancelled', disc_id = null where id = $1`, t.ID); err != nil {
 			return err
 		}
-		if err := rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'build', $2, $3) on conflict do nothing`, rec.lib, t.Priority, *t.Image); err != nil {
+		if err := rec.retry(library.BurnTask, nil, nil); err != nil {
 			return err
 		}
-		return rec.retry(library.BurnTask, nil, nil)
+		var safe bool
+		if err := rec.tx.QueryRow(rec.ctx, `select safe is not null from image where id = $1`, *t.Image).Scan(&safe); err != nil {
+			return err
+		}
+		if safe { // its contents are not in staging any more
+			return queueCopy(rec.ctx, rec.tx, *t.Image, nil)
+		}
+		return rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'build', $2, $3) on conflict do nothing`, rec.lib, t.Priority, *t.Image)
 	}
 	if err := rec.exec(`update disc set state = 'spoiled', reason = $2 where id = $1`, *t.Disc, r.Error); err != nil {
 		return err
@@ -273,6 +284,9 @@ select count(*) filter (where d.state = 'spoiled'), min(v.copies)
 		return err
 	}
 	if spoiled >= MaxBurns*copies {
+		if err := giveUpHeals(rec.ctx, rec.tx, image, fmt.Sprintf("%d discs were spoiled for the image, the last one because: %s", spoiled, why)); err != nil {
+			return err
+		}
 		return rec.hold(image, fmt.Sprintf("%d discs were spoiled for image %s, the last one because: %s", spoiled, image, why))
 	}
 	return rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'burn', $2, $3)`, rec.lib, library.PriorityBurn, image)

@@ -64,7 +64,7 @@ with pending as (
     join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
    where not exists ( -- a read that runs and knows of it will bring it
      select from extent x join disc d on d.image_id = x.image_id
-       join task t on t.disc_id = d.id and t.kind = 'read' and t.state = 'leased' and t.started >= j.created
+       join task t on t.disc_id = d.id and t.kind = 'read' and t.image_id is null and t.state = 'leased' and t.started >= j.created
       where x.content_id = rc.content_id)
    group by rc.content_id),
 choice as (
@@ -77,7 +77,7 @@ choice as (
    order by p.content_id, x.content_offset, p.tier, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
-on conflict (disc_id) where kind = 'read' and state = 'queued' do update
+on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is null do update
    set priority = greatest(task.priority, excluded.priority), due = least(task.due, excluded.due), bytes = excluded.bytes`,
 		library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk); err != nil {
 		return err

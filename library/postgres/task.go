@@ -19,6 +19,7 @@ type Task struct {
 	Drive    int
 	From, To Place
 	DiscID   int64
+	Copy     bool         // of a read: the whole image goes to the scratch disk
 	Extents  []ReadExtent // of a read, in ascending order of sectors
 	// Of a verify: where an earlier one was broken off, and whether it is a scrub, which a disc passes that can be repaired.
 	Resume *Checkpoint
@@ -38,7 +39,7 @@ const MaxExtents = 16384
 
 const selectLeased = `
 select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
-       coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0),
+       coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0), t.kind = 'read' and t.image_id is not null,
        coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false)
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
   left join reading r on t.kind = 'verify' and r.disc_id = d.id and r.finished is null
@@ -48,7 +49,7 @@ func collectLeased(rows pgx.Rows) ([]Task, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
 		var from Checkpoint
 		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
-			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas)
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas)
 		if from.Sector > 0 {
 			t.Resume = &from
 		}
@@ -80,7 +81,7 @@ func refsOf(running []Ref) map[Ref]bool {
 // withExtents fills in what reads that aren't known bring back.
 func (s *Store) withExtents(ctx context.Context, tasks []Task, known map[Ref]bool) (err error) {
 	for i := range tasks {
-		if t := &tasks[i]; t.Kind == library.ReadTask && !known[t.Ref] {
+		if t := &tasks[i]; t.Kind == library.ReadTask && !t.Copy && !known[t.Ref] {
 			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
 				return err
 			}

@@ -17,6 +17,9 @@ func (rec *recorder) verify() error {
 		Scan(&image, &want, &state); err != nil {
 		return err
 	}
+	if state == library.Retired { // replaced meanwhile
+		return nil
+	}
 	switch r.Failure {
 	case RetryFailure, RobotFailure, Interrupted, DriveFailure:
 		if r.Checkpoint != nil { // it goes on there
@@ -71,7 +74,10 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 	if err := rec.secondOpinion(v); err != nil {
 		return err
 	}
-	return settle(rec.ctx, rec.tx, rec.lib, image)
+	if err := settle(rec.ctx, rec.tx, rec.lib, image); err != nil {
+		return err
+	}
+	return rec.healed(image)
 }
 
 // secondOpinion has another drive say whether a disc is as worn as this one found it, when it was alone to find that.

@@ -857,6 +857,7 @@ type Task struct {
 	//	*Task_Verify
 	//	*Task_Read
 	//	*Task_Release
+	//	*Task_Copy
 	Work          isTask_Work `protobuf_oneof:"work"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -960,6 +961,15 @@ func (x *Task) GetRelease() *Release {
 	return nil
 }
 
+func (x *Task) GetCopy() *Copy {
+	if x != nil {
+		if x, ok := x.Work.(*Task_Copy); ok {
+			return x.Copy
+		}
+	}
+	return nil
+}
+
 type isTask_Work interface {
 	isTask_Work()
 }
@@ -989,6 +999,11 @@ type Task_Release struct {
 	Release *Release `protobuf:"bytes,7,opt,name=release,proto3,oneof"`
 }
 
+type Task_Copy struct {
+	// Copy brings the whole image of a disc to the scratch disk, to be burned again.
+	Copy *Copy `protobuf:"bytes,8,opt,name=copy,proto3,oneof"`
+}
+
 func (*Task_Move) isTask_Work() {}
 
 func (*Task_Build) isTask_Work() {}
@@ -1000,6 +1015,8 @@ func (*Task_Verify) isTask_Work() {}
 func (*Task_Read) isTask_Work() {}
 
 func (*Task_Release) isTask_Work() {}
+
+func (*Task_Copy) isTask_Work() {}
 
 // Move carries a disc. When it ends in a drive the disc is made ready and its identity read.
 type Move struct {
@@ -1701,6 +1718,85 @@ func (x *ReadExtent) GetSector() int64 {
 	return 0
 }
 
+// Copy reads a whole disc, repairs what can't be read by the error correction on it, and keeps the image on the scratch disk when it has
+// the right hash. Its result carries that hash.
+type Copy struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Drive   int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
+	Sectors int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
+	LayerSectors  int64  `protobuf:"varint,4,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	Sha256        []byte `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copy) Reset() {
+	*x = Copy{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copy) ProtoMessage() {}
+
+func (x *Copy) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copy.ProtoReflect.Descriptor instead.
+func (*Copy) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Copy) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Copy) GetDrive() int32 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
+func (x *Copy) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Copy) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
+	}
+	return 0
+}
+
+func (x *Copy) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
 type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
@@ -1710,7 +1806,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1818,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1831,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Release) GetImageId() string {
@@ -1761,7 +1857,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1869,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1882,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -1874,7 +1970,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +1982,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +1995,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -2052,7 +2148,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2160,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2173,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2103,7 +2199,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2211,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2224,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2154,7 +2250,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2262,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2275,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -2275,7 +2371,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2383,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2396,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -2382,7 +2478,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2490,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2503,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -2461,7 +2557,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2569,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2582,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -2518,7 +2614,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2530,7 +2626,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2543,7 +2639,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -2618,7 +2714,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2726,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2739,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -2664,7 +2760,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2772,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2785,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -2716,7 +2812,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2824,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2837,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -2814,7 +2910,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06probes\x18\x14 \x03(\v2\x18.odarchive.v1.DriveProbeR\x06probes\"/\n" +
 	"\aTaskRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xc5\x02\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xef\x02\n" +
 	"\x04Task\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12(\n" +
 	"\x04move\x18\x02 \x01(\v2\x12.odarchive.v1.MoveH\x00R\x04move\x12+\n" +
@@ -2822,7 +2918,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04burn\x18\x04 \x01(\v2\x12.odarchive.v1.BurnH\x00R\x04burn\x12.\n" +
 	"\x06verify\x18\x05 \x01(\v2\x14.odarchive.v1.VerifyH\x00R\x06verify\x12(\n" +
 	"\x04read\x18\x06 \x01(\v2\x12.odarchive.v1.ReadH\x00R\x04read\x121\n" +
-	"\arelease\x18\a \x01(\v2\x15.odarchive.v1.ReleaseH\x00R\areleaseB\x06\n" +
+	"\arelease\x18\a \x01(\v2\x15.odarchive.v1.ReleaseH\x00R\arelease\x12(\n" +
+	"\x04copy\x18\b \x01(\v2\x12.odarchive.v1.CopyH\x00R\x04copyB\x06\n" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
@@ -2883,7 +2980,13 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06sector\x18\x05 \x01(\x03R\x06sector\"$\n" +
+	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\x8e\x01\n" +
+	"\x04Copy\x12\x19\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
+	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
+	"\asectors\x18\x03 \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\x04 \x01(\x03R\flayerSectors\x12\x16\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"$\n" +
 	"\aRelease\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\"\xf6\x01\n" +
 	"\fTaskProgress\x12'\n" +
@@ -3008,7 +3111,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -3031,34 +3134,35 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*ErrorRate)(nil),                // 18: odarchive.v1.ErrorRate
 	(*Read)(nil),                     // 19: odarchive.v1.Read
 	(*ReadExtent)(nil),               // 20: odarchive.v1.ReadExtent
-	(*Release)(nil),                  // 21: odarchive.v1.Release
-	(*TaskProgress)(nil),             // 22: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 23: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 24: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 25: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 26: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 27: odarchive.v1.ImageHeader
-	(*ImageArchive)(nil),             // 28: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 29: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 30: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 31: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 32: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 33: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 34: odarchive.v1.Address
-	(Fill)(0),                        // 35: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 36: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 37: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 38: odarchive.v1.Pieces
+	(*Copy)(nil),                     // 21: odarchive.v1.Copy
+	(*Release)(nil),                  // 22: odarchive.v1.Release
+	(*TaskProgress)(nil),             // 23: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 24: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 25: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 26: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 27: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 28: odarchive.v1.ImageHeader
+	(*ImageArchive)(nil),             // 29: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 30: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 31: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 32: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 33: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 34: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 35: odarchive.v1.Address
+	(Fill)(0),                        // 36: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 38: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 39: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	22, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	23, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	23, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	24, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	34, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	35, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	34, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	35, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	36, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	35, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -3070,45 +3174,46 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	14, // 16: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
 	15, // 17: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
 	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
-	21, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
-	34, // 20: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	34, // 21: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	16, // 22: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
-	20, // 23: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	10, // 24: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 25: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 26: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 27: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 28: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 29: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 30: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	24, // 31: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	36, // 32: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 33: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 34: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 35: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	27, // 36: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	28, // 37: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	29, // 38: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	36, // 39: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	36, // 40: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	30, // 41: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	36, // 42: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 43: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	37, // 44: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 45: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	25, // 46: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	31, // 47: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	32, // 48: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	9,  // 49: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	26, // 50: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	38, // 51: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	33, // 52: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	49, // [49:53] is the sub-list for method output_type
-	45, // [45:49] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	22, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
+	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
+	35, // 21: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	35, // 22: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	16, // 23: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	20, // 24: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	10, // 25: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 26: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 27: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 28: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 29: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 30: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 31: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	25, // 32: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	37, // 33: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 34: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 35: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 36: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	28, // 37: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	29, // 38: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	30, // 39: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	37, // 40: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	37, // 41: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	31, // 42: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	37, // 43: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 44: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	38, // 45: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 46: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	26, // 47: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	32, // 48: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	33, // 49: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	9,  // 50: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	27, // 51: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	39, // 52: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	34, // 53: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	50, // [50:54] is the sub-list for method output_type
+	46, // [46:50] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3125,8 +3230,9 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Verify)(nil),
 		(*Task_Read)(nil),
 		(*Task_Release)(nil),
+		(*Task_Copy)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[23].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[24].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
@@ -3138,7 +3244,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -553,7 +553,7 @@ func (x *Trend) GetLatest() *timestamppb.Timestamp {
 type DiscStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
-	// retry, other_drive, reload, repair, other_copy, set, suspected, cleared, condemned or operator.
+	// retry, other_drive, reload, repair, other_copy, set, suspected, cleared, condemned, operator or heal.
 	Step          string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
 	Drive         int32  `protobuf:"varint,3,opt,name=drive,proto3" json:"drive,omitempty"`
 	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -823,6 +823,51 @@ func (x *JudgeDiscRequest) GetReason() string {
 	return ""
 }
 
+type HealDiscRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Label.
+	Disc          string `protobuf:"bytes,1,opt,name=disc,proto3" json:"disc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealDiscRequest) Reset() {
+	*x = HealDiscRequest{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealDiscRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealDiscRequest) ProtoMessage() {}
+
+func (x *HealDiscRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealDiscRequest.ProtoReflect.Descriptor instead.
+func (*HealDiscRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *HealDiscRequest) GetDisc() string {
+	if x != nil {
+		return x.Disc
+	}
+	return ""
+}
+
 type SetScrubIntervalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         string                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -833,7 +878,7 @@ type SetScrubIntervalRequest struct {
 
 func (x *SetScrubIntervalRequest) Reset() {
 	*x = SetScrubIntervalRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[7]
+	mi := &file_odarchive_v1_health_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +890,7 @@ func (x *SetScrubIntervalRequest) String() string {
 func (*SetScrubIntervalRequest) ProtoMessage() {}
 
 func (x *SetScrubIntervalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[7]
+	mi := &file_odarchive_v1_health_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +903,7 @@ func (x *SetScrubIntervalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScrubIntervalRequest.ProtoReflect.Descriptor instead.
 func (*SetScrubIntervalRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{7}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetScrubIntervalRequest) GetVault() string {
@@ -886,7 +931,7 @@ type SetEvacuationLimitRequest struct {
 
 func (x *SetEvacuationLimitRequest) Reset() {
 	*x = SetEvacuationLimitRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +943,7 @@ func (x *SetEvacuationLimitRequest) String() string {
 func (*SetEvacuationLimitRequest) ProtoMessage() {}
 
 func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +956,7 @@ func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{8}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetEvacuationLimitRequest) GetLibrary() string {
@@ -936,7 +981,7 @@ type SetEvacuationLimitResponse struct {
 
 func (x *SetEvacuationLimitResponse) Reset() {
 	*x = SetEvacuationLimitResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +993,7 @@ func (x *SetEvacuationLimitResponse) String() string {
 func (*SetEvacuationLimitResponse) ProtoMessage() {}
 
 func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1006,7 @@ func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
 }
 
 type SetLotRequest struct {
@@ -976,7 +1021,7 @@ type SetLotRequest struct {
 
 func (x *SetLotRequest) Reset() {
 	*x = SetLotRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1033,7 @@ func (x *SetLotRequest) String() string {
 func (*SetLotRequest) ProtoMessage() {}
 
 func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1046,7 @@ func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotRequest.ProtoReflect.Descriptor instead.
 func (*SetLotRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetLotRequest) GetLibrary() string {
@@ -1034,7 +1079,7 @@ type SetLotResponse struct {
 
 func (x *SetLotResponse) Reset() {
 	*x = SetLotResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1091,7 @@ func (x *SetLotResponse) String() string {
 func (*SetLotResponse) ProtoMessage() {}
 
 func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1104,7 @@ func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotResponse.ProtoReflect.Descriptor instead.
 func (*SetLotResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetLotResponse) GetDiscs() int32 {
@@ -1077,7 +1122,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1134,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1147,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
 }
 
 type StatusResponse struct {
@@ -1116,7 +1161,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1173,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1186,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StatusResponse) GetWell() bool {
@@ -1171,7 +1216,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1228,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1241,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Alert) GetLibrary() string {
@@ -1230,7 +1275,7 @@ type ObservedFailuresRequest struct {
 
 func (x *ObservedFailuresRequest) Reset() {
 	*x = ObservedFailuresRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1287,7 @@ func (x *ObservedFailuresRequest) String() string {
 func (*ObservedFailuresRequest) ProtoMessage() {}
 
 func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1300,7 @@ func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresRequest.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ObservedFailuresRequest) GetVault() string {
@@ -1279,7 +1324,7 @@ type ObservedFailuresResponse struct {
 
 func (x *ObservedFailuresResponse) Reset() {
 	*x = ObservedFailuresResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1336,7 @@ func (x *ObservedFailuresResponse) String() string {
 func (*ObservedFailuresResponse) ProtoMessage() {}
 
 func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1349,7 @@ func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresResponse.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ObservedFailuresResponse) GetFailures() int64 {
@@ -1348,7 +1393,7 @@ type ObservedMedium struct {
 
 func (x *ObservedMedium) Reset() {
 	*x = ObservedMedium{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1405,7 @@ func (x *ObservedMedium) String() string {
 func (*ObservedMedium) ProtoMessage() {}
 
 func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1418,7 @@ func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedMedium.ProtoReflect.Descriptor instead.
 func (*ObservedMedium) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ObservedMedium) GetMedium() string {
@@ -1491,7 +1536,9 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x10JudgeDiscRequest\x12\x12\n" +
 	"\x04disc\x18\x01 \x01(\tR\x04disc\x12)\n" +
 	"\x05grade\x18\x02 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"I\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"%\n" +
+	"\x0fHealDiscRequest\x12\x12\n" +
+	"\x04disc\x18\x01 \x01(\tR\x04disc\"I\n" +
 	"\x17SetScrubIntervalRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x03R\aseconds\"O\n" +
@@ -1526,10 +1573,11 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\bfailures\x18\x02 \x01(\x03R\bfailures\x12\x1d\n" +
 	"\n" +
 	"disc_years\x18\x03 \x01(\x01R\tdiscYears\x12\x19\n" +
-	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\xcb\x04\n" +
+	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\x90\x05\n" +
 	"\rHealthService\x12M\n" +
 	"\rGetDiscHealth\x12\".odarchive.v1.GetDiscHealthRequest\x1a\x18.odarchive.v1.DiscHealth\x12E\n" +
-	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +
+	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12C\n" +
+	"\bHealDisc\x12\x1d.odarchive.v1.HealDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +
 	"\x10SetScrubInterval\x12%.odarchive.v1.SetScrubIntervalRequest\x1a\x13.odarchive.v1.Vault\x12g\n" +
 	"\x12SetEvacuationLimit\x12'.odarchive.v1.SetEvacuationLimitRequest\x1a(.odarchive.v1.SetEvacuationLimitResponse\x12C\n" +
 	"\x06SetLot\x12\x1b.odarchive.v1.SetLotRequest\x1a\x1c.odarchive.v1.SetLotResponse\x12C\n" +
@@ -1548,7 +1596,7 @@ func file_odarchive_v1_health_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_health_proto_rawDescData
 }
 
-var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_odarchive_v1_health_proto_goTypes = []any{
 	(*GetDiscHealthRequest)(nil),       // 0: odarchive.v1.GetDiscHealthRequest
 	(*DiscHealth)(nil),                 // 1: odarchive.v1.DiscHealth
@@ -1557,59 +1605,62 @@ var file_odarchive_v1_health_proto_goTypes = []any{
 	(*DiscStep)(nil),                   // 4: odarchive.v1.DiscStep
 	(*DiscRegion)(nil),                 // 5: odarchive.v1.DiscRegion
 	(*JudgeDiscRequest)(nil),           // 6: odarchive.v1.JudgeDiscRequest
-	(*SetScrubIntervalRequest)(nil),    // 7: odarchive.v1.SetScrubIntervalRequest
-	(*SetEvacuationLimitRequest)(nil),  // 8: odarchive.v1.SetEvacuationLimitRequest
-	(*SetEvacuationLimitResponse)(nil), // 9: odarchive.v1.SetEvacuationLimitResponse
-	(*SetLotRequest)(nil),              // 10: odarchive.v1.SetLotRequest
-	(*SetLotResponse)(nil),             // 11: odarchive.v1.SetLotResponse
-	(*StatusRequest)(nil),              // 12: odarchive.v1.StatusRequest
-	(*StatusResponse)(nil),             // 13: odarchive.v1.StatusResponse
-	(*Alert)(nil),                      // 14: odarchive.v1.Alert
-	(*ObservedFailuresRequest)(nil),    // 15: odarchive.v1.ObservedFailuresRequest
-	(*ObservedFailuresResponse)(nil),   // 16: odarchive.v1.ObservedFailuresResponse
-	(*ObservedMedium)(nil),             // 17: odarchive.v1.ObservedMedium
-	(*Disc)(nil),                       // 18: odarchive.v1.Disc
-	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
-	(Grade)(0),                         // 20: odarchive.v1.Grade
-	(*SlotRange)(nil),                  // 21: odarchive.v1.SlotRange
-	(*Vault)(nil),                      // 22: odarchive.v1.Vault
+	(*HealDiscRequest)(nil),            // 7: odarchive.v1.HealDiscRequest
+	(*SetScrubIntervalRequest)(nil),    // 8: odarchive.v1.SetScrubIntervalRequest
+	(*SetEvacuationLimitRequest)(nil),  // 9: odarchive.v1.SetEvacuationLimitRequest
+	(*SetEvacuationLimitResponse)(nil), // 10: odarchive.v1.SetEvacuationLimitResponse
+	(*SetLotRequest)(nil),              // 11: odarchive.v1.SetLotRequest
+	(*SetLotResponse)(nil),             // 12: odarchive.v1.SetLotResponse
+	(*StatusRequest)(nil),              // 13: odarchive.v1.StatusRequest
+	(*StatusResponse)(nil),             // 14: odarchive.v1.StatusResponse
+	(*Alert)(nil),                      // 15: odarchive.v1.Alert
+	(*ObservedFailuresRequest)(nil),    // 16: odarchive.v1.ObservedFailuresRequest
+	(*ObservedFailuresResponse)(nil),   // 17: odarchive.v1.ObservedFailuresResponse
+	(*ObservedMedium)(nil),             // 18: odarchive.v1.ObservedMedium
+	(*Disc)(nil),                       // 19: odarchive.v1.Disc
+	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(Grade)(0),                         // 21: odarchive.v1.Grade
+	(*SlotRange)(nil),                  // 22: odarchive.v1.SlotRange
+	(*Vault)(nil),                      // 23: odarchive.v1.Vault
 }
 var file_odarchive_v1_health_proto_depIdxs = []int32{
-	18, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
-	19, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
-	20, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
+	19, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
+	20, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
+	21, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
 	2,  // 3: odarchive.v1.DiscHealth.readings:type_name -> odarchive.v1.Reading
 	3,  // 4: odarchive.v1.DiscHealth.trends:type_name -> odarchive.v1.Trend
 	4,  // 5: odarchive.v1.DiscHealth.steps:type_name -> odarchive.v1.DiscStep
 	5,  // 6: odarchive.v1.DiscHealth.regions:type_name -> odarchive.v1.DiscRegion
-	19, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
-	19, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
-	20, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
-	20, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
-	19, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
-	19, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
-	19, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
-	19, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
-	20, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
-	21, // 16: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
-	14, // 17: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
-	17, // 18: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
+	20, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
+	20, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
+	21, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
+	21, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
+	20, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
+	20, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
+	20, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
+	20, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
+	21, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
+	22, // 16: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
+	15, // 17: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
+	18, // 18: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
 	0,  // 19: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
 	6,  // 20: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
-	7,  // 21: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
-	8,  // 22: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
-	10, // 23: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
-	12, // 24: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
-	15, // 25: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
-	1,  // 26: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
-	1,  // 27: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
-	22, // 28: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
-	9,  // 29: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
-	11, // 30: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
-	13, // 31: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
-	16, // 32: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
+	7,  // 21: odarchive.v1.HealthService.HealDisc:input_type -> odarchive.v1.HealDiscRequest
+	8,  // 22: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
+	9,  // 23: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
+	11, // 24: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
+	13, // 25: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
+	16, // 26: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
+	1,  // 27: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
+	1,  // 28: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
+	1,  // 29: odarchive.v1.HealthService.HealDisc:output_type -> odarchive.v1.DiscHealth
+	23, // 30: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
+	10, // 31: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
+	12, // 32: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
+	14, // 33: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
+	17, // 34: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
+	27, // [27:35] is the sub-list for method output_type
+	19, // [19:27] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1629,7 +1680,7 @@ func file_odarchive_v1_health_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_health_proto_rawDesc), len(file_odarchive_v1_health_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	HealthService_GetDiscHealth_FullMethodName      = "/odarchive.v1.HealthService/GetDiscHealth"
 	HealthService_JudgeDisc_FullMethodName          = "/odarchive.v1.HealthService/JudgeDisc"
+	HealthService_HealDisc_FullMethodName           = "/odarchive.v1.HealthService/HealDisc"
 	HealthService_SetScrubInterval_FullMethodName   = "/odarchive.v1.HealthService/SetScrubInterval"
 	HealthService_SetEvacuationLimit_FullMethodName = "/odarchive.v1.HealthService/SetEvacuationLimit"
 	HealthService_SetLot_FullMethodName             = "/odarchive.v1.HealthService/SetLot"
@@ -39,6 +40,9 @@ type HealthServiceClient interface {
 	// JudgeDisc takes an operator's word, which goes before all readings: the disc is to be migrated, or it is well and the readings are
 	// to be forgotten, or nothing is said of it any more. FAILED_PRECONDITION for a disc that isn't good or suspect.
 	JudgeDisc(ctx context.Context, in *JudgeDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error)
+	// HealDisc has a disc replaced: its image is copied from whichever of its discs gives it, burned onto a blank one and verified; then
+	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good or suspect.
+	HealDisc(ctx context.Context, in *HealDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(ctx context.Context, in *SetScrubIntervalRequest, opts ...grpc.CallOption) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
@@ -73,6 +77,16 @@ func (c *healthServiceClient) JudgeDisc(ctx context.Context, in *JudgeDiscReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DiscHealth)
 	err := c.cc.Invoke(ctx, HealthService_JudgeDisc_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) HealDisc(ctx context.Context, in *HealDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiscHealth)
+	err := c.cc.Invoke(ctx, HealthService_HealDisc_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +154,9 @@ type HealthServiceServer interface {
 	// JudgeDisc takes an operator's word, which goes before all readings: the disc is to be migrated, or it is well and the readings are
 	// to be forgotten, or nothing is said of it any more. FAILED_PRECONDITION for a disc that isn't good or suspect.
 	JudgeDisc(context.Context, *JudgeDiscRequest) (*DiscHealth, error)
+	// HealDisc has a disc replaced: its image is copied from whichever of its discs gives it, burned onto a blank one and verified; then
+	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good or suspect.
+	HealDisc(context.Context, *HealDiscRequest) (*DiscHealth, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
@@ -165,6 +182,9 @@ func (UnimplementedHealthServiceServer) GetDiscHealth(context.Context, *GetDiscH
 }
 func (UnimplementedHealthServiceServer) JudgeDisc(context.Context, *JudgeDiscRequest) (*DiscHealth, error) {
 	return nil, status.Error(codes.Unimplemented, "method JudgeDisc not implemented")
+}
+func (UnimplementedHealthServiceServer) HealDisc(context.Context, *HealDiscRequest) (*DiscHealth, error) {
+	return nil, status.Error(codes.Unimplemented, "method HealDisc not implemented")
 }
 func (UnimplementedHealthServiceServer) SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetScrubInterval not implemented")
@@ -234,6 +254,24 @@ func _HealthService_JudgeDisc_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HealthServiceServer).JudgeDisc(ctx, req.(*JudgeDiscRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HealthService_HealDisc_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HealDiscRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).HealDisc(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_HealDisc_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).HealDisc(ctx, req.(*HealDiscRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -342,6 +380,10 @@ var HealthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "JudgeDisc",
 			Handler:    _HealthService_JudgeDisc_Handler,
+		},
+		{
+			MethodName: "HealDisc",
+			Handler:    _HealthService_HealDisc_Handler,
 		},
 		{
 			MethodName: "SetScrubInterval",

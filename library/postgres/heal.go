@@ -1,0 +1,166 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// HealDisc replaces a disc: its image is copied from whichever of its discs still gives it, burned onto a blank one, and when that has
+// been verified the disc is retired. A disc that is being healed already goes on so; one whose healing was given up is begun anew.
+func (s *Store) HealDisc(ctx context.Context, label string) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		var id int64
+		var lib string
+		if err := tx.QueryRow(ctx, `select id, library_id::text from disc where label = $1`, label).Scan(&id, &lib); err != nil {
+			return notFound(err, "there is no disc %s", label)
+		}
+		if err := lockLibrary(ctx, tx, lib); err != nil {
+			return err
+		}
+		var state library.DiscState
+		var image *string
+		var safe bool
+		if err := tx.QueryRow(ctx, `
+select d.state, i.id::text, i.safe is not null from disc d left join image i on i.id = d.image_id where d.id = $1 for update of d`, id).
+			Scan(&state, &image, &safe); err != nil {
+			return err
+		}
+		if state != library.Good && state != library.Suspect {
+			return library.Errorf(library.Precondition, "disc %s is %s: only good and suspect discs are healed", label, state)
+		}
+		if !safe {
+			return library.Errorf(library.Precondition, "disc %s: the other discs of its image are still being made: heal it when they are", label)
+		}
+		tag, err := tx.Exec(ctx, `
+insert into heal (disc_id) values ($1)
+on conflict (disc_id) do update set asked = now(), finished = null, error = '' where heal.finished is not null`, id)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `insert into disc_step (disc_id, step, detail) values ($1, 'heal', 'it is to be replaced by a new disc')`, id); err != nil {
+			return err
+		}
+		if err := queueCopy(ctx, tx, *image, nil); err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+lib)
+	})
+}
+
+// MaxCopyFailures is how often a disc is tried for a copy of its image, in two drives where there are two.
+const MaxCopyFailures = 2
+
+// queueCopy has an image that is to be healed copied to the scratch disk: from a disc that failed least often to give it since that
+// was asked for, a good one if there is one. When all of them have, or none is in the library, its heals are given up.
+func queueCopy(ctx context.Context, tx pgx.Tx, image string, avoid *int) error {
+	tag, err := tx.Exec(ctx, `
+insert into task (library_id, kind, priority, image_id, disc_id, avoid_drive, bytes)
+select i.library_id, 'read', $2, i.id, d.id, $3, i.sectors * 2048
+  from image i join disc d on d.image_id = i.id and d.state in ('good', 'suspect') and d.library_id = i.library_id
+  join element e on e.disc_id = d.id
+  cross join lateral (
+    select count(*) as n from task t where t.disc_id = d.id and t.image_id = i.id and t.kind = 'read' and t.state = 'failed' and t.error like 'disc: %'
+       and t.finished >= (select min(h.asked) from heal h join disc o on o.id = h.disc_id where o.image_id = i.id and h.finished is null)) failed
+ where i.id = $1 and failed.n < $4
+ order by (d.state = 'good') desc, exists (select from heal h where h.disc_id = d.id and h.finished is null), failed.n, d.verified desc, d.id limit 1
+on conflict do nothing`, image, library.PriorityBurn, avoid, MaxCopyFailures)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	var open bool
+	if err := tx.QueryRow(ctx, `
+select exists (select from task where image_id = $1 and kind = 'read' and state in ('queued', 'leased'))`, image).Scan(&open); err != nil || open {
+		return err
+	}
+	return giveUpHeals(ctx, tx, image, "no disc in the library gives the whole image any more")
+}
+
+// giveUpHeals ends the heals of an image without a new disc.
+func giveUpHeals(ctx context.Context, tx pgx.Tx, image, why string) error {
+	_, err := tx.Exec(ctx, `
+with given_up as (
+  update heal h set finished = now(), error = $2 from disc d where d.id = h.disc_id and d.image_id = $1 and h.finished is null returning h.disc_id)
+insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up: ' || $2 from given_up`, image, why)
+	return err
+}
+
+// copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.
+func (rec *recorder) copied() error {
+	t, r := rec.t, rec.r
+	switch {
+	case r.Error == "":
+		var want []byte
+		if err := rec.tx.QueryRow(rec.ctx, `select sha256 from image where id = $1`, *t.Image).Scan(&want); err != nil {
+			return err
+		}
+		if string(r.SHA256) != string(want) {
+			return giveUpHeals(rec.ctx, rec.tx, *t.Image, fmt.Sprintf("the copy has hash %x, its image %x", r.SHA256, want))
+		}
+		// As many as are wanted and not on their way.
+		return rec.exec(`
+insert into task (library_id, kind, priority, image_id)
+select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
+  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = $3 and h.finished is null)
+  - (select count(*) from task where image_id = $3 and kind = 'burn' and state = 'queued')
+  - (select count(*) from disc where image_id = $3 and state in ('burning', 'verifying')))`, rec.lib, library.PriorityBurn, *t.Image)
+	case r.Failure == RetryFailure || r.Failure == RobotFailure || r.Failure == Interrupted:
+		return rec.retry(library.ReadTask, t.Disc, t.Avoid)
+	case r.Failure == DriveFailure:
+		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		return rec.retry(library.ReadTask, t.Disc, t.Drive)
+	case r.Failure == DiscFailure:
+		if err := rec.exec(`update task set error = 'disc: ' || error where id = $1`, t.ID); err != nil {
+			return err
+		}
+		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		if err := rec.step("other_drive", "its image could not be copied whole: "+r.Error); err != nil {
+			return err
+		}
+		return queueCopy(rec.ctx, rec.tx, *t.Image, t.Drive)
+	}
+	return giveUpHeals(rec.ctx, rec.tx, *t.Image, r.Error)
+}
+
+// healed retires the disc that the one just verified was burned to replace.
+func (rec *recorder) healed(image string) error {
+	var old int64
+	var label string
+	err := rec.tx.QueryRow(rec.ctx, `
+update heal u set finished = now(), new_disc = n.id
+  from disc n
+ where n.id = $2 and u.disc_id = (
+   select h.disc_id from heal h join disc d on d.id = h.disc_id
+    where d.image_id = $1 and h.finished is null and h.disc_id <> n.id and h.asked < n.burned
+      and not exists (select from heal o where o.new_disc = n.id)
+    order by h.asked, h.disc_id limit 1)
+returning u.disc_id, n.label`, image, *rec.t.Disc).Scan(&old, &label)
+	if err == pgx.ErrNoRows {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := rec.exec(`update disc set state = 'retired', reason = $2, scrub_due = null where id = $1`, old, "replaced by disc "+label); err != nil {
+		return err
+	}
+	if err := rec.exec(`insert into disc_step (disc_id, step, detail) values ($1, 'heal', $2)`, old, "disc "+label+" has replaced it"); err != nil {
+		return err
+	}
+	if err := rec.exec(`
+update task set state = 'cancelled', finished = now() where disc_id = $1 and state = 'queued' and kind in ('read', 'verify')`, old); err != nil {
+		return err
+	}
+	if err := rec.exec(`
+insert into task (library_id, kind, image_id) select $1, 'release', $2
+ where not exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = $2 and h.finished is null)`, rec.lib, image); err != nil {
+		return err
+	}
+	return queueReads(rec.ctx, rec.tx)
+}
