@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
+	"archive/survey":          {"archive", "archive/catalogue"},
 	"archive/project": {
 		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
 	},
