@@ -87,7 +87,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/tree",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
 		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
