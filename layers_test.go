@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
+	"archive/survey":          {"archive", "archive/catalogue"},
 	"archive/project": {
 		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
 	},
@@ -86,7 +87,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/tree",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
 		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 

@@ -33,7 +33,8 @@ type Disc struct {
 	JobID     string // UUID of the job that it was made for; empty when not known
 	GUID      string // UUID that changes whenever the description of the disc is saved anew
 	Vault     string
-	LibraryID string // UUID; empty for a disc that was made without a library
+	Policy    *Policy // of the vault; nil when the disc doesn't say
+	LibraryID string  // UUID; empty for a disc that was made without a library
 	Library   string
 	Medium    string
 	Created   time.Time
@@ -53,10 +54,21 @@ func NewDisc(imageID string, number int64, vault, libraryID, library, medium str
 	}
 }
 
+// Policy is what a disc knows of its vault besides the name, so that a vault can be made again from any of its discs. None of it may
+// change while an image waits to be built: it would be another image.
+type Policy struct {
+	VaultID string        // UUID
+	Created time.Time     // of the vault
+	Copies  int           // discs that carry each image
+	MaxWait time.Duration // whole seconds; 0: no limit
+	Roots   int           // of the error correction inside each disc; 0: none
+}
+
 // Archive is an archive of which the disc carries something, and its whole manifest.
 type Archive struct {
 	ID           string // UUID
 	Name         string
+	Description  string
 	Directory    string // below Data: where this archive's files are on this disc; "." for Data itself
 	RootHash     archive.Hash
 	ManifestSize int64 // bytes

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"bytes"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,7 +16,8 @@ func disc() Disc {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return Disc{
 		ImageID: idA, Label: "OD_0001", Number: 1, Discs: 3, SetID: idB, JobID: idB, GUID: idA, Medium: "bd", Created: at,
-		Archives: []Archive{{ID: idB, Name: "srv", Directory: "srv/x", RootHash: entries()[1].Content.Hash, Sealed: at}, {ID: idA, Name: "/", Directory: ".", Sealed: at}},
+		Policy:   &Policy{VaultID: idB, Created: at.Add(123 * time.Microsecond), Copies: 2, MaxWait: time.Hour, Roots: 32},
+		Archives: []Archive{{ID: idB, Name: "srv", Description: "<what> \"it\" is", Directory: "srv/x", RootHash: entries()[1].Content.Hash, Sealed: at}, {ID: idA, Name: "/", Directory: ".", Sealed: at}},
 	}
 }
 
@@ -41,6 +41,10 @@ func TestInfoComesBack(t *testing.T) {
 		"a manifest":     strings.Replace(string(b), "archives/", "../", 1),
 		"a directory":    strings.Replace(string(b), "Data/srv/x", "Data/../x", 1),
 		"outside Data":   strings.Replace(string(b), "Data/srv/x", "etc", 1),
+		"no vault":       strings.Replace(string(b), `"id": "`+idB, `"id": "`, 1),
+		"no copies":      strings.Replace(string(b), `"copies": 2`, `"copies": 0`, 1),
+		"a wait":         strings.Replace(string(b), `"max_wait_seconds": 3600`, `"max_wait_seconds": 9999999999999`, 1),
+		"roots":          strings.Replace(string(b), `"roots": 32`, `"roots": 171`, 1),
 		"a number":       strings.Replace(string(b), `"disc_num": 1`, `"disc_num": -1`, 1),
 	} {
 		if _, err := ReadInfo([]byte(text)); err == nil {
@@ -92,7 +96,8 @@ func TestDiscCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Disc != idA || len(got.Entries) != 2 || got.Entries[0].Names[1] != "srv/x/\xff" || len(got.Entries[1].Runs) != 0 {
+	if got.Disc != idA || len(got.Entries) != 2 || got.Entries[0].Names[1] != "srv/x/\xff" || len(got.Entries[1].Runs) != 0 ||
+		got.Entries[1].Part == nil || *got.Entries[1].Part != (EntryPart{0, 1, 1, 2}) {
 		t.Errorf("%+v", got)
 	}
 	if n := strings.Count(sums.String(), "\n"); n != 4 {
@@ -127,7 +132,7 @@ func FuzzInfo(f *testing.F) {
 		if err != nil {
 			return // a year that no RFC 3339 time holds
 		}
-		if again, err := ReadInfo(b); err != nil || fmt.Sprint(again) != fmt.Sprint(d) {
+		if again, err := ReadInfo(b); err != nil || !reflect.DeepEqual(again, d) {
 			t.Errorf("read %+v, then %+v, %v", d, again, err)
 		}
 	})

@@ -22,6 +22,7 @@ type info struct {
 	JobID     string        `json:"job_id,omitempty"`
 	GUID      string        `json:"guid"`
 	Vault     string        `json:"vault,omitempty"`
+	Policy    *infoPolicy   `json:"vault_policy,omitempty"`
 	Library   string        `json:"library,omitempty"`
 	LibraryID string        `json:"library_id,omitempty"`
 	Medium    string        `json:"medium"`
@@ -30,12 +31,35 @@ type info struct {
 }
 
 type infoArchive struct {
-	ID        string       `json:"id"`
-	Name      string       `json:"name"`
-	Directory string       `json:"directory"`
-	Sealed    time.Time    `json:"sealed"`
-	Manifest  string       `json:"manifest"`
-	RootHash  archive.Hash `json:"root_hash"`
+	ID          string       `json:"id"`
+	Name        string       `json:"name"`
+	Description string       `json:"description,omitempty"`
+	Directory   string       `json:"directory"`
+	Sealed      time.Time    `json:"sealed"`
+	Manifest    string       `json:"manifest"`
+	RootHash    archive.Hash `json:"root_hash"`
+}
+
+type infoPolicy struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Copies  int       `json:"copies"`
+	MaxWait int64     `json:"max_wait_seconds"`
+	Roots   int       `json:"roots"`
+}
+
+// maxWait bounds what is believed of a vault's longest wait, in seconds: a time.Duration holds it.
+const maxWait = 1 << 33
+
+// policy reads what a disc claims of its vault.
+func (i *infoPolicy) policy() (*Policy, error) {
+	if i == nil {
+		return nil, nil
+	}
+	if !validUUID(i.ID) || i.Copies < 1 || i.Copies > 100 || i.MaxWait < 0 || i.MaxWait > maxWait || i.Roots < 0 || i.Roots > 170 {
+		return nil, fmt.Errorf("read %s: vault %.60q with %d copies, a wait of %d seconds and %d roots is none", InfoName, i.ID, i.Copies, i.MaxWait, i.Roots)
+	}
+	return &Policy{i.ID, i.Created.UTC(), i.Copies, time.Duration(i.MaxWait) * time.Second, i.Roots}, nil
 }
 
 const (
@@ -80,8 +104,11 @@ func Info(d *Disc) ([]byte, error) {
 		Format: infoFormat, Version: infoVersion, Disc: d.ImageID, Label: d.Label, Number: number(d.Number), Discs: number(d.Discs), SetID: d.SetID, JobID: d.JobID,
 		GUID: d.GUID, Vault: d.Vault, Library: d.Library, LibraryID: d.LibraryID, Medium: d.Medium, Date: stamp{d.Created.UTC()}, Archives: []infoArchive{},
 	}
+	if p := d.Policy; p != nil {
+		i.Policy = &infoPolicy{p.VaultID, p.Created.UTC(), p.Copies, int64(p.MaxWait / time.Second), p.Roots}
+	}
 	for _, a := range d.Archives {
-		i.Archives = append(i.Archives, infoArchive{a.ID, a.Name, below(a.Directory), a.Sealed.UTC(), ManifestPath(a.ID), a.RootHash})
+		i.Archives = append(i.Archives, infoArchive{a.ID, a.Name, a.Description, below(a.Directory), a.Sealed.UTC(), ManifestPath(a.ID), a.RootHash})
 	}
 	b, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
@@ -125,9 +152,13 @@ func ReadInfo(b []byte) (*Disc, error) {
 			return nil, fmt.Errorf("read %s: %.60q is no UUID", InfoName, id)
 		}
 	}
+	policy, err := i.Policy.policy()
+	if err != nil {
+		return nil, err
+	}
 	d := &Disc{
 		ImageID: i.Disc, Label: i.Label, Number: int64(i.Number), Discs: int64(i.Discs), SetID: i.SetID, JobID: i.JobID, GUID: i.GUID,
-		Vault: i.Vault, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Created: i.Date.Time,
+		Vault: i.Vault, Policy: policy, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Created: i.Date.Time,
 	}
 	for _, a := range i.Archives {
 		dir := "."
@@ -140,7 +171,7 @@ func ReadInfo(b []byte) (*Disc, error) {
 		if archive.ValidPath(dir) != nil || !validUUID(a.ID) || a.Manifest != ManifestPath(a.ID) {
 			return nil, fmt.Errorf("read %s: archive %.60q lies in %.200q with the manifest %.200q: not a place on this disc", InfoName, a.ID, a.Directory, a.Manifest)
 		}
-		d.Archives = append(d.Archives, Archive{ID: a.ID, Name: a.Name, Directory: dir, RootHash: a.RootHash, Sealed: a.Sealed.UTC()})
+		d.Archives = append(d.Archives, Archive{ID: a.ID, Name: a.Name, Description: a.Description, Directory: dir, RootHash: a.RootHash, Sealed: a.Sealed.UTC()})
 	}
 	return d, nil
 }

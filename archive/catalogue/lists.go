@@ -157,9 +157,14 @@ func appendContent(b []byte, files []File, first bool) []byte {
 	}
 	b = appendFacts(b, f.Content.Size, f.ModTime)
 	if f.Parts > 0 {
-		b = fmt.Appendf(b, `, "offset": %d, "length": %d, "part": %d, "parts": %d`, f.Offset, f.Length, f.Part, f.Parts)
+		b = appendPart(b, f.Offset, f.Length, f.Part, f.Parts)
 	}
 	return append(b, '}')
+}
+
+// appendPart appends what an entry says of the part of its content that the disc has.
+func appendPart(b []byte, offset, length int64, part, parts int) []byte {
+	return fmt.Appendf(b, `, "offset": %d, "length": %d, "part": %d, "parts": %d`, offset, length, part, parts)
 }
 
 // appendKey begins the entry of a content in a catalogue, up to its first name.

@@ -189,6 +189,7 @@ func parseEntry(key string, raw []byte) (r rawEntry, err error) {
 		if f.Part < 1 || f.Part > f.Parts || f.Offset < 0 || f.Length < 0 || f.Offset > r.entry.Size-f.Length {
 			return r, fmt.Errorf("part %d of %d at %d is not one of %d bytes", f.Part, f.Parts, f.Offset, r.entry.Size)
 		}
+		r.entry.Part = &EntryPart{f.Offset, f.Length, f.Part, f.Parts}
 		return r, nil
 	}
 	var at int64

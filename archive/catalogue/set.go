@@ -94,6 +94,15 @@ type Entry struct {
 	Names []string
 	// Runs say which discs carry the content, in the order of its bytes; none when it has no disc yet.
 	Runs []DiscRun
+	// Part is the part of the content that the one disc has whose catalogue this is; nil for a whole content, and in a set's
+	// catalogue.
+	Part *EntryPart
+}
+
+// EntryPart is a part of a content that is split over discs.
+type EntryPart struct {
+	Offset, Length int64 // bytes
+	Part, Parts    int   // from 1
 }
 
 // DiscRun is a run of a content on a disc.
@@ -195,6 +204,8 @@ func (c *Catalogue) appendEntry(b []byte, e *Entry, first bool) []byte {
 			b = fmt.Appendf(b, `{"disc_num": %d, "offset": %d, "length": %d}`, r.Disc, r.Offset, r.Length)
 		}
 		b = append(b, ']')
+	case e.Part != nil:
+		b = appendPart(b, e.Part.Offset, e.Part.Length, e.Part.Part, e.Part.Parts)
 	}
 	return append(b, '}')
 }

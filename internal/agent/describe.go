@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
@@ -73,6 +74,12 @@ func (d *description) receive(next func() (*pb.ImageDescription, error)) error {
 			h := x.Header
 			disc := catalogue.NewDisc(h.GetImageId(), h.GetNumber(), h.GetVault(), h.GetLibraryId(), h.GetLibrary(), h.GetMedium(), h.GetCreated().AsTime())
 			disc.Protected = h.GetLayerSectors() != 0
+			if v := h.GetPolicy(); v != nil {
+				disc.Policy = &catalogue.Policy{
+					VaultID: v.GetId(), Created: v.GetCreated().AsTime(), Copies: int(v.GetCopies()),
+					MaxWait: time.Duration(v.GetMaxWaitSeconds()) * time.Second, Roots: int(v.GetRoots()),
+				}
+			}
 			d.disc = &disc
 		case *pb.ImageDescription_Archive:
 			err = d.archive(x.Archive)
@@ -104,7 +111,7 @@ func (d *description) archive(a *pb.ImageArchive) error {
 		return defect("archive %s has a root hash of %d bytes", a.GetId(), len(a.GetRootHash()))
 	}
 	d.disc.Archives = append(d.disc.Archives, catalogue.Archive{
-		ID: a.GetId(), Name: a.GetName(), Directory: a.GetDirectory(), RootHash: archive.Hash(a.GetRootHash()),
+		ID: a.GetId(), Name: a.GetName(), Description: a.GetDescription(), Directory: a.GetDirectory(), RootHash: archive.Hash(a.GetRootHash()),
 		ManifestSize: size, Sealed: a.GetSealed().AsTime(),
 	})
 	d.at[a.GetId()] = io.NewSectionReader(d.manifests, d.end, size)

@@ -90,7 +90,7 @@ taken out, loaded again and read back whole before it counts as safe.`,
 		{archives, "Archives, in a vault of a controller:", []*cobra.Command{a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait()}},
 		{machine, "Libraries of discs, for their operators:", []*cobra.Command{a.library(), a.drives(), a.discs(), a.scrub(), a.stats()}},
 		{offline, "Without a controller, on this machine alone (the names of odarchive 0.1 work too):", append(
-			a.ancestors(), a.iso(), a.ecc(), a.set(), a.compare(), a.simulate(), a.durability(),
+			a.ancestors(), a.iso(), a.ecc(), a.set(), a.survey(), a.compare(), a.simulate(), a.durability(),
 		)},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

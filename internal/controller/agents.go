@@ -204,9 +204,16 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 	if err != nil {
 		return err
 	}
+	v, err := s.store.Vault(ctx, img.Vault)
+	if err != nil {
+		return err
+	}
+	policy := &pb.ImageVault{
+		Id: v.ID, Created: timestamppb.New(v.Created), Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second), Roots: int32(v.Roots),
+	}
 	if err := stream.Send(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
 		ImageId: img.ID, Number: img.Number, Vault: img.Vault, LibraryId: img.LibraryID, Library: img.Library,
-		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors, LayerSectors: img.Layer,
+		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors, LayerSectors: img.Layer, Policy: policy,
 	}}}); err != nil {
 		return err
 	}
@@ -216,7 +223,7 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 	}
 	for _, a := range archives {
 		if err := stream.Send(&pb.ImageDescription{Message: &pb.ImageDescription_Archive{Archive: &pb.ImageArchive{
-			Id: a.ID, Name: a.Name, Directory: a.Directory, RootHash: a.RootHash, ManifestSize: a.ManifestSize, Sealed: timestamppb.New(a.Sealed),
+			Id: a.ID, Name: a.Name, Description: a.Description, Directory: a.Directory, RootHash: a.RootHash, ManifestSize: a.ManifestSize, Sealed: timestamppb.New(a.Sealed),
 		}}}); err != nil {
 			return err
 		}

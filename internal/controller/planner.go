@@ -82,7 +82,7 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	archives := make([]pack.Archive, len(v.Archives))
 	ids := map[archive.Hash]int64{}
 	for i, a := range v.Archives {
-		archives[i].Archive = catalogue.Archive{ID: a.ID, Name: a.Name, RootHash: archive.Hash(a.RootHash), ManifestSize: a.ManifestSize, Sealed: a.Sealed}
+		archives[i].Archive = catalogue.Archive{ID: a.ID, Name: a.Name, Description: a.Description, RootHash: archive.Hash(a.RootHash), ManifestSize: a.ManifestSize, Sealed: a.Sealed}
 		for f, err := range p.store.PendingFiles(ctx, a.ID) {
 			if err != nil {
 				return err
@@ -100,6 +100,9 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 		number, err := p.store.NewImageNumber(ctx)
 		disc := catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created)
 		disc.Protected = roots != 0
+		disc.Policy = &catalogue.Policy{
+			VaultID: v.Vault.ID, Created: v.Vault.Created, Copies: v.Vault.Copies, MaxWait: v.Vault.MaxWait.Truncate(time.Second), Roots: roots,
+		}
 		return disc, err
 	})
 	if errors.Is(err, pack.ErrTooSmall) {

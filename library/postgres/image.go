@@ -39,6 +39,7 @@ select i.id, i.number, v.name, l.id, l.name, i.medium, i.sectors, i.layer_sector
 type ArchiveOnImage struct {
 	ID           string
 	Name         string
+	Description  string
 	Directory    string
 	RootHash     []byte
 	ManifestSize int64
@@ -48,7 +49,7 @@ type ArchiveOnImage struct {
 // ImageArchives returns the archives on an image by their directories.
 func (s *Store) ImageArchives(ctx context.Context, image string) ([]ArchiveOnImage, error) {
 	rows, err := s.pool.Query(ctx, `
-select a.id, a.name, ia.directory, a.root_hash, a.manifest_size, a.sealed
+select a.id, a.name, a.description, ia.directory, a.root_hash, a.manifest_size, a.sealed
   from image_archive ia join archive a on a.id = ia.archive_id where ia.image_id = $1 order by ia.directory collate "C"`, image)
 	if err != nil {
 		return nil, err

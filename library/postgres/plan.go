@@ -27,6 +27,7 @@ type Pending struct {
 type PendingArchive struct {
 	ID           string
 	Name         string
+	Description  string
 	RootHash     []byte
 	ManifestSize int64
 	Sealed       time.Time
@@ -55,7 +56,7 @@ select bool_or(flush or ($2::interval > '0' and sealed < now() - $2::interval)) 
 			return nil, err
 		}
 		rows, err := s.pool.Query(ctx, `
-select id, name, root_hash, manifest_size, sealed from archive where vault_id = $1 and not planned order by sealed, id`, v.ID)
+select id, name, description, root_hash, manifest_size, sealed from archive where vault_id = $1 and not planned order by sealed, id`, v.ID)
 		if err != nil {
 			return nil, err
 		}

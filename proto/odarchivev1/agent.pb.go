@@ -2364,7 +2364,9 @@ type ImageHeader struct {
 	// Sectors that the whole image occupies: the agent's layout must come to the same.
 	Sectors int64 `protobuf:"varint,8,opt,name=sectors,proto3" json:"sectors,omitempty"`
 	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
-	LayerSectors  int64 `protobuf:"varint,9,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	LayerSectors int64 `protobuf:"varint,9,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	// The vault that the disc can be put back into when the catalogue is lost.
+	Policy        *ImageVault `protobuf:"bytes,20,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2462,6 +2464,90 @@ func (x *ImageHeader) GetLayerSectors() int64 {
 	return 0
 }
 
+func (x *ImageHeader) GetPolicy() *ImageVault {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// What a disc says of its vault.
+type ImageVault struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Created        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created,proto3" json:"created,omitempty"`
+	Copies         int32                  `protobuf:"varint,3,opt,name=copies,proto3" json:"copies,omitempty"`
+	MaxWaitSeconds int64                  `protobuf:"varint,4,opt,name=max_wait_seconds,json=maxWaitSeconds,proto3" json:"max_wait_seconds,omitempty"`
+	Roots          int32                  `protobuf:"varint,5,opt,name=roots,proto3" json:"roots,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ImageVault) Reset() {
+	*x = ImageVault{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImageVault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImageVault) ProtoMessage() {}
+
+func (x *ImageVault) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
+func (*ImageVault) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ImageVault) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ImageVault) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *ImageVault) GetCopies() int32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *ImageVault) GetMaxWaitSeconds() int64 {
+	if x != nil {
+		return x.MaxWaitSeconds
+	}
+	return 0
+}
+
+func (x *ImageVault) GetRoots() int32 {
+	if x != nil {
+		return x.Roots
+	}
+	return 0
+}
+
 type ImageArchive struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2472,13 +2558,14 @@ type ImageArchive struct {
 	// Bytes of the manifest that follows.
 	ManifestSize  int64                  `protobuf:"varint,5,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
 	Sealed        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Description   string                 `protobuf:"bytes,10,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2490,7 +2577,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2503,7 +2590,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -2548,6 +2635,13 @@ func (x *ImageArchive) GetSealed() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ImageArchive) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 type ImageFiles struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Files         []*ImageFile           `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
@@ -2557,7 +2651,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +2663,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +2676,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -2614,7 +2708,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2720,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2733,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -2714,7 +2808,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2820,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2833,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -2760,7 +2854,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2866,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2879,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -2812,7 +2906,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +2918,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +2931,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3038,7 +3132,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\aarchive\x18\x02 \x01(\v2\x1a.odarchive.v1.ImageArchiveH\x00R\aarchive\x12\x1c\n" +
 	"\bmanifest\x18\x03 \x01(\fH\x00R\bmanifest\x120\n" +
 	"\x05files\x18\x04 \x01(\v2\x18.odarchive.v1.ImageFilesH\x00R\x05filesB\t\n" +
-	"\amessage\"\x9c\x02\n" +
+	"\amessage\"\xce\x02\n" +
 	"\vImageHeader\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
@@ -3049,14 +3143,24 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
 	"\x06medium\x18\a \x01(\tR\x06medium\x12\x18\n" +
 	"\asectors\x18\b \x01(\x03R\asectors\x12#\n" +
-	"\rlayer_sectors\x18\t \x01(\x03R\flayerSectors\"\xc6\x01\n" +
+	"\rlayer_sectors\x18\t \x01(\x03R\flayerSectors\x120\n" +
+	"\x06policy\x18\x14 \x01(\v2\x18.odarchive.v1.ImageVaultR\x06policy\"\xaa\x01\n" +
+	"\n" +
+	"ImageVault\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
+	"\acreated\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
+	"\x06copies\x18\x03 \x01(\x05R\x06copies\x12(\n" +
+	"\x10max_wait_seconds\x18\x04 \x01(\x03R\x0emaxWaitSeconds\x12\x14\n" +
+	"\x05roots\x18\x05 \x01(\x05R\x05roots\"\xe8\x01\n" +
 	"\fImageArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tdirectory\x18\x03 \x01(\tR\tdirectory\x12\x1b\n" +
 	"\troot_hash\x18\x04 \x01(\fR\brootHash\x12#\n" +
 	"\rmanifest_size\x18\x05 \x01(\x03R\fmanifestSize\x122\n" +
-	"\x06sealed\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06sealed\";\n" +
+	"\x06sealed\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06sealed\x12 \n" +
+	"\vdescription\x18\n" +
+	" \x01(\tR\vdescription\";\n" +
 	"\n" +
 	"ImageFiles\x12-\n" +
 	"\x05files\x18\x01 \x03(\v2\x17.odarchive.v1.ImageFileR\x05files\"\xed\x01\n" +
@@ -3111,7 +3215,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -3142,17 +3246,18 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*DescribeImageRequest)(nil),     // 26: odarchive.v1.DescribeImageRequest
 	(*ImageDescription)(nil),         // 27: odarchive.v1.ImageDescription
 	(*ImageHeader)(nil),              // 28: odarchive.v1.ImageHeader
-	(*ImageArchive)(nil),             // 29: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 30: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 31: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 32: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 33: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 34: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 35: odarchive.v1.Address
-	(Fill)(0),                        // 36: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 38: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 39: odarchive.v1.Pieces
+	(*ImageVault)(nil),               // 29: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 30: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 31: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 32: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 33: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 34: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 35: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 36: odarchive.v1.Address
+	(Fill)(0),                        // 37: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 38: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 39: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 40: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
@@ -3160,9 +3265,9 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	24, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	35, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	36, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	35, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	36, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	37, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	36, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -3176,8 +3281,8 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
 	22, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
 	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
-	35, // 21: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	35, // 22: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	36, // 21: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	36, // 22: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
 	16, // 23: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
 	20, // 24: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
 	10, // 25: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
@@ -3188,32 +3293,34 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	1,  // 30: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
 	8,  // 31: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
 	25, // 32: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	37, // 33: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	38, // 33: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
 	16, // 34: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
 	17, // 35: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
 	18, // 36: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
 	28, // 37: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	29, // 38: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	30, // 39: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	37, // 40: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	37, // 41: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	31, // 42: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	37, // 43: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 44: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	38, // 45: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 46: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	26, // 47: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	32, // 48: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	33, // 49: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	9,  // 50: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	27, // 51: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	39, // 52: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	34, // 53: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	50, // [50:54] is the sub-list for method output_type
-	46, // [46:50] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	30, // 38: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	31, // 39: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	38, // 40: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	29, // 41: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	38, // 42: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	38, // 43: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	32, // 44: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	38, // 45: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 46: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	39, // 47: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 48: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	26, // 49: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	33, // 50: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	34, // 51: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	9,  // 52: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	27, // 53: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	40, // 54: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	35, // 55: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	52, // [52:56] is the sub-list for method output_type
+	48, // [48:52] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3244,7 +3351,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
