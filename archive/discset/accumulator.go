@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -297,6 +298,17 @@ func (a *Accumulator) OpenParity(i int) (*os.File, error) {
 		return nil, err
 	}
 	return a.root.Open(parityName(a.j.Generation, i))
+}
+
+// LinkParity gives parity file i of a sealed set another name, outside of the accumulation's folder, which spares copying what is as
+// large as a disc. It fails where the file system has no links, or another one has that name's folder.
+func (a *Accumulator) LinkParity(i int, name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := a.sealed(); err != nil {
+		return err
+	}
+	return os.Link(filepath.Join(a.root.Name(), parityName(a.j.Generation, i)), name)
 }
 
 func (a *Accumulator) sealed() (*Set, error) {

@@ -30,6 +30,13 @@ func appendChecks(checks, b []byte) []byte {
 	return checks
 }
 
+// putCheck makes b's the checksum of block i. An empty block has none.
+func putCheck(checks []byte, i int, b []byte) {
+	if len(b) > 0 {
+		binary.LittleEndian.PutUint32(checks[i*checkSize:], crc32.Checksum(b, castagnoli))
+	}
+}
+
 // Checks are the checksums of a whole set: of each member in order, then of each parity image, block by block. Its methods may be
 // called by several goroutines when its reader may.
 type Checks struct {

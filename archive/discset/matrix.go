@@ -2,6 +2,7 @@ package discset
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/klauspost/reedsolomon"
 )
@@ -55,12 +56,45 @@ func rows(m int, js []int) [][]byte {
 }
 
 // newCoder returns what computes outputs from inputs by a matrix of len(matrix) rows.
-func newCoder(matrix [][]byte) (reedsolomon.Encoder, error) {
-	c, err := reedsolomon.New(len(matrix[0]), len(matrix), reedsolomon.WithCustomMatrix(matrix), reedsolomon.WithInversionCache(false))
+func newCoder(matrix [][]byte, options ...reedsolomon.Option) (reedsolomon.Encoder, error) {
+	options = append(options, reedsolomon.WithCustomMatrix(matrix), reedsolomon.WithInversionCache(false))
+	c, err := reedsolomon.New(len(matrix[0]), len(matrix), options...)
 	if err != nil {
 		return nil, fmt.Errorf("make a coder of %d images from %d: %w", len(matrix), len(matrix[0]), err)
 	}
 	return c, nil
+}
+
+// code computes out from in.
+func code(c reedsolomon.Encoder, in, out [][]byte) error { return c.Encode(slices.Concat(in, out)) }
+
+// adder adds data images to parity. Its method may be called by several goroutines.
+type adder struct {
+	reedsolomon.Encoder
+	fresh bool // there is no parity yet
+}
+
+// newAdder returns what adds data images js to m parity images.
+func newAdder(m int, js []int, fresh bool) (*adder, error) {
+	c, err := newCoder(rows(m, js), reedsolomon.WithMaxGoroutines(1))
+	return &adder{c, fresh}, err
+}
+
+// add adds as many bytes of each image to parity, where they are: what goes in comes through the caches once, which is half of
+// what coding into other buffers moves. Images that are zero there may be left out.
+func (a *adder) add(images, parity [][]byte, zero func(i int) bool) error {
+	if a.fresh {
+		return code(a, images, parity)
+	}
+	for i, b := range images {
+		if zero(i) {
+			continue
+		}
+		if err := a.EncodeIdx(b, i, parity); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // invert returns the inverse of a square matrix, which it destroys. Every square part of the code's matrix has one.

@@ -1,6 +1,7 @@
 package ecc
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -24,6 +25,8 @@ type Reader struct {
 	mu     sync.Mutex
 	window *window
 	report Report
+	caught int64
+	sums   sums
 }
 
 // NewReader returns a reader of an image with the header that Find found, or that is known from elsewhere.
@@ -35,7 +38,7 @@ func NewReader(source Source, h Header) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read through damage: %w", err)
 	}
-	return &Reader{h: h, codec: c, source: source, report: Report{Header: h}}, nil
+	return &Reader{h: h, codec: c, source: source, report: Report{Header: h}, sums: sums{h: &h, source: source}}, nil
 }
 
 // Report tells of the rows that had to be repaired so far; those asked for twice count twice.
@@ -45,13 +48,33 @@ func (r *Reader) Report() Report {
 	return r.report
 }
 
+// Caught returns how many sectors ReadCheckedAt has found to be other than they were written, without the source having said so, and
+// has set right.
+func (r *Reader) Caught() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.caught
+}
+
 // ReadAt implements io.ReaderAt over the data sectors. Bytes that can't be brought back are a LostError, after those before them.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) { return r.readAt(p, off, false) }
 
-// ReadCheckedAt is ReadAt for bytes that have been read and are known to be wrong, such as those of a content with a wrong hash:
-// it compares each sector with its CRC and repairs those that differ. That takes two reads in other places for each run
-// of sectors, when all is well.
+// ReadCheckedAt is ReadAt for bytes that nothing else proves, or that are known to be wrong, such as those of a content with a wrong
+// hash: it compares each sector with its CRC and repairs those that differ. The CRCs lie in another place of the image, and 48 MiB of
+// them are kept, which is all that a BD of 25 GB has: the first sectors of a layer cost two reads there, the same ones of other
+// layers none.
 func (r *Reader) ReadCheckedAt(p []byte, off int64) (int, error) { return r.readAt(p, off, true) }
+
+// Check holds sectors that have been read, from sector first on, against their CRCs. It returns those that are not what was written,
+// and those of which that can't be said because their CRC can't be read, both as places in b and in ascending order.
+// ReadCheckedAt gives them as they were.
+func (r *Reader) Check(b []byte, first int64) (wrong, unknown []int64, err error) {
+	n := int64(len(b)) / sectorSize
+	if len(b)%sectorSize != 0 || first < 0 || first+n > r.h.Data {
+		return nil, nil, fmt.Errorf("check sectors %d to %d of %d: there are none such", first, first+n, r.h.Data)
+	}
+	return r.sums.check(b, first)
+}
 
 // batch is how many sectors are read at a time.
 const batch = 512
@@ -90,7 +113,7 @@ func (r *Reader) readAt(p []byte, off int64, check bool) (n int, err error) {
 // fill reads sectors of the data, repaired where they must be. With an error, only so many at the beginning are good.
 func (r *Reader) fill(b []byte, first int64, check bool) (good int64, err error) {
 	var bad []int64
-	if err := r.source.read(b, first, func(i int) { bad = append(bad, int64(i)) }); err != nil {
+	if err = r.source.read(b, first, func(i int) { bad = append(bad, int64(i)) }); err != nil {
 		return 0, err
 	}
 	for i := range len(b) / sectorSize {
@@ -98,25 +121,31 @@ func (r *Reader) fill(b []byte, first int64, check bool) (good int64, err error)
 			bad = append(bad, int64(i))
 		}
 	}
+	slices.Sort(bad)
+	var wrong []int64
 	if check {
-		wrong, err := r.wrong(b, first)
+		failed, unknown, err := r.sums.check(b, first)
 		if err != nil {
 			return 0, err
 		}
+		wrong = slices.Concat(failed, unknown)
+		slices.Sort(wrong)
+		silent := func(i int64) bool { _, known := slices.BinarySearch(bad, i); return !known }
+		wrong = slices.DeleteFunc(wrong, func(i int64) bool { return !silent(i) })
 		bad = append(bad, wrong...)
+		slices.Sort(bad)
 	}
-	slices.Sort(bad)
 	bad = slices.Compact(bad)
 	if len(bad) == 0 {
 		return int64(len(b)) / sectorSize, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.repair(b, first, bad)
+	return r.repair(b, first, bad, wrong)
 }
 
-// repair repairs the sectors at bad of b, those of adjacent rows together.
-func (r *Reader) repair(b []byte, first int64, bad []int64) (good int64, err error) {
+// repair repairs the sectors at bad of b, those of adjacent rows together. Those of them that are in wrong were read without a word.
+func (r *Reader) repair(b []byte, first int64, bad, wrong []int64) (good int64, err error) {
 	if r.window == nil {
 		_, rows := share(1, layers+r.codec.roots, r.h.Geometry)
 		r.window = newWindow(&r.h, r.codec, r.source, rows)
@@ -138,37 +167,12 @@ func (r *Reader) repair(b []byte, first int64, bad []int64) (good int64, err err
 			if w.verdicts[k] != proven {
 				return bad[i], &LostError{sector}
 			}
-			copy(row(b, int(bad[i])), w.plain(int(sector/r.h.Layer), k))
+			is, was := w.plain(int(sector/r.h.Layer), k), row(b, int(bad[i]))
+			if _, silent := slices.BinarySearch(wrong, bad[i]); silent && !bytes.Equal(is, was) {
+				r.caught++
+			}
+			copy(was, is)
 		}
 	}
 	return int64(len(b)) / sectorSize, nil
-}
-
-// wrong returns the sectors of b that fail their CRC, or have none that can be read.
-func (r *Reader) wrong(b []byte, first int64) (wrong []int64, err error) {
-	n := int64(len(b)) / sectorSize
-	crc := r.h.crcLayer()
-	var blocks []byte
-	for i := int64(0); i < n; {
-		// The CRCs of sectors side by side are in blocks side by side, until a layer ends.
-		s := first + i
-		layer, top := int(s/r.h.Layer), s%r.h.Layer
-		run := min(n-i, r.h.Layer-top)
-		before := top - 1
-		if top == 0 {
-			before, run = r.h.Layer-1, 1
-		}
-		blocks = append(blocks[:0], make([]byte, run*sectorSize)...)
-		if err := r.source.read(blocks, r.h.sector(crc, before), func(int) {}); err != nil {
-			return nil, err
-		}
-		for k := range int(run) {
-			block := row(blocks, k)
-			if !r.h.ours(block) || checksum(row(b, int(i)+k)) != le.Uint32(block[4*layer:]) {
-				wrong = append(wrong, i+int64(k))
-			}
-		}
-		i += run
-	}
-	return wrong, nil
 }

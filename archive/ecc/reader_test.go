@@ -48,6 +48,9 @@ func TestReader(t *testing.T) {
 	if !bytes.Equal(got[:60*sectorSize-5], s.whole[3:60*sectorSize-2]) {
 		t.Error("a silent error was not repaired")
 	}
+	if n := r.Caught(); n != 1 {
+		t.Errorf("%d silent errors were caught, one was made", n)
+	}
 }
 
 // TestReaderLost has a row with more damage than it bears: the reader serves all but its sectors.

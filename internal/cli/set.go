@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -143,11 +144,7 @@ func export(acc *discset.Accumulator, dir string, g discset.Geometry) error {
 		return err
 	}
 	for i := range s.Parities {
-		f, err := acc.OpenParity(i)
-		if err != nil {
-			return err
-		}
-		if err := putFile(filepath.Join(dir, discset.ParityName(i)), f); err != nil {
+		if err := exportParity(acc, i, filepath.Join(dir, discset.ParityName(i))); err != nil {
 			return err
 		}
 	}
@@ -171,6 +168,21 @@ func export(acc *discset.Accumulator, dir string, g discset.Geometry) error {
 		}
 	}
 	return nil
+}
+
+// exportParity gives a parity file its name: as large as a disc, it is copied only where that can't be had otherwise.
+func exportParity(acc *discset.Accumulator, i int, name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a run that was killed
+		return err
+	}
+	if err := acc.LinkParity(i, name); err == nil {
+		return nil
+	}
+	f, err := acc.OpenParity(i)
+	if err != nil {
+		return err
+	}
+	return putFile(name, f)
 }
 
 // putFile writes a file durably; it has its name only when it is whole.
