@@ -40,16 +40,26 @@ type Disc struct {
 	Created   time.Time
 	// Protected says that the disc carries error correction of its own (RS03) behind its files.
 	Protected bool
-	Archives  []Archive // in ascending order of Directory
+	// Parity is the set of discs by whose parity it can be made anew; nil when there is none.
+	Parity   *Parity
+	Archives []Archive // in ascending order of Directory
 	// CatalogueSize is the size in bytes of the catalogue of a whole disc set, which then stands on the disc instead of one of
 	// the disc's own files; 0 for that.
 	CatalogueSize int64
 }
 
+// Parity is an image's place in a set of images that share parity (docs/disc-format-sets.md). Which other images the set has is not
+// known before it is closed: its parity discs say it.
+type Parity struct {
+	Set          string // UUID
+	Index        int    // of the image, from 0
+	Data, Images int    // how many data images the set takes, and how many parity images
+}
+
 // NewDisc describes a disc of a vault without archives. Its label follows from its number.
 func NewDisc(imageID string, number int64, vault, libraryID, library, medium string, created time.Time) Disc {
 	return Disc{
-		ImageID: imageID, Label: fmt.Sprintf("OD_%06d", number), Number: number, GUID: imageID, Vault: vault, LibraryID: libraryID, Library: library,
+		ImageID: imageID, Label: LabelOf(number), Number: number, GUID: imageID, Vault: vault, LibraryID: libraryID, Library: library,
 		Medium: medium, Created: created.UTC(),
 	}
 }
@@ -63,6 +73,9 @@ type Policy struct {
 	MaxWait time.Duration // whole seconds; 0: no limit
 	Roots   int           // of the error correction inside each disc; 0: none
 }
+
+// LabelOf returns the label of the disc of an image by the image's number.
+func LabelOf(number int64) string { return fmt.Sprintf("OD_%06d", number) }
 
 // Archive is an archive of which the disc carries something, and its whole manifest.
 type Archive struct {

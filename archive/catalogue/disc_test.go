@@ -17,6 +17,7 @@ func disc() Disc {
 	return Disc{
 		ImageID: idA, Label: "OD_0001", Number: 1, Discs: 3, SetID: idB, JobID: idB, GUID: idA, Medium: "bd", Created: at,
 		Policy:   &Policy{VaultID: idB, Created: at.Add(123 * time.Microsecond), Copies: 2, MaxWait: time.Hour, Roots: 32},
+		Parity:   &Parity{Set: idB, Index: 3, Data: 12, Images: 2},
 		Archives: []Archive{{ID: idB, Name: "srv", Description: "<what> \"it\" is", Directory: "srv/x", RootHash: entries()[1].Content.Hash, Sealed: at}, {ID: idA, Name: "/", Directory: ".", Sealed: at}},
 	}
 }

@@ -27,6 +27,7 @@ type info struct {
 	LibraryID string        `json:"library_id,omitempty"`
 	Medium    string        `json:"medium"`
 	Date      stamp         `json:"date"`
+	Parity    *infoParity   `json:"parity_set,omitempty"`
 	Archives  []infoArchive `json:"archives"`
 }
 
@@ -60,6 +61,13 @@ func (i *infoPolicy) policy() (*Policy, error) {
 		return nil, fmt.Errorf("read %s: vault %.60q with %d copies, a wait of %d seconds and %d roots is none", InfoName, i.ID, i.Copies, i.MaxWait, i.Roots)
 	}
 	return &Policy{i.ID, i.Created.UTC(), i.Copies, time.Duration(i.MaxWait) * time.Second, i.Roots}, nil
+}
+
+type infoParity struct {
+	Set    string `json:"set"`
+	Index  int    `json:"index"`
+	Data   int    `json:"data"`
+	Parity int    `json:"parity"`
 }
 
 const (
@@ -106,6 +114,9 @@ func Info(d *Disc) ([]byte, error) {
 	}
 	if p := d.Policy; p != nil {
 		i.Policy = &infoPolicy{p.VaultID, p.Created.UTC(), p.Copies, int64(p.MaxWait / time.Second), p.Roots}
+	}
+	if p := d.Parity; p != nil {
+		i.Parity = &infoParity{p.Set, p.Index, p.Data, p.Images}
 	}
 	for _, a := range d.Archives {
 		i.Archives = append(i.Archives, infoArchive{a.ID, a.Name, a.Description, below(a.Directory), a.Sealed.UTC(), ManifestPath(a.ID), a.RootHash})
@@ -159,6 +170,12 @@ func ReadInfo(b []byte) (*Disc, error) {
 	d := &Disc{
 		ImageID: i.Disc, Label: i.Label, Number: int64(i.Number), Discs: int64(i.Discs), SetID: i.SetID, JobID: i.JobID, GUID: i.GUID,
 		Vault: i.Vault, Policy: policy, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Created: i.Date.Time,
+	}
+	if p := i.Parity; p != nil {
+		if !validUUID(p.Set) || p.Data < 1 || p.Parity < 1 || p.Data > 255 || p.Parity > 255-p.Data || p.Index < 0 || p.Index >= p.Data {
+			return nil, fmt.Errorf("read %s: image %d of the set %.60q of %d+%d: there is no such", InfoName, p.Index, p.Set, p.Data, p.Parity)
+		}
+		d.Parity = &Parity{p.Set, p.Index, p.Data, p.Parity}
 	}
 	for _, a := range i.Archives {
 		dir := "."

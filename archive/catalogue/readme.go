@@ -17,6 +17,13 @@ const protectedText = `IF SOME OF THIS DISC CAN'T BE READ
 
 `
 
+const parityText = `IF THIS DISC CAN'T BE READ AT ALL
+  It is number %d of a set of discs that share parity,
+  %s. As long as no more than %d of them are
+  lost, the others give it back bit by bit. The set's parity discs say how.
+
+`
+
 // Readme returns README.txt: plain words for whoever finds the disc.
 func Readme(d *Disc) []byte {
 	var b bytes.Buffer
@@ -69,6 +76,9 @@ A FILE THAT SEEMS TO BE MISSING
 `, catalogue, missing)
 	if d.Protected {
 		b.WriteString(protectedText)
+	}
+	if p := d.Parity; p != nil {
+		fmt.Fprintf(&b, parityText, p.Index, p.Set, p.Images)
 	}
 	b.WriteString(archivesHead)
 	for _, a := range d.Archives {

@@ -311,6 +311,13 @@ func (a *Accumulator) LinkParity(i int, name string) error {
 	return os.Link(filepath.Join(a.root.Name(), parityName(a.j.Generation, i)), name)
 }
 
+// Sealed returns the set as it was sealed, or an error when it has not been.
+func (a *Accumulator) Sealed() (*Set, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sealed()
+}
+
 func (a *Accumulator) sealed() (*Set, error) {
 	if a.j.Sealed == nil {
 		return nil, fmt.Errorf("set %s is not sealed", a.j.Set)

@@ -22,6 +22,7 @@ const (
 // Disc is the image of a parity disc: an ordinary one, whose files say how to decode it.
 type Disc struct {
 	Layout *image.Layout
+	set    *Set
 	texts  [][]byte // in the order of discFiles; nil where it is streamed
 }
 
@@ -37,7 +38,7 @@ func (s *Set) Compose(i int) (*Disc, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disc{texts: [][]byte{s.Readme(), js, decoder, nil, nil, nil}}
+	d := &Disc{set: s, texts: [][]byte{s.Readme(), js, decoder, nil, nil, nil}}
 	var sums bytes.Buffer
 	for n, name := range discFiles[:3] {
 		fmt.Fprintf(&sums, "%v  %s\n", sha(d.texts[n]), name)
@@ -49,6 +50,18 @@ func (s *Set) Compose(i int) (*Disc, error) {
 		return nil, fmt.Errorf("compose parity disc %d of set %s: %w", i, s.ID, err)
 	}
 	return d, nil
+}
+
+// Parity returns the disc's parity file in r, which holds its image.
+func (d *Disc) Parity(r io.ReaderAt) io.ReaderAt {
+	return d.file(r, ParityFile, d.set.Sectors()*sectorSize)
+}
+
+// Checks returns the set's file of checksums in r, which holds the disc's image.
+func (d *Disc) Checks(r io.ReaderAt) io.ReaderAt { return d.file(r, ChecksName, d.set.ChecksSize()) }
+
+func (d *Disc) file(r io.ReaderAt, name string, size int64) io.ReaderAt {
+	return io.NewSectionReader(r, d.Layout.Sector(slices.Index(discFiles, name))*sectorSize, size)
 }
 
 func (s *Set) layout(p Parity, texts [][]byte, checks, sectors int64) (*image.Layout, error) {
