@@ -71,13 +71,13 @@ var mayImport = map[string][]string{
 	"internal/pgserver/pgtest": {"internal/pgserver"},
 	"internal/staging":         {},
 	"internal/controller": {
-		"archive", "archive/catalogue", "archive/pack", "internal/pgserver", "internal/staging",
+		"archive", "archive/catalogue", "archive/discset", "archive/pack", "internal/pgserver", "internal/staging",
 		"library", "library/health", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "proto/odarchivev1",
 		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/smc",
 		"robot/changer/stack", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc", "robot/port", "robot/scsi",
 	},

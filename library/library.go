@@ -40,6 +40,9 @@ const (
 	VerifyTask  TaskKind = "verify"
 	ReadTask    TaskKind = "read"
 	ReleaseTask TaskKind = "release"
+	GatherTask  TaskKind = "gather"
+	SealTask    TaskKind = "seal"
+	RebuildTask TaskKind = "rebuild"
 )
 
 // JobKind is a kind of thing that somebody asked for.

@@ -26,6 +26,7 @@ type agent struct {
 	desk    *desk // of a person as the robot; nil for others
 	bays    map[int32]*bay
 	scratch *scratch
+	sets    sync.Mutex // one set's parity is worked at a time
 	journal *journal.Journal
 
 	// hard ends when the agent must stop at once; a burn goes by it.

@@ -37,6 +37,9 @@ func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResul
 	}
 	if sum == nil {
 		if sum, err = a.make(ctx, w, t, size); err != nil {
+			if lost, ok := errors.AsType[*absentError](err); ok {
+				r.Absent = lost.members
+			}
 			return err
 		}
 	}
@@ -92,6 +95,9 @@ func (a *agent) space(ctx context.Context, id string, size int64) (*os.File, err
 // writeImage asks for the description of an image, composes it and writes it with its contents from staging, and behind it what
 // protects it.
 func (a *agent) writeImage(ctx context.Context, t *pb.Build, file *os.File, out *counted) error {
+	if t.GetParity() != nil {
+		return a.writeParity(ctx, t, file, out)
+	}
 	id := t.GetImageId()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

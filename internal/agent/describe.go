@@ -74,6 +74,9 @@ func (d *description) receive(next func() (*pb.ImageDescription, error)) error {
 			h := x.Header
 			disc := catalogue.NewDisc(h.GetImageId(), h.GetNumber(), h.GetVault(), h.GetLibraryId(), h.GetLibrary(), h.GetMedium(), h.GetCreated().AsTime())
 			disc.Protected = h.GetLayerSectors() != 0
+			if set := h.GetSet(); set != nil {
+				disc.Parity = &catalogue.Parity{Set: set.GetId(), Index: int(h.GetSetIndex()), Data: int(set.GetData()), Images: int(set.GetParity())}
+			}
 			if v := h.GetPolicy(); v != nil {
 				disc.Policy = &catalogue.Policy{
 					VaultID: v.GetId(), Created: v.GetCreated().AsTime(), Copies: int(v.GetCopies()),

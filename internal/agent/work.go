@@ -69,6 +69,12 @@ func kindOf(t *pb.Task) string {
 		return "read"
 	case *pb.Task_Release:
 		return "release"
+	case *pb.Task_Gather:
+		return "gather"
+	case *pb.Task_Seal:
+		return "seal"
+	case *pb.Task_Rebuild:
+		return "rebuild"
 	case *pb.Task_Copy:
 		return "copy"
 	default:
@@ -93,6 +99,12 @@ func attrs(t *pb.Task) []any {
 		return append(at, "image", x.Read.GetImageId(), "drive", x.Read.GetDrive(), "extents", len(x.Read.GetExtents()))
 	case *pb.Task_Release:
 		return append(at, "image", x.Release.GetImageId())
+	case *pb.Task_Gather:
+		return append(at, "image", x.Gather.GetImageId(), "set", x.Gather.GetSet().GetId(), "index", x.Gather.GetIndex())
+	case *pb.Task_Seal:
+		return append(at, "set", x.Seal.GetSet().GetId())
+	case *pb.Task_Rebuild:
+		return append(at, "image", x.Rebuild.GetImageId(), "set", x.Rebuild.GetSet().GetId(), "index", x.Rebuild.GetIndex())
 	case *pb.Task_Copy:
 		return append(at, "image", x.Copy.GetImageId(), "drive", x.Copy.GetDrive())
 	default:
@@ -136,6 +148,12 @@ func (a *agent) do(ctx context.Context, w *work, r *pb.TaskResult) error {
 		return a.read(ctx, w, x.Read, r)
 	case *pb.Task_Release:
 		return a.release(x.Release)
+	case *pb.Task_Gather:
+		return a.gather(ctx, w, x.Gather, r)
+	case *pb.Task_Seal:
+		return a.seal(x.Seal, r)
+	case *pb.Task_Rebuild:
+		return a.rebuild(ctx, w, x.Rebuild, r)
 	case *pb.Task_Copy:
 		return a.copy(ctx, w, x.Copy, r)
 	default:

@@ -178,28 +178,39 @@ func (a *app) vaults() *cobra.Command {
 		},
 	}
 	var copies, roots int32
+	var sets string
 	var spare bool
 	var wait time.Duration
 	create := &cobra.Command{
 		Use:     "create NAME",
 		Short:   "Make a vault",
-		Long:    "Makes a vault. Its policy stays: how many discs carry each byte, how much of each disc is error correction, and how long a sealed archive waits at most for its last disc to be filled.\n\nOf the 255ths of a disc, so many as it has roots can be lost in one piece, and of any 255 sectors that belong together, so many scattered; the rest is data. dvdisaster repairs such a disc too.",
-		Example: "  odarchive vault create research --copies 2 --max-wait 72h\n  odarchive vault create letters --roots 64",
+		Long:    "Makes a vault. Its policy stays: how many discs carry each byte, how much of each disc is error correction, and how long a sealed archive waits at most for its last disc to be filled.\n\nOf the 255ths of a disc, so many as it has roots can be lost in one piece, and of any 255 sectors that belong together, so many scattered; the rest is data. dvdisaster repairs such a disc too.\n\nWith --set 12+2, every 12 discs share 2 parity discs: of these 14 any 2 may be lost, whole. An archive is safe when its discs are verified; the parity discs follow when a set has its 12, after 30 days, or when you say 'odarchive library close-set'.",
+		Example: "  odarchive vault create research --copies 2 --max-wait 72h\n  odarchive vault create film --set 12+2\n  odarchive vault create letters --roots 64",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			data, parity, err := parseSet(sets)
+			if err != nil {
+				return usage(cmd, err)
+			}
 			return a.with(func(c *client.Client) error {
-				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare})
+				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{
+					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity,
+				})
 				if err != nil {
 					return err
 				}
 				return a.print(v, func(w io.Writer) {
 					fmt.Fprintf(w, "vault %s: %d copies, %d roots\n", v.GetName(), v.GetCopies(), v.GetRoots())
+					if v.GetSetData() > 0 {
+						fmt.Fprintf(w, "its discs share parity in sets of %d+%d\n", v.GetSetData(), v.GetSetParity())
+					}
 				})
 			})
 		},
 	}
 	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
 	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
+	create.Flags().StringVar(&sets, "set", "", "discs that share parity, and their parity discs, as in 12+2; none when not given")
 	create.Flags().BoolVar(&spare, "spare-areas", false, "format BD-R with spare areas: less room, half the speed, and a drive mends bad places as it burns")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
 	c.AddCommand(create, a.setVault())

@@ -34,7 +34,7 @@ func (a *app) library() *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts(), a.lot())
+	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts(), a.lot(), a.sets(), a.closeSet())
 	return c
 }
 

@@ -138,6 +138,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()), Roots: int(r.GetRoots()),
 			Checkpoint: checkpointOf(r.GetCheckpoint()), Regions: regionsOf(r.GetRegions()), Wrong: r.GetWrong(), Repairable: r.GetRepairable(),
 			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(),
+			Description: r.GetDescription(), Absent: r.GetAbsent(), Missing: r.GetMissing(),
 		}
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{
@@ -174,7 +175,11 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.MoveTask:
 		p.Work = &pb.Task_Move{Move: &pb.Move{From: addressProto(t.From), To: addressProto(t.To)}}
 	case library.BuildTask:
-		p.Work = &pb.Task_Build{Build: &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}}
+		b := &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}
+		if t.Set != nil {
+			b.Parity = &pb.Parity{Set: setProto(t.Set.SetPlace), Number: int32(t.Set.Index - t.Set.Data)}
+		}
+		p.Work = &pb.Task_Build{Build: b}
 	case library.BurnTask:
 		p.Work = &pb.Task_Burn{Burn: &pb.Burn{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, Sha256: t.SHA256, SpareAreas: t.SpareAreas}}
 	case library.VerifyTask:
@@ -190,7 +195,13 @@ func taskProto(t postgres.Task) *pb.Task {
 		}
 		p.Work = &pb.Task_Read{Read: r}
 	case library.ReleaseTask:
-		p.Work = &pb.Task_Release{Release: &pb.Release{ImageId: t.ImageID}}
+		r := &pb.Release{ImageId: t.ImageID}
+		if t.Set != nil {
+			r.SetId = t.Set.Set
+		}
+		p.Work = &pb.Task_Release{Release: r}
+	default:
+		setTaskProto(t, p)
 	}
 	return p
 }
@@ -214,6 +225,7 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 	if err := stream.Send(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
 		ImageId: img.ID, Number: img.Number, Vault: img.Vault, LibraryId: img.LibraryID, Library: img.Library,
 		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors, LayerSectors: img.Layer, Policy: policy,
+		Set: setProto(img.Set), SetIndex: int32(img.Set.Index),
 	}}}); err != nil {
 		return err
 	}

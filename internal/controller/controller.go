@@ -137,6 +137,8 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	k := &keeper{store: store, staging: stage, log: m.Log}
 	g.Go(func() error { return k.run(ctx, changes) })
 	g.Go(func() error { return sync.run(ctx) })
+	t := &tender{store: store, log: m.Log}
+	g.Go(func() error { return t.run(ctx, changes) })
 	c := &calendar{store: store, log: m.Log}
 	g.Go(func() error { return c.run(ctx) })
 	watch := &watcher{store: store, ready: ready, log: m.Log}

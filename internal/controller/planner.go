@@ -12,6 +12,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/pack"
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/postgres"
@@ -75,7 +76,12 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	} else if spare {
 		capacity = archive.WithSpareAreas(t.Medium, capacity)
 	}
-	room := pack.Room(capacity, roots)
+	room, err := imageRoom(v.Vault, capacity)
+	if errors.Is(err, discset.ErrTooSmall) {
+		return p.store.Wait(ctx, v.Vault.ID, err.Error())
+	} else if err != nil {
+		return err
+	}
 	if !v.Due && v.Bytes < room*archive.SectorSize {
 		return nil
 	}
@@ -96,6 +102,12 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	if err != nil {
 		return err
 	}
+	places := placer{v: v.Vault}
+	if v.Vault.SetData > 0 {
+		if places.next, err = p.store.SetPlace(ctx, v.Vault, t); err != nil {
+			return err
+		}
+	}
 	images, err := pack.Plan(room, archives, func() (catalogue.Disc, error) {
 		number, err := p.store.NewImageNumber(ctx)
 		disc := catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created)
@@ -103,6 +115,7 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 		disc.Policy = &catalogue.Policy{
 			VaultID: v.Vault.ID, Created: v.Vault.Created, Copies: v.Vault.Copies, MaxWait: v.Vault.MaxWait.Truncate(time.Second), Roots: roots,
 		}
+		disc.Parity = places.take()
 		return disc, err
 	})
 	if errors.Is(err, pack.ErrTooSmall) {
@@ -145,21 +158,33 @@ func fullOnes(images []*pack.Image) []*pack.Image {
 	return images
 }
 
+// protected decides on an image's error correction, and with it on all that is burned.
+func protected(img *postgres.PlannedImage, capacity int64, roots int) error {
+	img.Sectors = img.Data
+	if roots != 0 {
+		g, burned, err := pack.Protect(capacity, roots, img.Data)
+		if err != nil {
+			return fmt.Errorf("image %s: %w", img.ID, err)
+		}
+		img.Sectors, img.Layer = burned, g.Layer
+	}
+	if img.Sectors > capacity {
+		return fmt.Errorf("image %s takes %d sectors of a disc's %d", img.ID, img.Sectors, capacity)
+	}
+	return nil
+}
+
 func plannedImage(img *pack.Image, capacity int64, roots int, ids map[archive.Hash]int64) (postgres.PlannedImage, error) {
 	c, err := img.Compose()
 	if err != nil {
 		return postgres.PlannedImage{}, err
 	}
-	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Sectors: c.Layout.Sectors(), Created: img.Disc.Created}
-	if roots != 0 {
-		g, burned, err := pack.Protect(capacity, roots, planned.Sectors)
-		if err != nil {
-			return planned, fmt.Errorf("image %s: %w", planned.ID, err)
-		}
-		planned.Sectors, planned.Layer = burned, g.Layer
+	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Data: c.Layout.Sectors(), Created: img.Disc.Created}
+	if p := img.Disc.Parity; p != nil {
+		planned.Set = postgres.SetPlace{Set: p.Set, Index: p.Index, Data: p.Data, Parity: p.Images}
 	}
-	if planned.Sectors > capacity {
-		return planned, fmt.Errorf("image %s takes %d sectors of a disc's %d", planned.ID, planned.Sectors, capacity)
+	if err := protected(&planned, capacity, roots); err != nil {
+		return planned, err
 	}
 	for _, a := range img.Disc.Archives {
 		planned.Archives = append(planned.Archives, postgres.ImageArchive{ArchiveID: a.ID, Directory: a.Directory})

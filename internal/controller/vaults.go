@@ -28,7 +28,10 @@ func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultReques
 	if req.Roots != nil {
 		roots = int(req.GetRoots())
 	}
-	v, err := s.store.CreateVault(ctx, req.GetName(), copies, time.Duration(req.GetMaxWaitSeconds())*time.Second, roots)
+	v, err := s.store.CreateVault(ctx, postgres.Vault{
+		Name: req.GetName(), Copies: copies, MaxWait: time.Duration(req.GetMaxWaitSeconds()) * time.Second, Roots: roots,
+		SetData: int(req.GetSetData()), SetParity: int(req.GetSetParity()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +66,7 @@ func vaultProto(v postgres.Vault) *pb.Vault {
 	return &pb.Vault{
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
 		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second), SpareAreas: v.SpareAreas,
+		SetData: int32(v.SetData), SetParity: int32(v.SetParity),
 		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
 	}
 }

@@ -33,7 +33,7 @@ func snapshotOf(ctx context.Context, tx pgx.Tx, lib string, builds int, tasks, d
 	var now float64
 	if err := tx.QueryRow(ctx, `
 select l.want_report or l.trouble <> '' or l.last_seen is null,
-       (select count(*) from task t where t.library_id = l.id and t.kind = 'build' and t.state = 'leased'),
+       (select count(*) from task t where t.library_id = l.id and t.kind in ('build', 'gather', 'seal', 'rebuild') and t.state = 'leased'),
        array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased' and not t.carried),
        extract(epoch from now())::float8
   from library l where l.id = $1`, lib).Scan(&snap.Still, &snap.Building, &snap.MovingUnits, &now); err != nil {
@@ -80,7 +80,7 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 }
 
 const selectTasks = `
-select t.id, t.kind, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
+select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8

@@ -69,7 +69,7 @@ func newAgent(t testing.TB, s *Store, name string, discs int) *agent {
 		t.Fatal(err)
 	}
 	a.lib = answer.LibraryID
-	if _, err := s.CreateVault(ctx, "v", 1, 0, 0); err != nil {
+	if _, err := s.CreateVault(ctx, Vault{Name: "v", Copies: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n <= discs; n++ {

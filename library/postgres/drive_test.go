@@ -104,7 +104,7 @@ func TestTagsAndTroubles(t *testing.T) {
 func TestSpareAreas(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	v, err := s.CreateVault(t.Context(), "spared", 1, 0, 0)
+	v, err := s.CreateVault(t.Context(), Vault{Name: "spared", Copies: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

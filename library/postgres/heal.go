@@ -37,7 +37,7 @@ select d.state, i.id::text, i.safe is not null from disc d left join image i on 
 		}
 		tag, err := tx.Exec(ctx, `
 insert into heal (disc_id) values ($1)
-on conflict (disc_id) do update set asked = now(), finished = null, error = '' where heal.finished is not null`, id)
+on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false where heal.finished is not null`, id)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
@@ -76,6 +76,13 @@ on conflict do nothing`, image, library.PriorityBurn, avoid, MaxCopyFailures)
 select exists (select from task where image_id = $1 and kind = 'read' and state in ('queued', 'leased'))`, image).Scan(&open); err != nil || open {
 		return err
 	}
+	tag, err = tx.Exec(ctx, `
+update heal h set by_set = true
+  from disc d join image i on i.id = d.image_id join disc_set s on s.id = i.set_id and (s.state = 'sealed' or i.set_index >= s.data)
+ where d.id = h.disc_id and d.image_id = $1 and h.finished is null`, image)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err // whoever tends the set goes on
+	}
 	return giveUpHeals(ctx, tx, image, "no disc in the library gives the whole image any more")
 }
 
@@ -100,13 +107,7 @@ func (rec *recorder) copied() error {
 		if string(r.SHA256) != string(want) {
 			return giveUpHeals(rec.ctx, rec.tx, *t.Image, fmt.Sprintf("the copy has hash %x, its image %x", r.SHA256, want))
 		}
-		// As many as are wanted and not on their way.
-		return rec.exec(`
-insert into task (library_id, kind, priority, image_id)
-select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
-  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = $3 and h.finished is null)
-  - (select count(*) from task where image_id = $3 and kind = 'burn' and state = 'queued')
-  - (select count(*) from disc where image_id = $3 and state in ('burning', 'verifying')))`, rec.lib, library.PriorityBurn, *t.Image)
+		return rec.burnHealed()
 	case r.Failure == RetryFailure || r.Failure == RobotFailure || r.Failure == Interrupted:
 		return rec.retry(library.ReadTask, t.Disc, t.Avoid)
 	case r.Failure == DriveFailure:
@@ -124,9 +125,35 @@ select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
 		if err := rec.step("other_drive", "its image could not be copied whole: "+r.Error); err != nil {
 			return err
 		}
-		return queueCopy(rec.ctx, rec.tx, *t.Image, t.Drive)
+		var healing bool
+		if err := rec.tx.QueryRow(rec.ctx, `
+select exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = $1 and h.finished is null)`, *t.Image).Scan(&healing); err != nil {
+			return err
+		}
+		if healing {
+			return queueCopy(rec.ctx, rec.tx, *t.Image, t.Drive)
+		}
+		// Its set wanted it: another drive is asked once, then whoever tends the set.
+		if others, err := rec.otherDrives(); err != nil || others == 0 || t.Avoid != nil {
+			return err
+		}
+		return rec.retry(library.ReadTask, t.Disc, t.Drive)
 	}
 	return giveUpHeals(rec.ctx, rec.tx, *t.Image, r.Error)
+}
+
+// burnHealed: the image is on the scratch disk. As many discs of it are burned as are wanted and not on their way.
+func (rec *recorder) burnHealed() error {
+	image := *rec.t.Image
+	if err := rec.exec(`update image set at_hand = true where id = $1`, image); err != nil {
+		return err
+	}
+	return rec.exec(`
+insert into task (library_id, kind, priority, image_id)
+select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
+  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = $3 and h.finished is null)
+  - (select count(*) from task where image_id = $3 and kind = 'burn' and state = 'queued')
+  - (select count(*) from disc where image_id = $3 and state in ('burning', 'verifying')))`, rec.lib, library.PriorityBurn, image)
 }
 
 // healed retires the disc that the one just verified was burned to replace.
@@ -155,11 +182,6 @@ returning u.disc_id, n.label`, image, *rec.t.Disc).Scan(&old, &label)
 	}
 	if err := rec.exec(`
 update task set state = 'cancelled', finished = now() where disc_id = $1 and state = 'queued' and kind in ('read', 'verify')`, old); err != nil {
-		return err
-	}
-	if err := rec.exec(`
-insert into task (library_id, kind, image_id) select $1, 'release', $2
- where not exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = $2 and h.finished is null)`, rec.lib, image); err != nil {
 		return err
 	}
 	return queueReads(rec.ctx, rec.tx)

@@ -141,6 +141,8 @@ type PlannedImage struct {
 	Number   int64
 	Sectors  int64 // of all that is burned
 	Layer    int64 // sectors of each layer of the error correction; 0: none
+	Data     int64 // sectors without the error correction
+	Set      SetPlace
 	Created  time.Time
 	Archives []ImageArchive
 	Extents  []PlannedExtent
@@ -184,9 +186,15 @@ func (s *Store) SavePlan(ctx context.Context, vault Vault, target Target, images
 
 func saveImage(ctx context.Context, tx pgx.Tx, vault Vault, target Target, img PlannedImage) error {
 	if _, err := tx.Exec(ctx, `
-insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created) overriding system value values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Layer, img.Created); err != nil {
+insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created, copies, data_sectors) overriding system value
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Layer, img.Created, vault.Copies, img.Data); err != nil {
 		return err
+	}
+	if img.Set.Set != "" {
+		if err := img.Set.join(ctx, tx, vault, target, img.ID); err != nil {
+			return err
+		}
 	}
 	for _, a := range img.Archives {
 		if _, err := tx.Exec(ctx, `insert into image_archive values ($1, $2, $3)`, img.ID, a.ArchiveID, a.Directory); err != nil {

@@ -104,6 +104,11 @@ type Result struct {
 	Metric     string // of what was measured below the drive's correction; empty for nothing
 	Measured   float64
 	Retries    int64 // of a read: sectors that had to be asked for again
+	// Of a seal: set.json. Absent are the data images of a set that its parity on the scratch disk lacks; Missing says that the
+	// task's image isn't there.
+	Description []byte
+	Absent      []int32
+	Missing     bool
 }
 
 // leased is the row of the task that a result is about.
@@ -111,6 +116,7 @@ type leased struct {
 	ID       int64
 	Kind     library.TaskKind
 	Image    *string
+	Set      *string
 	Disc     *int64
 	Drive    *int
 	Avoid    *int
@@ -131,7 +137,7 @@ const endTask = `
 update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
        bytes_done = greatest($5::bigint, $9::bigint), bytes = greatest(bytes, $5::bigint, $9::bigint), seconds = $6, repaired = $7, worst_row = $8
  where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
-returning id, kind, image_id::text, disc_id, drive, avoid_drive, priority,
+returning id, kind, image_id::text, set_id::text, disc_id, drive, avoid_drive, priority,
           coalesce(from_kind::text, ''), coalesce(from_number, 0), coalesce(to_kind::text, ''), coalesce(to_number, 0)`
 
 // ending are the arguments of endTask.
@@ -144,7 +150,7 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 	rec := recorder{ctx: ctx, tx: tx, lib: lib, r: r}
 	t := &rec.t
 	err := tx.QueryRow(ctx, endTask, r.ending(lib)...).
-		Scan(&t.ID, &t.Kind, &t.Image, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
+		Scan(&t.ID, &t.Kind, &t.Image, &t.Set, &t.Disc, &t.Drive, &t.Avoid, &t.Priority, &t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	} else if err != nil {
@@ -167,6 +173,17 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 		} else {
 			err = rec.read()
 		}
+	case library.ReleaseTask:
+		err = rec.released()
+	case library.GatherTask:
+		err = rec.gather()
+	case library.SealTask:
+		err = rec.seal()
+	case library.RebuildTask:
+		err = rec.rebuilt()
+	}
+	if err == nil && t.Kind != library.MoveTask && (t.Kind != library.ReadTask || t.Image != nil) {
+		err = tend(ctx, tx, lib)
 	}
 	if err == nil {
 		err = rec.measure()
@@ -204,16 +221,22 @@ insert into task_job (task_id, job_id) select again.id, j.job_id from again, tas
 
 func (rec *recorder) build() error {
 	if rec.r.Error != "" {
+		if len(rec.r.Absent) > 0 {
+			return rec.lostParity()
+		}
 		if rec.r.Failure == RetryFailure || rec.r.Failure == Interrupted {
 			return rec.retry(library.BuildTask, nil, nil)
 		}
 		return rec.hold(*rec.t.Image, "image can't be built: "+rec.r.Error)
 	}
-	tag, err := rec.tx.Exec(rec.ctx, `update image set sha256 = $2 where id = $1 and coalesce(sha256, $2) = $2`, *rec.t.Image, rec.r.SHA256)
+	tag, err := rec.tx.Exec(rec.ctx, `update image set sha256 = $2, at_hand = true where id = $1 and coalesce(sha256, $2) = $2`, *rec.t.Image, rec.r.SHA256)
 	if err == nil && tag.RowsAffected() == 0 {
 		return rec.hold(*rec.t.Image, fmt.Sprintf("image %s was built anew with other bytes", *rec.t.Image))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return rec.burnHealed() // a parity image's discs are healed by building it again
 }
 
 // hold tells the archive jobs that wait for an image why they don't go on, and what does that.
@@ -240,6 +263,9 @@ update disc set state = 'verifying', burned = now(), recorded = (select sectors 
 			return err
 		}
 		if err := rec.exec(`update task set state = 'cancelled', disc_id = null where id = $1`, t.ID); err != nil {
+			return err
+		}
+		if err := rec.notAtHand(); err != nil {
 			return err
 		}
 		if err := rec.retry(library.BurnTask, nil, nil); err != nil {
@@ -279,8 +305,8 @@ update drive set up = false, reason = 'two burns in a row failed: ' || $3
 func (rec *recorder) burnAgain(image, why string) error {
 	var spoiled, copies int
 	if err := rec.tx.QueryRow(rec.ctx, `
-select count(*) filter (where d.state = 'spoiled'), min(v.copies)
-  from image i join vault v on v.id = i.vault_id left join disc d on d.image_id = i.id where i.id = $1`, image).Scan(&spoiled, &copies); err != nil {
+select count(*) filter (where d.state = 'spoiled'), min(i.copies)
+  from image i left join disc d on d.image_id = i.id where i.id = $1`, image).Scan(&spoiled, &copies); err != nil {
 		return err
 	}
 	if spoiled >= MaxBurns*copies {

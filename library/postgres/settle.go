@@ -10,15 +10,12 @@ import (
 
 // settle draws the conclusions of a disc of an image having been verified: with enough copies the image is safe, with all
 // its images an archive is, and only then its contents leave staging.
-func settle(ctx context.Context, tx pgx.Tx, lib, image string) error {
+func settle(ctx context.Context, tx pgx.Tx, image string) error {
 	tag, err := tx.Exec(ctx, `
-update image i set safe = now() from vault v
- where i.id = $1 and i.safe is null and v.id = i.vault_id
-   and v.copies <= (select count(*) from disc d where d.image_id = i.id and d.state = 'good')`, image)
+update image i set safe = now()
+ where i.id = $1 and i.safe is null
+   and i.copies <= (select count(*) from disc d where d.image_id = i.id and d.state = 'good')`, image)
 	if err != nil || tag.RowsAffected() == 0 {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `insert into task (library_id, kind, image_id) values ($1, 'release', $2)`, lib, image); err != nil {
 		return err
 	}
 	// A content that is split over several images stays until the last of them is safe.
@@ -82,6 +79,9 @@ on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is n
 		library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk); err != nil {
 		return err
 	}
+	if err := healLost(ctx, tx); err != nil {
+		return err
+	}
 	return failRetrievals(ctx, tx)
 }
 
@@ -103,7 +103,10 @@ update job j set state = 'failed', finished = now(),
           and not exists (
             select from extent y join disc d on d.image_id = y.image_id and d.state in ('good', 'suspect')
              where y.content_id = x.content_id and y.content_offset = x.content_offset
-               and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id)))
+               and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id))
+          and not exists ( -- what is being healed will give it
+            select from extent z join disc o on o.image_id = z.image_id join heal h on h.disc_id = o.id and h.finished is null
+             where z.content_id = x.content_id and z.content_offset = x.content_offset))
      group by rc.retrieval_id) lost
  where j.id = lost.retrieval_id and j.state = 'running'`)
 	return err

@@ -165,7 +165,8 @@ func (t *sitting) ended(l looked) {
 		return
 	}
 	delete(d.running, l.ID)
-	if l.Kind == library.BuildTask {
+	switch l.Kind {
+	case library.BuildTask, library.GatherTask, library.SealTask, library.RebuildTask:
 		return // builds are counted anew
 	}
 	if l.Kind != library.MoveTask {

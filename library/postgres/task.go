@@ -26,6 +26,8 @@ type Task struct {
 	Scrub  bool
 	// SpareAreas says of a burn that the disc is formatted with them first.
 	SpareAreas bool
+	// Of a task of a set, and of a parity image's build.
+	Set *SetWork
 }
 
 // ReadExtent is an extent that a retrieval waits for.
@@ -83,6 +85,15 @@ func (s *Store) withExtents(ctx context.Context, tasks []Task, known map[Ref]boo
 	for i := range tasks {
 		if t := &tasks[i]; t.Kind == library.ReadTask && !t.Copy && !known[t.Ref] {
 			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
+				return err
+			}
+		}
+		switch t := &tasks[i]; t.Kind {
+		case library.BuildTask, library.GatherTask, library.SealTask, library.RebuildTask, library.ReleaseTask:
+			if known[t.Ref] {
+				continue
+			}
+			if t.Set, err = s.setWork(ctx, t.Ref.ID, t.ImageID); err != nil {
 				return err
 			}
 		}

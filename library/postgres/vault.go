@@ -20,17 +20,22 @@ type Vault struct {
 	Archives int64
 	Bytes    int64
 	Scrub    time.Duration // every disc is read as a whole at least once in this time
+	// Of every SetData discs and SetParity parity discs together any SetParity may be lost; 0 and 0: no sets.
+	SetData, SetParity int
 
 	SpareAreas bool // its BD-R are formatted with spare areas
 }
 
 const selectVault = `
-select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.spare_areas
+select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.set_data, v.set_parity, v.spare_areas
   from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
 
-// CreateVault makes a vault, or returns the one of that name when its policy is the same.
-func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWait time.Duration, roots int) (Vault, error) {
-	_, err := s.pool.Exec(ctx, `insert into vault (name, copies, max_wait, roots) values ($1, $2, $3, $4) on conflict (name) do nothing`, name, copies, maxWait, roots)
+// CreateVault makes a vault with the name and the policy of v, or returns the one of that name when its policy is the same.
+func (s *Store) CreateVault(ctx context.Context, want Vault) (Vault, error) {
+	name, copies, maxWait, roots := want.Name, want.Copies, want.MaxWait, want.Roots
+	_, err := s.pool.Exec(ctx, `
+insert into vault (name, copies, max_wait, roots, set_data, set_parity) values ($1, $2, $3, $4, $5, $6) on conflict (name) do nothing`,
+		name, copies, maxWait, roots, want.SetData, want.SetParity)
 	if violates(err, "vault_name_check") {
 		return Vault{}, library.Errorf(library.Invalid, "vault name %q: want 1 to 255 characters of letters, digits, '_', '-' and '.'", name)
 	}
@@ -43,12 +48,16 @@ func (s *Store) CreateVault(ctx context.Context, name string, copies int, maxWai
 	if violates(err, "vault_roots_check") {
 		return Vault{}, library.Errorf(library.Invalid, "vault %q: %d roots: want 8 to 170, or 0 for no error correction", name, roots)
 	}
+	if violates(err, "vault_set_check") {
+		return Vault{}, library.Errorf(library.Invalid, "vault %q: sets of %d+%d discs: want at least 1+1 and at most 255 together, or none", name, want.SetData, want.SetParity)
+	}
 	if err != nil {
 		return Vault{}, err
 	}
 	v, err := s.Vault(ctx, name)
-	if err == nil && (v.Copies != copies || v.MaxWait != maxWait || v.Roots != roots) {
-		return Vault{}, library.Errorf(library.Exists, "vault %q exists with %d copies, a maximum wait of %v and %d roots", name, v.Copies, v.MaxWait, v.Roots)
+	if err == nil && (v.Copies != copies || v.MaxWait != maxWait || v.Roots != roots || v.SetData != want.SetData || v.SetParity != want.SetParity) {
+		return Vault{}, library.Errorf(library.Exists, "vault %q exists with %d copies, a maximum wait of %v, %d roots and sets of %d+%d",
+			name, v.Copies, v.MaxWait, v.Roots, v.SetData, v.SetParity)
 	}
 	return v, err
 }

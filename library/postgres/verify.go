@@ -74,7 +74,7 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 	if err := rec.secondOpinion(v); err != nil {
 		return err
 	}
-	if err := settle(rec.ctx, rec.tx, rec.lib, image); err != nil {
+	if err := settle(rec.ctx, rec.tx, image); err != nil {
 		return err
 	}
 	return rec.healed(image)

@@ -858,6 +858,9 @@ type Task struct {
 	//	*Task_Read
 	//	*Task_Release
 	//	*Task_Copy
+	//	*Task_Gather
+	//	*Task_Seal
+	//	*Task_Rebuild
 	Work          isTask_Work `protobuf_oneof:"work"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -970,6 +973,33 @@ func (x *Task) GetCopy() *Copy {
 	return nil
 }
 
+func (x *Task) GetGather() *Gather {
+	if x != nil {
+		if x, ok := x.Work.(*Task_Gather); ok {
+			return x.Gather
+		}
+	}
+	return nil
+}
+
+func (x *Task) GetSeal() *Seal {
+	if x != nil {
+		if x, ok := x.Work.(*Task_Seal); ok {
+			return x.Seal
+		}
+	}
+	return nil
+}
+
+func (x *Task) GetRebuild() *Rebuild {
+	if x != nil {
+		if x, ok := x.Work.(*Task_Rebuild); ok {
+			return x.Rebuild
+		}
+	}
+	return nil
+}
+
 type isTask_Work interface {
 	isTask_Work()
 }
@@ -1004,6 +1034,18 @@ type Task_Copy struct {
 	Copy *Copy `protobuf:"bytes,8,opt,name=copy,proto3,oneof"`
 }
 
+type Task_Gather struct {
+	Gather *Gather `protobuf:"bytes,30,opt,name=gather,proto3,oneof"`
+}
+
+type Task_Seal struct {
+	Seal *Seal `protobuf:"bytes,31,opt,name=seal,proto3,oneof"`
+}
+
+type Task_Rebuild struct {
+	Rebuild *Rebuild `protobuf:"bytes,33,opt,name=rebuild,proto3,oneof"`
+}
+
 func (*Task_Move) isTask_Work() {}
 
 func (*Task_Build) isTask_Work() {}
@@ -1017,6 +1059,12 @@ func (*Task_Read) isTask_Work() {}
 func (*Task_Release) isTask_Work() {}
 
 func (*Task_Copy) isTask_Work() {}
+
+func (*Task_Gather) isTask_Work() {}
+
+func (*Task_Seal) isTask_Work() {}
+
+func (*Task_Rebuild) isTask_Work() {}
 
 // Move carries a disc. When it ends in a drive the disc is made ready and its identity read.
 type Move struct {
@@ -1078,7 +1126,9 @@ type Build struct {
 	// All that is burned.
 	Sectors int64 `protobuf:"varint,2,opt,name=sectors,proto3" json:"sectors,omitempty"`
 	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
-	LayerSectors  int64 `protobuf:"varint,3,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	LayerSectors int64 `protobuf:"varint,3,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	// Only of a parity image: it is made of what was gathered.
+	Parity        *Parity `protobuf:"bytes,30,opt,name=parity,proto3" json:"parity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1132,6 +1182,13 @@ func (x *Build) GetLayerSectors() int64 {
 		return x.LayerSectors
 	}
 	return 0
+}
+
+func (x *Build) GetParity() *Parity {
+	if x != nil {
+		return x.Parity
+	}
+	return nil
 }
 
 // Burn records a built image onto the blank disc in a drive. The disc's state is asked for again before the first sector.
@@ -1798,8 +1855,10 @@ func (x *Copy) GetSha256() []byte {
 }
 
 type Release struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ImageId       string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// UUID of a set whose gathered parity is deleted too; empty for none.
+	SetId         string `protobuf:"bytes,30,opt,name=set_id,json=setId,proto3" json:"set_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1841,6 +1900,476 @@ func (x *Release) GetImageId() string {
 	return ""
 }
 
+func (x *Release) GetSetId() string {
+	if x != nil {
+		return x.SetId
+	}
+	return ""
+}
+
+// SetRef names a disc set: up to data images of which any parity may be lost.
+type SetRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Data          int32                  `protobuf:"varint,2,opt,name=data,proto3" json:"data,omitempty"`
+	Parity        int32                  `protobuf:"varint,3,opt,name=parity,proto3" json:"parity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRef) Reset() {
+	*x = SetRef{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRef) ProtoMessage() {}
+
+func (x *SetRef) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRef.ProtoReflect.Descriptor instead.
+func (*SetRef) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetRef) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SetRef) GetData() int32 {
+	if x != nil {
+		return x.Data
+	}
+	return 0
+}
+
+func (x *SetRef) GetParity() int32 {
+	if x != nil {
+		return x.Parity
+	}
+	return 0
+}
+
+// Gather adds a built image to the parity of its set, which accumulates on the scratch disk. One that was added changes nothing.
+type Gather struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Set   *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	// The image's place in the set, from 0.
+	Index   int32  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	ImageId string `protobuf:"bytes,3,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Label   string `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	// Of the whole image, and of what the set protects of it: all but its own error correction.
+	Sectors     int64 `protobuf:"varint,5,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	DataSectors int64 `protobuf:"varint,6,opt,name=data_sectors,json=dataSectors,proto3" json:"data_sectors,omitempty"`
+	// SHA-256 of the whole image.
+	Sha256        []byte `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gather) Reset() {
+	*x = Gather{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gather) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gather) ProtoMessage() {}
+
+func (x *Gather) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gather.ProtoReflect.Descriptor instead.
+func (*Gather) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Gather) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *Gather) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Gather) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Gather) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *Gather) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Gather) GetDataSectors() int64 {
+	if x != nil {
+		return x.DataSectors
+	}
+	return 0
+}
+
+func (x *Gather) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+// Seal makes the parity of a set final. The result says what was sealed, or which images are absent from the parity.
+type Seal struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Set      *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	Created  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created,proto3" json:"created,omitempty"`
+	Parities []*SetImage            `protobuf:"bytes,3,rep,name=parities,proto3" json:"parities,omitempty"`
+	// The data images that must be there.
+	Members       []*SetImage `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seal) Reset() {
+	*x = Seal{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seal) ProtoMessage() {}
+
+func (x *Seal) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seal.ProtoReflect.Descriptor instead.
+func (*Seal) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Seal) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *Seal) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *Seal) GetParities() []*SetImage {
+	if x != nil {
+		return x.Parities
+	}
+	return nil
+}
+
+func (x *Seal) GetMembers() []*SetImage {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// SetImage is an image of a set.
+type SetImage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 0; parity images come behind the set's data images.
+	Index   int32  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	ImageId string `protobuf:"bytes,2,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Label   string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	Sectors int64  `protobuf:"varint,4,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// SHA-256 of the whole image.
+	Sha256        []byte `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetImage) Reset() {
+	*x = SetImage{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetImage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetImage) ProtoMessage() {}
+
+func (x *SetImage) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetImage.ProtoReflect.Descriptor instead.
+func (*SetImage) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetImage) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SetImage) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *SetImage) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *SetImage) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *SetImage) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+// Parity says that a built image is a set's parity image.
+type Parity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Set   *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	// From 0.
+	Number        int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parity) Reset() {
+	*x = Parity{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parity) ProtoMessage() {}
+
+func (x *Parity) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parity.ProtoReflect.Descriptor instead.
+func (*Parity) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Parity) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *Parity) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// Rebuild makes an image on the scratch disk from others of its set that lie there.
+type Rebuild struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Set          *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	Index        int32                  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	ImageId      string                 `protobuf:"bytes,3,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Sectors      int64                  `protobuf:"varint,4,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	LayerSectors int64                  `protobuf:"varint,5,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	Sha256       []byte                 `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// set.json.
+	Description []byte `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	// The others, at least one of them a parity image.
+	Sources       []*SetImage `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rebuild) Reset() {
+	*x = Rebuild{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rebuild) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rebuild) ProtoMessage() {}
+
+func (x *Rebuild) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
+func (*Rebuild) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Rebuild) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *Rebuild) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Rebuild) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Rebuild) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Rebuild) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
+	}
+	return 0
+}
+
+func (x *Rebuild) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *Rebuild) GetDescription() []byte {
+	if x != nil {
+		return x.Description
+	}
+	return nil
+}
+
+func (x *Rebuild) GetSources() []*SetImage {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
 type TaskProgress struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Ref       *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
@@ -1857,7 +2386,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2398,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2411,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -1961,6 +2490,13 @@ type TaskResult struct {
 	Rate  *ErrorRate `protobuf:"bytes,24,opt,name=rate,proto3" json:"rate,omitempty"`
 	// Of a read: sectors that had to be asked for again.
 	Retries int64 `protobuf:"varint,25,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Of a seal: set.json.
+	Description []byte `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
+	// Of a seal, a gather or a parity image's build: that the set's parity is not on the scratch disk as it should be, so that these data
+	// images, from 0, are to be gathered again.
+	Absent []int32 `protobuf:"varint,41,rep,packed,name=absent,proto3" json:"absent,omitempty"`
+	// The task's image is not on the scratch disk.
+	Missing bool `protobuf:"varint,42,opt,name=missing,proto3" json:"missing,omitempty"`
 	// Of a verify: not every sector could be read, or was right, but the error correction proves that it brings all of them back. sha256 is
 	// empty then.
 	Repairable    bool `protobuf:"varint,26,opt,name=repairable,proto3" json:"repairable,omitempty"`
@@ -1970,7 +2506,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2518,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2531,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -2131,6 +2667,27 @@ func (x *TaskResult) GetRetries() int64 {
 	return 0
 }
 
+func (x *TaskResult) GetDescription() []byte {
+	if x != nil {
+		return x.Description
+	}
+	return nil
+}
+
+func (x *TaskResult) GetAbsent() []int32 {
+	if x != nil {
+		return x.Absent
+	}
+	return nil
+}
+
+func (x *TaskResult) GetMissing() bool {
+	if x != nil {
+		return x.Missing
+	}
+	return false
+}
+
 func (x *TaskResult) GetRepairable() bool {
 	if x != nil {
 		return x.Repairable
@@ -2148,7 +2705,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2717,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2730,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2199,7 +2756,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2768,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2781,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2250,7 +2807,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2819,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2832,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -2366,14 +2923,17 @@ type ImageHeader struct {
 	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
 	LayerSectors int64 `protobuf:"varint,9,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
 	// The vault that the disc can be put back into when the catalogue is lost.
-	Policy        *ImageVault `protobuf:"bytes,20,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *ImageVault `protobuf:"bytes,20,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The set that protects it, and its place there; none when there is none.
+	Set           *SetRef `protobuf:"bytes,30,opt,name=set,proto3" json:"set,omitempty"`
+	SetIndex      int32   `protobuf:"varint,31,opt,name=set_index,json=setIndex,proto3" json:"set_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2945,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2958,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -2471,6 +3031,20 @@ func (x *ImageHeader) GetPolicy() *ImageVault {
 	return nil
 }
 
+func (x *ImageHeader) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *ImageHeader) GetSetIndex() int32 {
+	if x != nil {
+		return x.SetIndex
+	}
+	return 0
+}
+
 // What a disc says of its vault.
 type ImageVault struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -2485,7 +3059,7 @@ type ImageVault struct {
 
 func (x *ImageVault) Reset() {
 	*x = ImageVault{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +3071,7 @@ func (x *ImageVault) String() string {
 func (*ImageVault) ProtoMessage() {}
 
 func (x *ImageVault) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +3084,7 @@ func (x *ImageVault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
 func (*ImageVault) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ImageVault) GetId() string {
@@ -2565,7 +3139,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +3151,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +3164,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -2651,7 +3225,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +3237,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +3250,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -2708,7 +3282,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2720,7 +3294,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +3307,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -2808,7 +3382,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3394,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3407,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -2854,7 +3428,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2866,7 +3440,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2879,7 +3453,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -2906,7 +3480,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3492,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3505,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3004,7 +3578,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06probes\x18\x14 \x03(\v2\x18.odarchive.v1.DriveProbeR\x06probes\"/\n" +
 	"\aTaskRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xef\x02\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xfc\x03\n" +
 	"\x04Task\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12(\n" +
 	"\x04move\x18\x02 \x01(\v2\x12.odarchive.v1.MoveH\x00R\x04move\x12+\n" +
@@ -3013,15 +3587,19 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06verify\x18\x05 \x01(\v2\x14.odarchive.v1.VerifyH\x00R\x06verify\x12(\n" +
 	"\x04read\x18\x06 \x01(\v2\x12.odarchive.v1.ReadH\x00R\x04read\x121\n" +
 	"\arelease\x18\a \x01(\v2\x15.odarchive.v1.ReleaseH\x00R\arelease\x12(\n" +
-	"\x04copy\x18\b \x01(\v2\x12.odarchive.v1.CopyH\x00R\x04copyB\x06\n" +
+	"\x04copy\x18\b \x01(\v2\x12.odarchive.v1.CopyH\x00R\x04copy\x12.\n" +
+	"\x06gather\x18\x1e \x01(\v2\x14.odarchive.v1.GatherH\x00R\x06gather\x12(\n" +
+	"\x04seal\x18\x1f \x01(\v2\x12.odarchive.v1.SealH\x00R\x04seal\x121\n" +
+	"\arebuild\x18! \x01(\v2\x15.odarchive.v1.RebuildH\x00R\arebuildB\x06\n" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
-	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"a\n" +
+	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"\x8f\x01\n" +
 	"\x05Build\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
 	"\asectors\x18\x02 \x01(\x03R\asectors\x12#\n" +
-	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\"\x8a\x01\n" +
+	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\x12,\n" +
+	"\x06parity\x18\x1e \x01(\v2\x14.odarchive.v1.ParityR\x06parity\"\x8a\x01\n" +
 	"\x04Burn\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
@@ -3080,9 +3658,45 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12#\n" +
 	"\rlayer_sectors\x18\x04 \x01(\x03R\flayerSectors\x12\x16\n" +
-	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"$\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\";\n" +
 	"\aRelease\x12\x19\n" +
-	"\bimage_id\x18\x01 \x01(\tR\aimageId\"\xf6\x01\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x15\n" +
+	"\x06set_id\x18\x1e \x01(\tR\x05setId\"D\n" +
+	"\x06SetRef\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\x05R\x04data\x12\x16\n" +
+	"\x06parity\x18\x03 \x01(\x05R\x06parity\"\xcc\x01\n" +
+	"\x06Gather\x12&\n" +
+	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x19\n" +
+	"\bimage_id\x18\x03 \x01(\tR\aimageId\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12\x18\n" +
+	"\asectors\x18\x05 \x01(\x03R\asectors\x12!\n" +
+	"\fdata_sectors\x18\x06 \x01(\x03R\vdataSectors\x12\x16\n" +
+	"\x06sha256\x18\a \x01(\fR\x06sha256\"\xca\x01\n" +
+	"\x04Seal\x12&\n" +
+	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x124\n" +
+	"\acreated\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x122\n" +
+	"\bparities\x18\x03 \x03(\v2\x16.odarchive.v1.SetImageR\bparities\x120\n" +
+	"\amembers\x18\x04 \x03(\v2\x16.odarchive.v1.SetImageR\amembers\"\x83\x01\n" +
+	"\bSetImage\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x19\n" +
+	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n" +
+	"\asectors\x18\x04 \x01(\x03R\asectors\x12\x16\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"H\n" +
+	"\x06Parity\x12&\n" +
+	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\"\x8d\x02\n" +
+	"\aRebuild\x12&\n" +
+	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x19\n" +
+	"\bimage_id\x18\x03 \x01(\tR\aimageId\x12\x18\n" +
+	"\asectors\x18\x04 \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\x05 \x01(\x03R\flayerSectors\x12\x16\n" +
+	"\x06sha256\x18\x06 \x01(\fR\x06sha256\x12 \n" +
+	"\vdescription\x18\a \x01(\fR\vdescription\x120\n" +
+	"\asources\x18\b \x03(\v2\x16.odarchive.v1.SetImageR\asources\"\xf6\x01\n" +
 	"\fTaskProgress\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x1d\n" +
 	"\n" +
@@ -3092,7 +3706,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
 	"checkpoint\x12.\n" +
-	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xe8\x05\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xbc\x06\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -3118,7 +3732,10 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x05wrong\x18\x16 \x01(\x03R\x05wrong\x12\x14\n" +
 	"\x05roots\x18\x17 \x01(\x05R\x05roots\x12+\n" +
 	"\x04rate\x18\x18 \x01(\v2\x17.odarchive.v1.ErrorRateR\x04rate\x12\x18\n" +
-	"\aretries\x18\x19 \x01(\x03R\aretries\x12\x1e\n" +
+	"\aretries\x18\x19 \x01(\x03R\aretries\x12 \n" +
+	"\vdescription\x18( \x01(\fR\vdescription\x12\x16\n" +
+	"\x06absent\x18) \x03(\x05R\x06absent\x12\x18\n" +
+	"\amissing\x18* \x01(\bR\amissing\x12\x1e\n" +
 	"\n" +
 	"repairable\x18\x1a \x01(\bR\n" +
 	"repairable\"7\n" +
@@ -3132,7 +3749,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\aarchive\x18\x02 \x01(\v2\x1a.odarchive.v1.ImageArchiveH\x00R\aarchive\x12\x1c\n" +
 	"\bmanifest\x18\x03 \x01(\fH\x00R\bmanifest\x120\n" +
 	"\x05files\x18\x04 \x01(\v2\x18.odarchive.v1.ImageFilesH\x00R\x05filesB\t\n" +
-	"\amessage\"\xce\x02\n" +
+	"\amessage\"\x93\x03\n" +
 	"\vImageHeader\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
@@ -3144,7 +3761,9 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06medium\x18\a \x01(\tR\x06medium\x12\x18\n" +
 	"\asectors\x18\b \x01(\x03R\asectors\x12#\n" +
 	"\rlayer_sectors\x18\t \x01(\x03R\flayerSectors\x120\n" +
-	"\x06policy\x18\x14 \x01(\v2\x18.odarchive.v1.ImageVaultR\x06policy\"\xaa\x01\n" +
+	"\x06policy\x18\x14 \x01(\v2\x18.odarchive.v1.ImageVaultR\x06policy\x12&\n" +
+	"\x03set\x18\x1e \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x1b\n" +
+	"\tset_index\x18\x1f \x01(\x05R\bsetIndex\"\xaa\x01\n" +
 	"\n" +
 	"ImageVault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
@@ -3215,7 +3834,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -3240,34 +3859,40 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*ReadExtent)(nil),               // 20: odarchive.v1.ReadExtent
 	(*Copy)(nil),                     // 21: odarchive.v1.Copy
 	(*Release)(nil),                  // 22: odarchive.v1.Release
-	(*TaskProgress)(nil),             // 23: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 24: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 25: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 26: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 27: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 28: odarchive.v1.ImageHeader
-	(*ImageVault)(nil),               // 29: odarchive.v1.ImageVault
-	(*ImageArchive)(nil),             // 30: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 31: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 32: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 33: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 34: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 35: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 36: odarchive.v1.Address
-	(Fill)(0),                        // 37: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 38: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 39: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 40: odarchive.v1.Pieces
+	(*SetRef)(nil),                   // 23: odarchive.v1.SetRef
+	(*Gather)(nil),                   // 24: odarchive.v1.Gather
+	(*Seal)(nil),                     // 25: odarchive.v1.Seal
+	(*SetImage)(nil),                 // 26: odarchive.v1.SetImage
+	(*Parity)(nil),                   // 27: odarchive.v1.Parity
+	(*Rebuild)(nil),                  // 28: odarchive.v1.Rebuild
+	(*TaskProgress)(nil),             // 29: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 30: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 31: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 32: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 33: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 34: odarchive.v1.ImageHeader
+	(*ImageVault)(nil),               // 35: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 36: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 37: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 38: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 39: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 40: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 41: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 42: odarchive.v1.Address
+	(Fill)(0),                        // 43: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 44: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 45: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 46: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	23, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	24, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	29, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	30, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	36, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	37, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	36, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	42, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	43, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	42, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -3281,46 +3906,59 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
 	22, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
 	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
-	36, // 21: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	36, // 22: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	16, // 23: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
-	20, // 24: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	10, // 25: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 26: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 27: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 28: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 29: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 30: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 31: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	25, // 32: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	38, // 33: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 34: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 35: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 36: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	28, // 37: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	30, // 38: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	31, // 39: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	38, // 40: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	29, // 41: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	38, // 42: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	38, // 43: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	32, // 44: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	38, // 45: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 46: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	39, // 47: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 48: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	26, // 49: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	33, // 50: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	34, // 51: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	9,  // 52: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	27, // 53: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	40, // 54: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	35, // 55: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	52, // [52:56] is the sub-list for method output_type
-	48, // [48:52] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	24, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
+	25, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
+	28, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
+	42, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	42, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	27, // 26: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
+	16, // 27: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	20, // 28: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	23, // 29: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
+	23, // 30: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
+	44, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	26, // 32: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
+	26, // 33: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
+	23, // 34: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
+	23, // 35: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	26, // 36: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 37: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 38: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 39: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 40: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 41: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 42: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 43: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	31, // 44: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	44, // 45: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 46: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 47: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 48: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	34, // 49: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	36, // 50: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	37, // 51: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	44, // 52: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	35, // 53: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	23, // 54: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	44, // 55: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	44, // 56: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	38, // 57: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	44, // 58: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 59: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	45, // 60: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 61: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	32, // 62: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	39, // 63: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	40, // 64: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	9,  // 65: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	33, // 66: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	46, // 67: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	41, // 68: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	65, // [65:69] is the sub-list for method output_type
+	61, // [61:65] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3338,8 +3976,11 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Read)(nil),
 		(*Task_Release)(nil),
 		(*Task_Copy)(nil),
+		(*Task_Gather)(nil),
+		(*Task_Seal)(nil),
+		(*Task_Rebuild)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[24].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[30].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
@@ -3351,7 +3992,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

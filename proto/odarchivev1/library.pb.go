@@ -295,6 +295,58 @@ func (DiscState) EnumDescriptor() ([]byte, []int) {
 	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{4}
 }
 
+type DiscSet_State int32
+
+const (
+	DiscSet_STATE_UNSPECIFIED DiscSet_State = 0
+	DiscSet_STATE_OPEN        DiscSet_State = 1 // images join it
+	DiscSet_STATE_CLOSED      DiscSet_State = 2 // its parity is being made
+	DiscSet_STATE_SEALED      DiscSet_State = 3 // its parity is final
+)
+
+// Enum value maps for DiscSet_State.
+var (
+	DiscSet_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_OPEN",
+		2: "STATE_CLOSED",
+		3: "STATE_SEALED",
+	}
+	DiscSet_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_OPEN":        1,
+		"STATE_CLOSED":      2,
+		"STATE_SEALED":      3,
+	}
+)
+
+func (x DiscSet_State) Enum() *DiscSet_State {
+	p := new(DiscSet_State)
+	*p = x
+	return p
+}
+
+func (x DiscSet_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DiscSet_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_odarchive_v1_library_proto_enumTypes[5].Descriptor()
+}
+
+func (DiscSet_State) Type() protoreflect.EnumType {
+	return &file_odarchive_v1_library_proto_enumTypes[5]
+}
+
+func (x DiscSet_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DiscSet_State.Descriptor instead.
+func (DiscSet_State) EnumDescriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{23, 0}
+}
+
 // Address names an element within a library. Numbers start at 1 in each kind.
 type Address struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1957,6 +2009,323 @@ func (x *StatisticsResponse) GetBytesCached() int64 {
 	return 0
 }
 
+type ListSetsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this vault; empty for all.
+	Vault         string `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSetsRequest) Reset() {
+	*x = ListSetsRequest{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSetsRequest) ProtoMessage() {}
+
+func (x *ListSetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSetsRequest.ProtoReflect.Descriptor instead.
+func (*ListSetsRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListSetsRequest) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+type ListSetsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sets          []*DiscSet             `protobuf:"bytes,1,rep,name=sets,proto3" json:"sets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSetsResponse) Reset() {
+	*x = ListSetsResponse{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSetsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSetsResponse) ProtoMessage() {}
+
+func (x *ListSetsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSetsResponse.ProtoReflect.Descriptor instead.
+func (*ListSetsResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListSetsResponse) GetSets() []*DiscSet {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+// DiscSet is images on discs that share parity.
+type DiscSet struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Vault   string                 `protobuf:"bytes,2,opt,name=vault,proto3" json:"vault,omitempty"`
+	Library string                 `protobuf:"bytes,3,opt,name=library,proto3" json:"library,omitempty"`
+	State   DiscSet_State          `protobuf:"varint,4,opt,name=state,proto3,enum=odarchive.v1.DiscSet_State" json:"state,omitempty"`
+	// How many data images it takes, and of how many parity images.
+	Data    int32                  `protobuf:"varint,5,opt,name=data,proto3" json:"data,omitempty"`
+	Parity  int32                  `protobuf:"varint,6,opt,name=parity,proto3" json:"parity,omitempty"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created,proto3" json:"created,omitempty"`
+	Members []*SetMember           `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
+	// How many more of its discs may be lost before bytes are, if every disc is as it is believed to be; negative when
+	// too many are lost already. Nothing while no parity disc is verified.
+	Spare         int32 `protobuf:"varint,9,opt,name=spare,proto3" json:"spare,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscSet) Reset() {
+	*x = DiscSet{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscSet) ProtoMessage() {}
+
+func (x *DiscSet) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscSet.ProtoReflect.Descriptor instead.
+func (*DiscSet) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DiscSet) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DiscSet) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+func (x *DiscSet) GetLibrary() string {
+	if x != nil {
+		return x.Library
+	}
+	return ""
+}
+
+func (x *DiscSet) GetState() DiscSet_State {
+	if x != nil {
+		return x.State
+	}
+	return DiscSet_STATE_UNSPECIFIED
+}
+
+func (x *DiscSet) GetData() int32 {
+	if x != nil {
+		return x.Data
+	}
+	return 0
+}
+
+func (x *DiscSet) GetParity() int32 {
+	if x != nil {
+		return x.Parity
+	}
+	return 0
+}
+
+func (x *DiscSet) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *DiscSet) GetMembers() []*SetMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *DiscSet) GetSpare() int32 {
+	if x != nil {
+		return x.Spare
+	}
+	return 0
+}
+
+// SetMember is an image of a set.
+type SetMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 0; parity images come behind the set's data images.
+	Index   int32  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	ImageId string `protobuf:"bytes,2,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// Its good discs.
+	Discs []string `protobuf:"bytes,3,rep,name=discs,proto3" json:"discs,omitempty"`
+	// Whether it is in the set's parity; parity images are that by themselves.
+	Gathered      bool `protobuf:"varint,4,opt,name=gathered,proto3" json:"gathered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMember) Reset() {
+	*x = SetMember{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMember) ProtoMessage() {}
+
+func (x *SetMember) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMember.ProtoReflect.Descriptor instead.
+func (*SetMember) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetMember) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SetMember) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *SetMember) GetDiscs() []string {
+	if x != nil {
+		return x.Discs
+	}
+	return nil
+}
+
+func (x *SetMember) GetGathered() bool {
+	if x != nil {
+		return x.Gathered
+	}
+	return false
+}
+
+type CloseSetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseSetRequest) Reset() {
+	*x = CloseSetRequest{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseSetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseSetRequest) ProtoMessage() {}
+
+func (x *CloseSetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseSetRequest.ProtoReflect.Descriptor instead.
+func (*CloseSetRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CloseSetRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_odarchive_v1_library_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_library_proto_rawDesc = "" +
@@ -2097,7 +2466,34 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\fread_seconds\x18\n" +
 	" \x01(\x01R\vreadSeconds\x12!\n" +
 	"\fbytes_staged\x18\v \x01(\x03R\vbytesStaged\x12!\n" +
-	"\fbytes_cached\x18\f \x01(\x03R\vbytesCached*\x8e\x01\n" +
+	"\fbytes_cached\x18\f \x01(\x03R\vbytesCached\"'\n" +
+	"\x0fListSetsRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\tR\x05vault\"=\n" +
+	"\x10ListSetsResponse\x12)\n" +
+	"\x04sets\x18\x01 \x03(\v2\x15.odarchive.v1.DiscSetR\x04sets\"\xfb\x02\n" +
+	"\aDiscSet\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05vault\x18\x02 \x01(\tR\x05vault\x12\x18\n" +
+	"\alibrary\x18\x03 \x01(\tR\alibrary\x121\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x1b.odarchive.v1.DiscSet.StateR\x05state\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\x05R\x04data\x12\x16\n" +
+	"\x06parity\x18\x06 \x01(\x05R\x06parity\x124\n" +
+	"\acreated\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x121\n" +
+	"\amembers\x18\b \x03(\v2\x17.odarchive.v1.SetMemberR\amembers\x12\x14\n" +
+	"\x05spare\x18\t \x01(\x05R\x05spare\"R\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"STATE_OPEN\x10\x01\x12\x10\n" +
+	"\fSTATE_CLOSED\x10\x02\x12\x10\n" +
+	"\fSTATE_SEALED\x10\x03\"n\n" +
+	"\tSetMember\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x19\n" +
+	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x14\n" +
+	"\x05discs\x18\x03 \x03(\tR\x05discs\x12\x1a\n" +
+	"\bgathered\x18\x04 \x01(\bR\bgathered\"!\n" +
+	"\x0fCloseSetRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id*\x8e\x01\n" +
 	"\vElementKind\x12\x1c\n" +
 	"\x18ELEMENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ELEMENT_KIND_SLOT\x10\x01\x12\x16\n" +
@@ -2128,7 +2524,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x0fDISC_STATE_GOOD\x10\x04\x12\x16\n" +
 	"\x12DISC_STATE_SUSPECT\x10\x05\x12\x16\n" +
 	"\x12DISC_STATE_RETIRED\x10\x06\x12\x16\n" +
-	"\x12DISC_STATE_SPOILED\x10\a2\xcd\x05\n" +
+	"\x12DISC_STATE_SPOILED\x10\a2\xda\x06\n" +
 	"\x0eLibraryService\x12X\n" +
 	"\rListLibraries\x12\".odarchive.v1.ListLibrariesRequest\x1a#.odarchive.v1.ListLibrariesResponse\x12U\n" +
 	"\fListElements\x12!.odarchive.v1.ListElementsRequest\x1a\".odarchive.v1.ListElementsResponse\x12O\n" +
@@ -2140,7 +2536,9 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\n" +
 	"SetElement\x12\x1f.odarchive.v1.SetElementRequest\x1a\x15.odarchive.v1.Element\x12@\n" +
 	"\n" +
-	"StartScrub\x12\x1f.odarchive.v1.StartScrubRequest\x1a\x11.odarchive.v1.Job\x12O\n" +
+	"StartScrub\x12\x1f.odarchive.v1.StartScrubRequest\x1a\x11.odarchive.v1.Job\x12I\n" +
+	"\bListSets\x12\x1d.odarchive.v1.ListSetsRequest\x1a\x1e.odarchive.v1.ListSetsResponse\x12@\n" +
+	"\bCloseSet\x12\x1d.odarchive.v1.CloseSetRequest\x1a\x15.odarchive.v1.DiscSet\x12O\n" +
 	"\n" +
 	"Statistics\x12\x1f.odarchive.v1.StatisticsRequest\x1a .odarchive.v1.StatisticsResponseB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
@@ -2156,84 +2554,98 @@ func file_odarchive_v1_library_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_library_proto_rawDescData
 }
 
-var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_odarchive_v1_library_proto_goTypes = []any{
 	(ElementKind)(0),              // 0: odarchive.v1.ElementKind
 	(Fill)(0),                     // 1: odarchive.v1.Fill
 	(Grade)(0),                    // 2: odarchive.v1.Grade
 	(DriveState)(0),               // 3: odarchive.v1.DriveState
 	(DiscState)(0),                // 4: odarchive.v1.DiscState
-	(*Address)(nil),               // 5: odarchive.v1.Address
-	(*Element)(nil),               // 6: odarchive.v1.Element
-	(*Library)(nil),               // 7: odarchive.v1.Library
-	(*Drive)(nil),                 // 8: odarchive.v1.Drive
-	(*Disc)(nil),                  // 9: odarchive.v1.Disc
-	(*ListLibrariesRequest)(nil),  // 10: odarchive.v1.ListLibrariesRequest
-	(*ListLibrariesResponse)(nil), // 11: odarchive.v1.ListLibrariesResponse
-	(*ListElementsRequest)(nil),   // 12: odarchive.v1.ListElementsRequest
-	(*ListElementsResponse)(nil),  // 13: odarchive.v1.ListElementsResponse
-	(*ListDrivesRequest)(nil),     // 14: odarchive.v1.ListDrivesRequest
-	(*ListDrivesResponse)(nil),    // 15: odarchive.v1.ListDrivesResponse
-	(*SetDriveRequest)(nil),       // 16: odarchive.v1.SetDriveRequest
-	(*ListDiscsRequest)(nil),      // 17: odarchive.v1.ListDiscsRequest
-	(*ListDiscsResponse)(nil),     // 18: odarchive.v1.ListDiscsResponse
-	(*StockBlanksRequest)(nil),    // 19: odarchive.v1.StockBlanksRequest
-	(*SlotRange)(nil),             // 20: odarchive.v1.SlotRange
-	(*StockBlanksResponse)(nil),   // 21: odarchive.v1.StockBlanksResponse
-	(*SetElementRequest)(nil),     // 22: odarchive.v1.SetElementRequest
-	(*StartScrubRequest)(nil),     // 23: odarchive.v1.StartScrubRequest
-	(*StatisticsRequest)(nil),     // 24: odarchive.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),    // 25: odarchive.v1.StatisticsResponse
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*Job)(nil),                   // 27: odarchive.v1.Job
+	(DiscSet_State)(0),            // 5: odarchive.v1.DiscSet.State
+	(*Address)(nil),               // 6: odarchive.v1.Address
+	(*Element)(nil),               // 7: odarchive.v1.Element
+	(*Library)(nil),               // 8: odarchive.v1.Library
+	(*Drive)(nil),                 // 9: odarchive.v1.Drive
+	(*Disc)(nil),                  // 10: odarchive.v1.Disc
+	(*ListLibrariesRequest)(nil),  // 11: odarchive.v1.ListLibrariesRequest
+	(*ListLibrariesResponse)(nil), // 12: odarchive.v1.ListLibrariesResponse
+	(*ListElementsRequest)(nil),   // 13: odarchive.v1.ListElementsRequest
+	(*ListElementsResponse)(nil),  // 14: odarchive.v1.ListElementsResponse
+	(*ListDrivesRequest)(nil),     // 15: odarchive.v1.ListDrivesRequest
+	(*ListDrivesResponse)(nil),    // 16: odarchive.v1.ListDrivesResponse
+	(*SetDriveRequest)(nil),       // 17: odarchive.v1.SetDriveRequest
+	(*ListDiscsRequest)(nil),      // 18: odarchive.v1.ListDiscsRequest
+	(*ListDiscsResponse)(nil),     // 19: odarchive.v1.ListDiscsResponse
+	(*StockBlanksRequest)(nil),    // 20: odarchive.v1.StockBlanksRequest
+	(*SlotRange)(nil),             // 21: odarchive.v1.SlotRange
+	(*StockBlanksResponse)(nil),   // 22: odarchive.v1.StockBlanksResponse
+	(*SetElementRequest)(nil),     // 23: odarchive.v1.SetElementRequest
+	(*StartScrubRequest)(nil),     // 24: odarchive.v1.StartScrubRequest
+	(*StatisticsRequest)(nil),     // 25: odarchive.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),    // 26: odarchive.v1.StatisticsResponse
+	(*ListSetsRequest)(nil),       // 27: odarchive.v1.ListSetsRequest
+	(*ListSetsResponse)(nil),      // 28: odarchive.v1.ListSetsResponse
+	(*DiscSet)(nil),               // 29: odarchive.v1.DiscSet
+	(*SetMember)(nil),             // 30: odarchive.v1.SetMember
+	(*CloseSetRequest)(nil),       // 31: odarchive.v1.CloseSetRequest
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*Job)(nil),                   // 33: odarchive.v1.Job
 }
 var file_odarchive_v1_library_proto_depIdxs = []int32{
 	0,  // 0: odarchive.v1.Address.kind:type_name -> odarchive.v1.ElementKind
-	5,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
+	6,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
 	1,  // 2: odarchive.v1.Element.fill:type_name -> odarchive.v1.Fill
-	26, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
+	32, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
 	3,  // 4: odarchive.v1.Drive.state:type_name -> odarchive.v1.DriveState
 	4,  // 5: odarchive.v1.Disc.state:type_name -> odarchive.v1.DiscState
-	5,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
-	26, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
-	26, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
+	6,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
+	32, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
+	32, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
 	2,  // 9: odarchive.v1.Disc.grade:type_name -> odarchive.v1.Grade
-	26, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
-	7,  // 11: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
+	32, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
+	8,  // 11: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
 	0,  // 12: odarchive.v1.ListElementsRequest.kind:type_name -> odarchive.v1.ElementKind
-	6,  // 13: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
-	8,  // 14: odarchive.v1.ListDrivesResponse.drives:type_name -> odarchive.v1.Drive
+	7,  // 13: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
+	9,  // 14: odarchive.v1.ListDrivesResponse.drives:type_name -> odarchive.v1.Drive
 	3,  // 15: odarchive.v1.SetDriveRequest.state:type_name -> odarchive.v1.DriveState
 	4,  // 16: odarchive.v1.ListDiscsRequest.state:type_name -> odarchive.v1.DiscState
 	2,  // 17: odarchive.v1.ListDiscsRequest.grade:type_name -> odarchive.v1.Grade
-	9,  // 18: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
-	20, // 19: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
-	5,  // 20: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
+	10, // 18: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
+	21, // 19: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
+	6,  // 20: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
 	1,  // 21: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
-	10, // 22: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
-	12, // 23: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
-	14, // 24: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
-	16, // 25: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
-	17, // 26: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
-	19, // 27: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
-	22, // 28: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
-	23, // 29: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
-	24, // 30: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
-	11, // 31: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
-	13, // 32: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
-	15, // 33: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
-	8,  // 34: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
-	18, // 35: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
-	21, // 36: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
-	6,  // 37: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
-	27, // 38: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
-	25, // 39: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	29, // 22: odarchive.v1.ListSetsResponse.sets:type_name -> odarchive.v1.DiscSet
+	5,  // 23: odarchive.v1.DiscSet.state:type_name -> odarchive.v1.DiscSet.State
+	32, // 24: odarchive.v1.DiscSet.created:type_name -> google.protobuf.Timestamp
+	30, // 25: odarchive.v1.DiscSet.members:type_name -> odarchive.v1.SetMember
+	11, // 26: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
+	13, // 27: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
+	15, // 28: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
+	17, // 29: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
+	18, // 30: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
+	20, // 31: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
+	23, // 32: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
+	24, // 33: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
+	27, // 34: odarchive.v1.LibraryService.ListSets:input_type -> odarchive.v1.ListSetsRequest
+	31, // 35: odarchive.v1.LibraryService.CloseSet:input_type -> odarchive.v1.CloseSetRequest
+	25, // 36: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
+	12, // 37: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
+	14, // 38: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
+	16, // 39: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
+	9,  // 40: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
+	19, // 41: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
+	22, // 42: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
+	7,  // 43: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
+	33, // 44: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
+	28, // 45: odarchive.v1.LibraryService.ListSets:output_type -> odarchive.v1.ListSetsResponse
+	29, // 46: odarchive.v1.LibraryService.CloseSet:output_type -> odarchive.v1.DiscSet
+	26, // 47: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
+	37, // [37:48] is the sub-list for method output_type
+	26, // [26:37] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_library_proto_init() }
@@ -2247,8 +2659,8 @@ func file_odarchive_v1_library_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_library_proto_rawDesc), len(file_odarchive_v1_library_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   21,
+			NumEnums:      6,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,8 @@ const (
 	LibraryService_StockBlanks_FullMethodName   = "/odarchive.v1.LibraryService/StockBlanks"
 	LibraryService_SetElement_FullMethodName    = "/odarchive.v1.LibraryService/SetElement"
 	LibraryService_StartScrub_FullMethodName    = "/odarchive.v1.LibraryService/StartScrub"
+	LibraryService_ListSets_FullMethodName      = "/odarchive.v1.LibraryService/ListSets"
+	LibraryService_CloseSet_FullMethodName      = "/odarchive.v1.LibraryService/CloseSet"
 	LibraryService_Statistics_FullMethodName    = "/odarchive.v1.LibraryService/Statistics"
 )
 
@@ -53,6 +55,10 @@ type LibraryServiceClient interface {
 	SetElement(ctx context.Context, in *SetElementRequest, opts ...grpc.CallOption) (*Element, error)
 	// StartScrub reads whole discs and compares them with their images.
 	StartScrub(ctx context.Context, in *StartScrubRequest, opts ...grpc.CallOption) (*Job, error)
+	// ListSets returns the disc sets of all libraries, the newest first.
+	ListSets(ctx context.Context, in *ListSetsRequest, opts ...grpc.CallOption) (*ListSetsResponse, error)
+	// CloseSet ends an open set with the images that it has: its parity is made and burned. One that is closed stays as it is.
+	CloseSet(ctx context.Context, in *CloseSetRequest, opts ...grpc.CallOption) (*DiscSet, error)
 	// Statistics counts what the controller has done since its database was made.
 	Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error)
 }
@@ -145,6 +151,26 @@ func (c *libraryServiceClient) StartScrub(ctx context.Context, in *StartScrubReq
 	return out, nil
 }
 
+func (c *libraryServiceClient) ListSets(ctx context.Context, in *ListSetsRequest, opts ...grpc.CallOption) (*ListSetsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSetsResponse)
+	err := c.cc.Invoke(ctx, LibraryService_ListSets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) CloseSet(ctx context.Context, in *CloseSetRequest, opts ...grpc.CallOption) (*DiscSet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiscSet)
+	err := c.cc.Invoke(ctx, LibraryService_CloseSet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *libraryServiceClient) Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatisticsResponse)
@@ -178,6 +204,10 @@ type LibraryServiceServer interface {
 	SetElement(context.Context, *SetElementRequest) (*Element, error)
 	// StartScrub reads whole discs and compares them with their images.
 	StartScrub(context.Context, *StartScrubRequest) (*Job, error)
+	// ListSets returns the disc sets of all libraries, the newest first.
+	ListSets(context.Context, *ListSetsRequest) (*ListSetsResponse, error)
+	// CloseSet ends an open set with the images that it has: its parity is made and burned. One that is closed stays as it is.
+	CloseSet(context.Context, *CloseSetRequest) (*DiscSet, error)
 	// Statistics counts what the controller has done since its database was made.
 	Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error)
 	mustEmbedUnimplementedLibraryServiceServer()
@@ -213,6 +243,12 @@ func (UnimplementedLibraryServiceServer) SetElement(context.Context, *SetElement
 }
 func (UnimplementedLibraryServiceServer) StartScrub(context.Context, *StartScrubRequest) (*Job, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartScrub not implemented")
+}
+func (UnimplementedLibraryServiceServer) ListSets(context.Context, *ListSetsRequest) (*ListSetsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSets not implemented")
+}
+func (UnimplementedLibraryServiceServer) CloseSet(context.Context, *CloseSetRequest) (*DiscSet, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseSet not implemented")
 }
 func (UnimplementedLibraryServiceServer) Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Statistics not implemented")
@@ -382,6 +418,42 @@ func _LibraryService_StartScrub_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_ListSets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSetsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).ListSets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_ListSets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).ListSets(ctx, req.(*ListSetsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_CloseSet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseSetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).CloseSet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_CloseSet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).CloseSet(ctx, req.(*CloseSetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LibraryService_Statistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatisticsRequest)
 	if err := dec(in); err != nil {
@@ -438,6 +510,14 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StartScrub",
 			Handler:    _LibraryService_StartScrub_Handler,
+		},
+		{
+			MethodName: "ListSets",
+			Handler:    _LibraryService_ListSets_Handler,
+		},
+		{
+			MethodName: "CloseSet",
+			Handler:    _LibraryService_CloseSet_Handler,
 		},
 		{
 			MethodName: "Statistics",

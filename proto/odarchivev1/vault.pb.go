@@ -44,7 +44,10 @@ type Vault struct {
 	// Every disc of it is read as a whole at least once in so many seconds.
 	ScrubIntervalSeconds int64 `protobuf:"varint,20,opt,name=scrub_interval_seconds,json=scrubIntervalSeconds,proto3" json:"scrub_interval_seconds,omitempty"`
 	// Its BD-R are formatted with spare areas, in which a drive puts what it can't write elsewhere.
-	SpareAreas    bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	// Protection across discs: of every set_data discs and set_parity parity discs together, any set_parity may be lost. 0 and 0: none.
+	SetData       int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
+	SetParity     int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +152,20 @@ func (x *Vault) GetSpareAreas() bool {
 	return false
 }
 
+func (x *Vault) GetSetData() int32 {
+	if x != nil {
+		return x.SetData
+	}
+	return 0
+}
+
+func (x *Vault) GetSetParity() int32 {
+	if x != nil {
+		return x.SetParity
+	}
+	return 0
+}
+
 type CreateVaultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -158,7 +175,10 @@ type CreateVaultRequest struct {
 	// 8 to 170, or 0 for none. Not given means 32: an eighth of each disc.
 	Roots *int32 `protobuf:"varint,4,opt,name=roots,proto3,oneof" json:"roots,omitempty"`
 	// Not given or false means BD-R without spare areas: all of it is for data, at full speed, and correction is the image's.
-	SpareAreas    bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
+	// At least 1 and at most 255 together, or 0 and 0 for no sets.
+	SetData       int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
+	SetParity     int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +246,20 @@ func (x *CreateVaultRequest) GetSpareAreas() bool {
 		return x.SpareAreas
 	}
 	return false
+}
+
+func (x *CreateVaultRequest) GetSetData() int32 {
+	if x != nil {
+		return x.SetData
+	}
+	return 0
+}
+
+func (x *CreateVaultRequest) GetSetParity() int32 {
+	if x != nil {
+		return x.SetParity
+	}
+	return 0
 }
 
 type GetVaultRequest struct {
@@ -356,7 +390,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -368,14 +402,20 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\x05roots\x18\b \x01(\x05R\x05roots\x124\n" +
 	"\x16scrub_interval_seconds\x18\x14 \x01(\x03R\x14scrubIntervalSeconds\x12\x1f\n" +
 	"\vspare_areas\x18( \x01(\bR\n" +
-	"spareAreas\"\xb0\x01\n" +
+	"spareAreas\x12\x19\n" +
+	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
+	"\n" +
+	"set_parity\x18\x1f \x01(\x05R\tsetParity\"\xea\x01\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
 	"\x10max_wait_seconds\x18\x03 \x01(\x03R\x0emaxWaitSeconds\x12\x19\n" +
 	"\x05roots\x18\x04 \x01(\x05H\x00R\x05roots\x88\x01\x01\x12\x1f\n" +
 	"\vspare_areas\x18( \x01(\bR\n" +
-	"spareAreasB\b\n" +
+	"spareAreas\x12\x19\n" +
+	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
+	"\n" +
+	"set_parity\x18\x1f \x01(\x05R\tsetParityB\b\n" +
 	"\x06_roots\"%\n" +
 	"\x0fGetVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +
