@@ -187,6 +187,7 @@ func TestRefusals(t *testing.T) {
 	source := s.path("source")
 	s.fill(source, 1)
 	a := s.put(source)
+	s.Eventually("the last disc has gone home", s.rests)
 	moves := s.Status().Moves
 
 	_, err := s.Client.Put(t.Context(), client.Put{Dir: source, Vault: "nobody's"})
