@@ -207,11 +207,14 @@ type Sources struct {
 	Run func(Run) (io.ReadCloser, error)
 	// Catalogue opens the catalogue of the disc set. It is only called for a disc with a CatalogueSize.
 	Catalogue func() (io.ReadCloser, error)
+	// Readers is how many goroutines call these functions, for small contents before it is their turn; 0: the caller's own, each in
+	// its turn.
+	Readers int
 }
 
 // Write writes the image.
 func (c *Composition) Write(w io.Writer, s Sources) error {
-	return c.Layout.Write(w, func(i int) (io.ReadCloser, error) {
+	open := func(i int) (io.ReadCloser, error) {
 		switch {
 		case i < len(c.own):
 			return io.NopCloser(bytes.NewReader(c.own[i])), nil
@@ -225,7 +228,11 @@ func (c *Composition) Write(w io.Writer, s Sources) error {
 			return s.Manifest(c.disc.Archives[i-ownFiles].ID)
 		}
 		return s.Run(c.runs[i-c.first])
-	})
+	}
+	if s.Readers > 0 {
+		return c.Layout.WriteAhead(w, open, s.Readers)
+	}
+	return c.Layout.Write(w, open)
 }
 
 func (c *Composition) lists(list, sums io.Writer) error {

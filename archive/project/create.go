@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -120,12 +122,14 @@ func (p *Project) write(d *catalogue.SetDisc, c *pack.Composition, sources map[a
 		Manifest:  func(id string) (io.ReadCloser, error) { return os.Open(p.manifest(id)) },
 		Run:       r.open,
 		Catalogue: func() (io.ReadCloser, error) { return os.Open(p.plan(d.Plan)) },
+		Readers:   runtime.GOMAXPROCS(0),
 	})
 }
 
-// opener opens the sources of contents.
+// opener opens the sources of contents. Open may be called by several goroutines.
 type opener struct {
 	sources map[archive.Hash][]source
+	mu      sync.Mutex // of what follows
 	roots   map[string]*os.Root
 	chosen  map[archive.Hash]*source
 }
@@ -136,6 +140,7 @@ func (o *opener) close() {
 	}
 }
 
+// root returns a folder. The caller has o.mu.
 func (o *opener) root(folder string) (*os.Root, error) {
 	if r, ok := o.roots[folder]; ok {
 		return r, nil
@@ -149,6 +154,8 @@ func (o *opener) root(folder string) (*os.Root, error) {
 
 // choose returns a file with that content which has not changed: any of its names will do.
 func (o *opener) choose(h archive.Hash) (*source, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if s, ok := o.chosen[h]; ok {
 		return s, nil
 	}
@@ -185,7 +192,9 @@ func (o *opener) open(run pack.Run) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.mu.Lock()
 	root, err := o.root(s.folder)
+	o.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
