@@ -531,12 +531,12 @@ func TestVerifyGoesOn(t *testing.T) {
 // A restore that had to help itself shows in the record, and one that lost something has the disc read in another drive.
 func TestRestoreLeavesItsMark(t *testing.T) {
 	b := newBench(t, 2, 2)
+	drive, avoid := 1, (*int)(nil)
 	rec := func(label string, r Result) {
 		b.Helper()
 		err := b.s.inTx(t.Context(), func(tx pgx.Tx) error {
 			x := recorder{ctx: t.Context(), tx: tx, lib: b.lib, r: r}
-			drive := 1
-			x.t.Kind, x.t.Drive = library.ReadTask, &drive
+			x.t.Kind, x.t.Drive, x.t.Avoid = library.ReadTask, &drive, avoid
 			if err := tx.QueryRow(t.Context(), `select id from disc where label = $1`, label).Scan(&x.t.Disc); err != nil {
 				return err
 			}
@@ -555,17 +555,24 @@ func TestRestoreLeavesItsMark(t *testing.T) {
 		t.Error(got)
 	}
 	b.exec(`update disc set image_id = (select image_id from disc where label = 'lib-2') where label = 'lib-1'`)
-	rec("lib-2", Result{Bytes: 50 * 2048, Lost: [][]byte{imageHash}, Damaged: 5, Error: "1 content is lost", Failure: DiscFailure})
+	lost := Result{Bytes: 50 * 2048, Lost: [][]byte{imageHash}, Damaged: 5, Error: "1 content is lost", Failure: DiscFailure}
+	rec("lib-2", lost)
+	if h = b.record("lib-2"); h.Disc.State != library.Good || strings.Join(steps(h), " ") != "other_drive" {
+		t.Errorf("after the first drive: %+v %v", h.Disc, steps(h))
+	}
+	first := 1
+	drive, avoid = 2, &first
+	rec("lib-2", lost)
 	h = b.record("lib-2")
-	if h.Disc.State != library.Suspect || h.Disc.Grade != health.MigrateNow || h.Disc.Confirmed {
+	if h.Disc.State != library.Suspect || h.Disc.Grade != health.MigrateNow || !h.Disc.Confirmed {
 		t.Errorf("%+v", h.Disc)
 	}
-	if got := strings.Join(steps(h), " "); got != "suspected other_copy" || !strings.Contains(h.Steps[0].Detail, "lib-1") {
+	if got := strings.Join(steps(h), " "); got != "other_drive suspected other_copy" || !strings.Contains(h.Steps[0].Detail, "lib-1") {
 		t.Error(h.Steps)
 	}
 	b.verify = well
 	b.settle()
-	if h = b.record("lib-2"); h.Disc.State != library.Good || len(b.drives) != 1 || b.drives[0] == 1 {
+	if h = b.record("lib-2"); h.Disc.State != library.Good || len(b.drives) != 1 || b.drives[0] == 2 {
 		t.Errorf("%+v, read in %v", h.Disc, b.drives)
 	}
 }

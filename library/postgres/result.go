@@ -323,7 +323,27 @@ func (rec *recorder) read() error {
 	if err := rec.noteRead(); err != nil {
 		return err
 	}
-	if len(r.Lost) > 0 {
+	again := false
+	if len(r.Lost) > 0 && t.Avoid == nil {
+		others, err := rec.otherDrives()
+		if err != nil {
+			return err
+		}
+		again = others > 0
+	}
+	switch {
+	case again:
+		// Another drive may read what this one couldn't; what it has brought back isn't asked for again.
+		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		if err := rec.step("other_drive", fmt.Sprintf("%d contents could not be read", len(r.Lost))); err != nil {
+			return err
+		}
+		if err := rec.retry(library.ReadTask, t.Disc, t.Drive); err != nil {
+			return err
+		}
+	case len(r.Lost) > 0:
 		if err := rec.exec(`
 insert into read_failure (disc_id, content_id)
 select d.id, c.id from disc d join image i on i.id = d.image_id join content c on c.vault_id = i.vault_id and c.hash = any ($2)
@@ -333,7 +353,7 @@ select d.id, c.id from disc d join image i on i.id = d.image_id join content c o
 		if err := rec.lostContents(); err != nil {
 			return err
 		}
-	} else if r.Failure == DiscFailure || r.Failure == DriveFailure {
+	case r.Failure == DiscFailure || r.Failure == DriveFailure:
 		if t.Avoid != nil {
 			if err := rec.exec(`
 insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+` on conflict do nothing`, *t.Disc); err != nil {
