@@ -149,7 +149,7 @@ func (b boxed) lay(drive int, disc string) error {
 func (b boxed) tidy() error { return b.do("tidy") }
 
 // silent is how long an answer is waited for: long for a machine that takes no time, and a test that loses answers takes it often.
-const silent = 300 * time.Millisecond
+const silent = 1500 * time.Millisecond
 
 var ownDiscOnly = map[robottest.Fault]string{robottest.TwoPicked: "every disc has a slot of its own"}
 
