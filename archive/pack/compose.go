@@ -203,15 +203,18 @@ func (c *Composition) Runs(yield func(r Run, sector int64) bool) {
 type Sources struct {
 	// Manifest opens the manifest of the archive with that id.
 	Manifest func(archiveID string) (io.ReadCloser, error)
-	// Run opens a run of a content; it is called for each that is not empty, in the order of sectors.
+	// Run opens a run of a content; it is called for each that is not empty, in the order of sectors; with Readers, nearly in it.
 	Run func(Run) (io.ReadCloser, error)
 	// Catalogue opens the catalogue of the disc set. It is only called for a disc with a CatalogueSize.
 	Catalogue func() (io.ReadCloser, error)
+	// Readers is how many goroutines open and read small contents ahead; the functions above are called by all of them then. With 0
+	// there are none.
+	Readers int
 }
 
 // Write writes the image.
 func (c *Composition) Write(w io.Writer, s Sources) error {
-	return c.Layout.Write(w, func(i int) (io.ReadCloser, error) {
+	open := func(i int) (io.ReadCloser, error) {
 		switch {
 		case i < len(c.own):
 			return io.NopCloser(bytes.NewReader(c.own[i])), nil
@@ -225,7 +228,11 @@ func (c *Composition) Write(w io.Writer, s Sources) error {
 			return s.Manifest(c.disc.Archives[i-ownFiles].ID)
 		}
 		return s.Run(c.runs[i-c.first])
-	})
+	}
+	if s.Readers > 0 {
+		return c.Layout.WriteAhead(w, open, s.Readers)
+	}
+	return c.Layout.Write(w, open)
 }
 
 func (c *Composition) lists(list, sums io.Writer) error {
