@@ -1,19 +1,11 @@
 package image
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // million lays out 1,000,000 files of 4 KiB in 1,000 folders.
@@ -107,59 +99,5 @@ func BenchmarkVerifyMillionFiles(b *testing.B) {
 		if err != nil || len(r.Findings) > 0 || r.Files != int64(len(files)) {
 			b.Fatalf("%+v, %v", r, err)
 		}
-	}
-}
-
-// TestImageDirectory writes the image of a folder as scripts/bench-image.sh asks for it: there is no more to it than walking, laying
-// out and writing.
-func TestImageDirectory(t *testing.T) {
-	dir, out := os.Getenv("IMAGE_DIR"), os.Getenv("IMAGE_OUT")
-	if dir == "" {
-		t.Skip("IMAGE_DIR names no folder")
-	}
-	var files []File
-	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			files = append(files, File{Path: strings.TrimPrefix(p, dir+"/"), Content: len(files)})
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	contents := make([]Content, len(files))
-	var stats errgroup.Group
-	for half := range 2 {
-		stats.Go(func() error {
-			for i := half; i < len(files); i += 2 {
-				s, err := os.Lstat(filepath.Join(dir, files[i].Path))
-				if err != nil {
-					return err
-				}
-				files[i].Mode, files[i].ModTime = uint32(s.Mode().Perm()), s.ModTime()
-				contents[i].Size = s.Size()
-			}
-			return nil
-		})
-	}
-	if err := stats.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	names := make([]string, len(contents))
-	for _, f := range files {
-		names[f.Content] = f.Path
-	}
-	l, err := New(options, contents, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := os.Create(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = l.WriteAhead(w, func(i int) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, names[i])) }, 2)
-	if err = cmp.Or(err, w.Close()); err != nil {
-		t.Fatal(err)
 	}
 }

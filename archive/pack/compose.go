@@ -203,12 +203,12 @@ func (c *Composition) Runs(yield func(r Run, sector int64) bool) {
 type Sources struct {
 	// Manifest opens the manifest of the archive with that id.
 	Manifest func(archiveID string) (io.ReadCloser, error)
-	// Run opens a run of a content; it is called for each that is not empty, in the order of sectors.
+	// Run opens a run of a content; it is called for each that is not empty, in the order of sectors; with Readers, nearly in it.
 	Run func(Run) (io.ReadCloser, error)
 	// Catalogue opens the catalogue of the disc set. It is only called for a disc with a CatalogueSize.
 	Catalogue func() (io.ReadCloser, error)
-	// Readers is how many goroutines call these functions, for small contents before it is their turn; 0: the caller's own, each in
-	// its turn.
+	// Readers is how many goroutines open and read small contents ahead; the functions above are called by all of them then. With 0
+	// there are none.
 	Readers int
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -64,7 +63,7 @@ func (p *Project) CreateImage(ctx context.Context, number int64, name string, pr
 		}
 	}()
 	out := &counted{ctx: ctx, to: f, sum: sha256.New(), total: total, progress: progress}
-	if err := p.write(d, c, sources, out); err != nil {
+	if err := p.write(ctx, d, c, sources, out); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -110,13 +109,12 @@ func space(dir string, n int64) error {
 }
 
 // write writes the image of a disc.
-func (p *Project) write(d *catalogue.SetDisc, c *pack.Composition, sources map[archive.Hash][]source, out io.Writer) error {
-	r := &opener{sources: sources, roots: map[string]*os.Root{}, chosen: map[archive.Hash]*source{}}
-	defer r.close()
-	for run := range c.Runs { // before the first byte: most of what has changed is seen now
-		if _, err := r.choose(run.Hash); err != nil {
-			return err
-		}
+func (p *Project) write(ctx context.Context, d *catalogue.SetDisc, c *pack.Composition, sources map[archive.Hash][]source, out io.Writer) (err error) {
+	r := &opener{sources: sources, folders: map[string]*tree.Folder{}}
+	defer func() { err = errors.Join(err, r.close()) }()
+	// Before the first byte: most of what has changed is seen now.
+	if err := r.choose(ctx, c.Runs); err != nil {
+		return err
 	}
 	return c.Write(out, pack.Sources{
 		Manifest:  func(id string) (io.ReadCloser, error) { return os.Open(p.manifest(id)) },
@@ -125,121 +123,6 @@ func (p *Project) write(d *catalogue.SetDisc, c *pack.Composition, sources map[a
 		Readers:   runtime.GOMAXPROCS(0),
 	})
 }
-
-// opener opens the sources of contents. Open may be called by several goroutines.
-type opener struct {
-	sources map[archive.Hash][]source
-	mu      sync.Mutex // of what follows
-	roots   map[string]*os.Root
-	chosen  map[archive.Hash]*source
-}
-
-func (o *opener) close() {
-	for _, r := range o.roots {
-		r.Close()
-	}
-}
-
-// root returns a folder. The caller has o.mu.
-func (o *opener) root(folder string) (*os.Root, error) {
-	if r, ok := o.roots[folder]; ok {
-		return r, nil
-	}
-	r, err := os.OpenRoot(folder)
-	if err == nil {
-		o.roots[folder] = r
-	}
-	return r, err
-}
-
-// choose returns a file with that content which has not changed: any of its names will do.
-func (o *opener) choose(h archive.Hash) (*source, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if s, ok := o.chosen[h]; ok {
-		return s, nil
-	}
-	all := o.sources[h]
-	for i := range all {
-		s := &all[i]
-		root, err := o.root(s.folder)
-		if err == nil && !tree.Changed(root, &s.entry) {
-			o.chosen[h] = s
-			return s, nil
-		}
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("content %v has no source", h)
-	}
-	return nil, all[0].changed()
-}
-
-func (s *source) changed() error {
-	name := filepath.Join(s.folder, s.entry.Path)
-	info, err := os.Lstat(name)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w (%w)", name, ErrChanged, err)
-	case info.Size() != s.entry.Content.Size:
-		return fmt.Errorf("%s: %w (it had %d bytes and has %d)", name, ErrChanged, s.entry.Content.Size, info.Size())
-	}
-	return fmt.Errorf("%s: %w", name, ErrChanged)
-}
-
-// open opens a run of a content.
-func (o *opener) open(run pack.Run) (io.ReadCloser, error) {
-	s, err := o.choose(run.Hash)
-	if err != nil {
-		return nil, err
-	}
-	o.mu.Lock()
-	root, err := o.root(s.folder)
-	o.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	f, err := root.OpenFile(s.entry.Path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, s.changed()
-	}
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != s.entry.Content.Size {
-		f.Close()
-		return nil, s.changed()
-	}
-	c := &checked{f: f, r: io.NewSectionReader(f, run.Offset, run.Length), s: s, root: root, sum: sha256.New(), left: run.Length}
-	c.whole = run.Length == s.entry.Content.Size
-	return c, nil
-}
-
-// checked reads a run of a file and, at its end, makes sure that it is what was scanned: a whole file by its hash, a part of one by its
-// file not having been touched.
-type checked struct {
-	f     *os.File
-	r     io.Reader
-	s     *source
-	root  *os.Root
-	sum   hash.Hash
-	left  int64
-	whole bool
-}
-
-func (c *checked) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.sum.Write(p[:n])
-	c.left -= int64(n)
-	if err == io.EOF && c.left > 0 {
-		return n, c.s.changed()
-	}
-	if c.left == 0 && n > 0 {
-		if c.whole && archive.Hash(c.sum.Sum(nil)) != c.s.entry.Content.Hash || !c.whole && tree.Changed(c.root, &c.s.entry) {
-			return 0, c.s.changed()
-		}
-	}
-	return n, err
-}
-
-func (c *checked) Close() error { return c.f.Close() }
 
 // counted hashes and counts what is written, and ends with its context.
 type counted struct {
