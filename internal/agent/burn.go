@@ -32,6 +32,7 @@ func (a *agent) burn(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult)
 	w.total.Store(size)
 	image, err := a.scratch.open(t.GetImageId(), size, t.GetSha256())
 	if err != nil {
+		r.Missing = true
 		return err
 	}
 	defer image.Close()

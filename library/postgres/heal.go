@@ -86,13 +86,16 @@ update heal h set by_set = true
 	return giveUpHeals(ctx, tx, image, "no disc in the library gives the whole image any more")
 }
 
-// giveUpHeals ends the heals of an image without a new disc.
+// giveUpHeals ends the heals of an image without a new disc, and with them the retrievals that waited for one.
 func giveUpHeals(ctx context.Context, tx pgx.Tx, image, why string) error {
-	_, err := tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 with given_up as (
   update heal h set finished = now(), error = $2 from disc d where d.id = h.disc_id and d.image_id = $1 and h.finished is null returning h.disc_id)
 insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up: ' || $2 from given_up`, image, why)
-	return err
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	return queueReads(ctx, tx)
 }
 
 // copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.

@@ -98,10 +98,7 @@ on conflict do nothing`, library.PriorityVerify, set, image, max(need-have-comin
 		return err
 	}
 	if lacking := need - have - coming - int(tag.RowsAffected()); lacking > 0 {
-		if err := giveUpHeals(ctx, tx, image, fmt.Sprintf("no disc gives the image any more, and its set needs %d of its other discs, of which %d can't be read", need, lacking)); err != nil {
-			return err
-		}
-		return queueReads(ctx, tx)
+		return giveUpHeals(ctx, tx, image, fmt.Sprintf("no disc gives the image any more, and its set needs %d of its other discs, of which %d can't be read", need, lacking))
 	}
 	return nil
 }
@@ -116,10 +113,7 @@ func (rec *recorder) rebuilt() error {
 		}
 		return rec.exec(`update image set at_hand = false where set_id = $1 and set_index = any ($2)`, *rec.t.Set, rec.r.Absent)
 	default:
-		if err := giveUpHeals(rec.ctx, rec.tx, *rec.t.Image, "it can't be rebuilt from its set: "+rec.r.Error); err != nil {
-			return err
-		}
-		return queueReads(rec.ctx, rec.tx)
+		return giveUpHeals(rec.ctx, rec.tx, *rec.t.Image, "it can't be rebuilt from its set: "+rec.r.Error)
 	}
 	if err := rec.exec(`
 insert into disc_step (disc_id, step, task_id, detail)
@@ -145,9 +139,11 @@ select distinct on (i.id) d.id
      select from extent y join disc o on o.image_id = y.image_id and o.state in ('good', 'suspect')
       where y.content_id = c.id and y.content_offset = x.content_offset
         and not exists (select from read_failure f where f.disc_id = o.id and f.content_id = c.id))
-   and not exists (select from heal h join disc o on o.id = h.disc_id where o.image_id = i.id)
+   and not exists ( -- is being healed, or was given up lately
+     select from heal h join disc o on o.id = h.disc_id
+      where o.image_id = i.id and (h.finished is null or h.error <> '' and h.finished > now() - interval '1 day'))
  order by i.id, d.state desc, d.id
-on conflict do nothing
+on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false
 returning (select image_id::text from disc where id = disc_id)`)
 	if err != nil {
 		return err
