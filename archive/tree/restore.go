@@ -130,7 +130,7 @@ type File struct {
 	r    *Restore
 	e    *archive.Entry
 	temp string
-	file *os.File
+	file directFile
 	sum  interface {
 		io.Writer
 		Sum([]byte) []byte
@@ -148,7 +148,11 @@ func (r *Restore) Create(e *archive.Entry) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restore %q: %w", e.Path, err)
 	}
-	return &File{r: r, e: e, temp: temp, file: f, sum: sha256.New()}, nil
+	file := &File{r: r, e: e, temp: temp, file: directFile{File: f}, sum: sha256.New()}
+	if r.Sync && e.Content.Size >= directSize {
+		file.file.goDirect()
+	}
+	return file, nil
 }
 
 // holeSize is the shortest run of zeros that becomes a hole: a block of most file systems, in bytes.
@@ -156,7 +160,7 @@ const holeSize = 4096
 
 var zeros [holeSize]byte
 
-// Write appends p. Whole blocks of zeros become holes.
+// Write appends p. Whole blocks of zeros become holes. Large files that are to be durable are written fastest from a Buffer.
 func (f *File) Write(p []byte) (int, error) {
 	if f.size+int64(len(p)) > f.e.Content.Size {
 		return 0, fmt.Errorf("restore %q: more than its %d bytes came", f.e.Path, f.e.Content.Size)
@@ -203,7 +207,7 @@ func (f *File) finish() error {
 	if err := f.file.Truncate(f.size); err != nil { // a hole at the end
 		return err
 	}
-	if err := f.r.attributes(f.file, f.e); err != nil {
+	if err := f.r.attributes(f.file.File, f.e); err != nil {
 		return err
 	}
 	if f.r.Sync {
