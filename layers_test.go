@@ -70,14 +70,15 @@ var mayImport = map[string][]string{
 	"internal/pgserver":        {},
 	"internal/pgserver/pgtest": {"internal/pgserver"},
 	"internal/staging":         {},
+	"internal/descriptor":      {},
 	"internal/controller": {
-		"archive", "archive/catalogue", "archive/discset", "archive/pack", "internal/pgserver", "internal/staging",
+		"archive", "archive/catalogue", "archive/discset", "archive/pack", "internal/descriptor", "internal/pgserver", "internal/staging",
 		"library", "library/health", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
 	},
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "internal/descriptor", "proto/odarchivev1",
 		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/smc",
 		"robot/changer/stack", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc", "robot/port", "robot/scsi",
 	},
@@ -85,7 +86,7 @@ var mayImport = map[string][]string{
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
-	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
+	"internal/client": {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
 		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
 		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",

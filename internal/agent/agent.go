@@ -22,6 +22,7 @@ type agent struct {
 
 	log     *slog.Logger
 	client  pb.AgentServiceClient
+	files   *files
 	changer robot.Changer
 	desk    *desk // of a person as the robot; nil for others
 	bays    map[int32]*bay

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/odarchive/odarchive/internal/agent/journal"
+	"github.com/odarchive/odarchive/internal/descriptor"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot"
 )
@@ -58,6 +59,7 @@ func (m *Main) open(ctx context.Context, r *resources) (*agent, error) {
 		conn = dialled
 	}
 	a.client = pb.NewAgentServiceClient(conn)
+	a.files = &files{socket: descriptor.Beside(m.Config.Controller)}
 	return a, nil
 }
 

@@ -37,7 +37,7 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 	defer func() { r.Retries, r.Roots = watched.retries, rd.pass.mender.roots() }()
 	rd.pass = newPass(watched, t.GetExtents(), &rd.bad)
 	rd.pass.mender = mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
-	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost}
+	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost, files: a.files}
 	defer rd.store.breakOff()
 	defer func() { r.Repaired, r.WorstRow = rd.pass.mender.repaired, rd.pass.mender.worst() }()
 	for _, x := range t.GetExtents() {
@@ -88,6 +88,18 @@ func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
 	}
 	if err := r.store.commit(); err != nil {
 		return err
+	}
+	written, err := r.store.write(ctx, x)
+	if err != nil {
+		return err
+	}
+	if written != nil {
+		defer written.close()
+		ok, err := r.pieces(ctx, x, written.piece)
+		if !ok || err != nil {
+			return err
+		}
+		return written.commit()
 	}
 	ok, err := r.pieces(ctx, x, func(p *pb.Piece) error { return r.store.send(p) })
 	if !ok || err != nil {

@@ -25,6 +25,7 @@ type store struct {
 	ref    *pb.TaskRef
 	lost   *hashes // also gets what the controller refuses
 	wrong  int     // how many it has refused
+	files  *files
 
 	stream interface {
 		Send(*pb.StoreContentsRequest) error
@@ -90,10 +91,14 @@ func (s *store) commit() error {
 		return fmt.Errorf("store contents: %w", err)
 	}
 	for _, hash := range answer.GetRefused() {
-		s.wrong++
-		s.lost.add(hash)
+		s.refused(hash)
 	}
 	return nil
+}
+
+func (s *store) refused(hash []byte) {
+	s.wrong++
+	s.lost.add(hash)
 }
 
 // breakOff drops the present stream with what was not committed.

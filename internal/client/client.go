@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/odarchive/odarchive/internal/descriptor"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
@@ -34,6 +35,8 @@ type Client struct {
 	address string
 	conn    *grpc.ClientConn
 	met     atomic.Bool // the controller has answered once
+	files   string      // the socket at which the controller passes files, on this host; empty elsewhere
+	refused atomic.Bool // no file was had there: bytes are asked for instead
 }
 
 // Dial prepares to talk to the controller at address: "unix:///path" or "host:port". Nothing is sent yet. TLS is used when given.
@@ -67,6 +70,7 @@ func dial(address string, config *tls.Config, options ...grpc.DialOption) (*Clie
 	return &Client{
 		Vaults: pb.NewVaultServiceClient(conn), Archives: pb.NewArchiveServiceClient(conn), Retrievals: pb.NewRetrievalServiceClient(conn),
 		Jobs: pb.NewJobServiceClient(conn), Library: pb.NewLibraryServiceClient(conn), Health: pb.NewHealthServiceClient(conn), address: address, conn: conn,
+		files: descriptor.Beside(address),
 	}, nil
 }
 

@@ -214,7 +214,9 @@ func (d *downloader) batch(ctx context.Context, todo []*content) error {
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		req := &pb.DownloadRequest{RetrievalId: d.get.Retrieval}
+		files := &passedFiles{client: d.client}
+		defer files.close()
+		req := &pb.DownloadRequest{RetrievalId: d.get.Retrieval, ByDescriptor: files.wanted()}
 		for _, c := range todo {
 			r := &pb.DownloadRange{Hash: c.Hash[:]}
 			if c.open != nil {
@@ -240,12 +242,11 @@ func (d *downloader) batch(ctx context.Context, todo []*content) error {
 				if len(todo) == 0 || string(p.GetHash()) != string(todo[0].Hash[:]) {
 					return fmt.Errorf("download: content %x came, which was not asked for", p.GetHash())
 				}
-				done, err := d.piece(todo[0], p)
-				if err != nil {
+				n, err := d.piece(ctx, todo[0], p, files)
+				if made += n; err != nil {
 					return err
 				}
-				made += int64(len(p.GetData()))
-				if done {
+				if d.whole(todo[0]) {
 					todo = todo[1:]
 				}
 			}
@@ -265,27 +266,38 @@ func (d *downloader) later(contents []*content) {
 	d.again = append(d.again, contents...)
 }
 
-// piece writes a piece of a content and says whether that was the last.
-func (d *downloader) piece(c *content, p *pb.Piece) (done bool, err error) {
+// piece writes the bytes of a piece, which follow those that its content has, and returns how many it has written.
+func (d *downloader) piece(ctx context.Context, c *content, p *pb.Piece, files *passedFiles) (n int64, err error) {
 	if c.open == nil {
 		if c.open, err = d.restore.Create(c.files[0]); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
 	if p.GetOffset() != c.open.Size() {
-		return false, fmt.Errorf("download: content %v goes on at %d, want %d", c.Hash, p.GetOffset(), c.open.Size())
+		return 0, fmt.Errorf("download: content %v goes on at %d, want %d", c.Hash, p.GetOffset(), c.open.Size())
 	}
-	if _, err := c.open.Write(p.GetData()); err != nil {
-		return false, err
+	for data, err := range files.data(ctx, p) {
+		if err == nil {
+			_, err = c.open.Write(data)
+		}
+		if err != nil {
+			return n, err
+		}
+		n += int64(len(data))
+		d.add(0, int64(len(data)))
 	}
-	d.add(0, int64(len(p.GetData())))
-	if c.open.Size() < c.Size {
-		return false, nil
+	return n, nil
+}
+
+// whole says whether all of a content has come, and has it committed.
+func (d *downloader) whole(c *content) bool {
+	if c.open == nil || c.open.Size() < c.Size {
+		return false
 	}
 	f := c.open
 	c.open = nil
 	d.commits.Go(func() error { return d.commit(f, c.files) })
-	return true, nil
+	return true
 }
 
 // commit ends the first file of a content and makes the others of it.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/odarchive/odarchive/internal/descriptor"
 	"github.com/odarchive/odarchive/internal/staging"
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/postgres"
@@ -23,6 +24,7 @@ type agentServer struct {
 	store   *postgres.Store
 	staging *staging.Store
 	hub     *hub
+	files   *descriptor.Desk // nil when there is no socket to pass files at
 	syncer  *syncer
 	log     *slog.Logger
 	builds  int // how many images one agent builds at a time
@@ -274,13 +276,14 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 func (s *agentServer) ReadImageContents(req *pb.ReadImageContentsRequest, stream grpc.ServerStreamingServer[pb.Pieces]) error {
 	d := deliverer{staging: s.staging, send: stream.Send}
 	defer d.close()
-	for x, err := range s.store.ImageExtents(stream.Context(), req.GetImageId()) {
+	ctx := stream.Context()
+	for x, err := range s.store.ImageExtents(ctx, req.GetImageId()) {
 		if err != nil {
 			return err
 		}
-		if err := d.deliver(x.Content, x.Segment, x.SegmentOffset, x.Offset, x.Length); err != nil {
+		if err := d.deliver(ctx, x.Content, x.Segment, x.SegmentOffset, x.Offset, x.Length); err != nil {
 			return err
 		}
 	}
-	return d.flush()
+	return d.end(ctx)
 }

@@ -23,15 +23,10 @@ func (s *agentServer) StoreContents(stream grpc.ClientStreamingServer[pb.StoreCo
 	} else if err != nil {
 		return err
 	}
-	ref := refOf(first.GetRef())
-	vault, err := s.store.CheckLease(ctx, ref)
+	in, err := s.intake(ctx, first.GetRef())
 	if err != nil {
 		return err
 	}
-	in := &intake{ref: ref, vault: vault}
-	in.collector = collector{store: s.store, staging: s.staging, later: s.syncer, record: func(ctx context.Context, staged []postgres.Staged) error {
-		return s.store.Cached(ctx, ref, staged)
-	}}
 	defer func() {
 		if e := in.end(ctx); err == nil {
 			err = e
@@ -81,6 +76,20 @@ type intake struct {
 		io.Writer
 		Sum([]byte) []byte
 	}
+}
+
+// intake begins to take contents from the disc that a read task has in its drive.
+func (s *agentServer) intake(ctx context.Context, task *pb.TaskRef) (*intake, error) {
+	ref := refOf(task)
+	vault, err := s.store.CheckLease(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	in := &intake{ref: ref, vault: vault}
+	in.collector = collector{store: s.store, staging: s.staging, later: s.syncer, record: func(ctx context.Context, staged []postgres.Staged) error {
+		return s.store.Cached(ctx, ref, staged)
+	}}
+	return in, nil
 }
 
 func (in *intake) name() string { return partName(in.vault, in.content.Hash) }
@@ -138,9 +147,14 @@ func (in *intake) finishRun(ctx context.Context) error {
 		}
 		return in.add(ctx, in.content, in.buffer)
 	}
+	return in.whole(ctx, archive.Hash(in.sum.Sum(nil)))
+}
+
+// whole takes a large content of which all bytes are in its file, and have a hash.
+func (in *intake) whole(ctx context.Context, sum archive.Hash) error {
 	file := in.file
 	in.file = nil
-	if archive.Hash(in.sum.Sum(nil)) != in.content.Hash {
+	if sum != in.content.Hash {
 		if err := file.Discard(); err != nil {
 			return err
 		}
@@ -198,4 +212,20 @@ func (in *intake) end(ctx context.Context) error {
 		in.file = nil
 	}
 	return in.close(ctx)
+}
+
+// written takes what an agent has written into the file itself: all of a content, with the hash that the agent found, or a part.
+func (in *intake) written(ctx context.Context, sum []byte) error {
+	if end, err := in.file.Size(); err != nil {
+		return err
+	} else if end < in.start+in.got {
+		return library.Errorf(library.Invalid, "content %v: %d bytes at %d were said to be written, and the file ends at %d", in.content.Hash, in.got, in.start, end)
+	}
+	if in.got < in.content.Size {
+		return in.part(ctx)
+	}
+	if len(sum) != sha256.Size {
+		return library.Errorf(library.Invalid, "content %v: a hash of %d bytes", in.content.Hash, len(sum))
+	}
+	return in.whole(ctx, archive.Hash(sum))
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/odarchive/odarchive/internal/descriptor"
 	"github.com/odarchive/odarchive/internal/pgserver"
 	"github.com/odarchive/odarchive/internal/staging"
 	"github.com/odarchive/odarchive/library/postgres"
@@ -115,12 +117,16 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	if err != nil {
 		return err
 	}
-	server, ready := m.newServer(store, stage, changes, sync)
-	g, ctx := errgroup.WithContext(ctx)
 	listen := m.Listen
 	if len(listen) == 0 {
 		listen = []string{"unix://" + filepath.Join(m.DataDir, "controller.sock")}
 	}
+	var files *descriptor.Desk
+	if slices.ContainsFunc(listen, func(address string) bool { return descriptor.Beside(address) != "" }) {
+		files = &descriptor.Desk{}
+	}
+	server, ready := m.newServer(store, stage, changes, sync, files)
+	g, ctx := errgroup.WithContext(ctx)
 	var addresses []string
 	for _, address := range listen {
 		l, shown, err := m.listen(address)
@@ -130,6 +136,14 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 		}
 		addresses = append(addresses, shown)
 		g.Go(func() error { return server.Serve(l) })
+		if beside := descriptor.Beside(address); beside != "" {
+			l, err := listenUnix(beside)
+			if err != nil {
+				server.Stop()
+				return err
+			}
+			g.Go(func() error { return files.Serve(ctx, l) })
+		}
 	}
 	g.Go(func() error { return store.Listen(ctx, changes.changed) })
 	p := &planner{store: store, log: m.Log}
@@ -176,7 +190,7 @@ func (m *Main) serve(ctx context.Context, store *postgres.Store, stage *staging.
 	return err
 }
 
-func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *hub, sync *syncer) (*grpc.Server, *health.Server) {
+func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *hub, sync *syncer, files *descriptor.Desk) (*grpc.Server, *health.Server) {
 	f := faults{log: m.Log}
 	builds := m.Builds
 	if builds == 0 {
@@ -191,11 +205,11 @@ func (m *Main) newServer(store *postgres.Store, stage *staging.Store, changes *h
 	)
 	pb.RegisterVaultServiceServer(server, &vaultServer{store: store})
 	pb.RegisterArchiveServiceServer(server, &archiveServer{store: store, staging: stage})
-	pb.RegisterRetrievalServiceServer(server, &retrievalServer{store: store, staging: stage, hub: changes})
+	pb.RegisterRetrievalServiceServer(server, &retrievalServer{store: store, staging: stage, hub: changes, files: files})
 	pb.RegisterJobServiceServer(server, &jobServer{store: store, hub: changes})
 	pb.RegisterLibraryServiceServer(server, &libraryServer{store: store})
 	pb.RegisterHealthServiceServer(server, &healthServer{store: store})
-	pb.RegisterAgentServiceServer(server, &agentServer{store: store, staging: stage, hub: changes, syncer: sync, log: m.Log, builds: builds})
+	pb.RegisterAgentServiceServer(server, &agentServer{store: store, staging: stage, hub: changes, files: files, syncer: sync, log: m.Log, builds: builds})
 	ready := health.NewServer()
 	healthpb.RegisterHealthServer(server, ready)
 	reflection.Register(server)
@@ -230,20 +244,29 @@ func (m *Main) listen(address string) (net.Listener, string, error) {
 		}
 		return l, shown, nil
 	}
+	l, err := listenUnix(path)
+	if err != nil {
+		return nil, "", err
+	}
+	return l, address, nil
+}
+
+// listenUnix opens a unix socket that only this user, and root, may talk to.
+func listenUnix(path string) (*net.UnixListener, error) {
 	// A socket that a killed process left behind would refuse everybody; one that answers belongs to somebody.
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
-		return nil, "", fmt.Errorf("listen on %s: another process serves there", path)
+		return nil, fmt.Errorf("listen on %s: another process serves there", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, "", fmt.Errorf("listen on %s: %w", path, err)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, "", fmt.Errorf("listen on %s: %w", path, err)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, "", errors.Join(fmt.Errorf("listen on %s: %w", path, err), l.Close())
+		return nil, errors.Join(fmt.Errorf("listen on %s: %w", path, err), l.Close())
 	}
-	return l, address, nil
+	return l, nil
 }

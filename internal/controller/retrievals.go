@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/odarchive/odarchive/internal/descriptor"
 	"github.com/odarchive/odarchive/internal/staging"
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/postgres"
@@ -21,6 +22,7 @@ type retrievalServer struct {
 	store   *postgres.Store
 	staging *staging.Store
 	hub     *hub
+	files   *descriptor.Desk // nil when there is no socket to pass files at
 }
 
 func (s *retrievalServer) StartRetrieval(ctx context.Context, req *pb.StartRetrievalRequest) (*pb.Retrieval, error) {
@@ -111,18 +113,22 @@ func (s *retrievalServer) Download(req *pb.DownloadRequest, stream grpc.ServerSt
 	if err != nil {
 		return err
 	}
+	ctx := stream.Context()
 	d := deliverer{staging: s.staging, send: stream.Send}
+	if req.GetByDescriptor() {
+		d.files = s.files
+	}
 	defer d.close()
 	for i, l := range locations {
 		offset := req.GetRanges()[i].GetOffset()
 		if offset < 0 || offset > l.Content.Size {
 			return library.Errorf(library.Invalid, "download content %v: offset %d of %d bytes", l.Content.Hash, offset, l.Content.Size)
 		}
-		if err := d.deliver(l.Content, l.Segment, l.Offset, offset, l.Content.Size-offset); err != nil {
+		if err := d.deliver(ctx, l.Content, l.Segment, l.Offset, offset, l.Content.Size-offset); err != nil {
 			return err
 		}
 	}
-	return d.flush()
+	return d.end(ctx)
 }
 
 func retrievalProto(r postgres.Retrieval) *pb.Retrieval {

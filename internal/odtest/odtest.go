@@ -115,6 +115,8 @@ type Options struct {
 	Faults              string // script for the jukebox
 
 	StagingLimit int64 // bytes that staging and cache may hold; 0 for what the disk offers
+
+	Port int // everybody talks to the controller at this TCP port, as over a network; 0 for a unix socket
 }
 
 // New starts a site whose processes run and whose blanks are stocked.
@@ -163,13 +165,29 @@ func (s *Site) path(elements ...string) string {
 	return filepath.Join(append([]string{s.Dir}, elements...)...)
 }
 
-func (s *Site) address() string { return "unix://" + s.path("controller", "controller.sock") }
+func (s *Site) address() string {
+	if s.options.Port != 0 {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Port))
+	}
+	return s.socket()
+}
+
+// socket is the address on this host.
+func (s *Site) socket() string { return "unix://" + s.path("controller", "controller.sock") }
+
+// listen is where the controller serves; nil for the socket alone.
+func (s *Site) listen() []string {
+	if s.options.Port == 0 {
+		return nil
+	}
+	return []string{s.socket(), s.address()}
+}
 
 // config is what a role is started with.
 func (s *Site) config(role Role) any {
 	switch role {
 	case Controller:
-		return map[string]any{"DataDir": s.path("controller"), "StagingReserve": 1 << 20, "StagingLimit": s.options.StagingLimit}
+		return map[string]any{"DataDir": s.path("controller"), "StagingReserve": 1 << 20, "StagingLimit": s.options.StagingLimit, "Listen": s.listen()}
 	case Jukebox:
 		speed := s.options.Speed
 		rate := func(perSecond int64) int64 { // Main scales rates with its speed

@@ -100,6 +100,18 @@ func (i *Incoming) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// File returns the file itself, so that another process writes into it, with WriteAt. It is closed with i.
+func (i *Incoming) File() *os.File { return i.file }
+
+// Size returns where the file ends, in bytes: what has arrived may have gaps.
+func (i *Incoming) Size() (int64, error) {
+	info, err := i.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("look how long %s is: %w", i.path, err)
+	}
+	return info.Size(), nil
+}
+
 // Truncate cuts it to size bytes.
 func (i *Incoming) Truncate(size int64) error {
 	if err := i.file.Truncate(size); err != nil {

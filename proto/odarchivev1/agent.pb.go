@@ -3515,6 +3515,270 @@ func (x *StoreContentsResponse) GetRefused() [][]byte {
 	return nil
 }
 
+type WriteContentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Step:
+	//
+	//	*WriteContentRequest_Begin
+	//	*WriteContentRequest_End
+	Step          isWriteContentRequest_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteContentRequest) Reset() {
+	*x = WriteContentRequest{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteContentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteContentRequest) ProtoMessage() {}
+
+func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteContentRequest.ProtoReflect.Descriptor instead.
+func (*WriteContentRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *WriteContentRequest) GetStep() isWriteContentRequest_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *WriteContentRequest) GetBegin() *WriteBegin {
+	if x != nil {
+		if x, ok := x.Step.(*WriteContentRequest_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
+func (x *WriteContentRequest) GetEnd() *WriteEnd {
+	if x != nil {
+		if x, ok := x.Step.(*WriteContentRequest_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isWriteContentRequest_Step interface {
+	isWriteContentRequest_Step()
+}
+
+type WriteContentRequest_Begin struct {
+	// The first.
+	Begin *WriteBegin `protobuf:"bytes,1,opt,name=begin,proto3,oneof"`
+}
+
+type WriteContentRequest_End struct {
+	// The second: all bytes have been written.
+	End *WriteEnd `protobuf:"bytes,2,opt,name=end,proto3,oneof"`
+}
+
+func (*WriteContentRequest_Begin) isWriteContentRequest_Step() {}
+
+func (*WriteContentRequest_End) isWriteContentRequest_Step() {}
+
+// WriteBegin asks for a file to write a content into, or a part of one.
+type WriteBegin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The read task that brings it.
+	Ref *TaskRef `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// SHA-256 of the whole content, 32 bytes, and its size in bytes.
+	Hash []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Size int64  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	// The part that is written: from offset on, in the content and in the file alike, so many bytes.
+	Offset        int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        int64 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteBegin) Reset() {
+	*x = WriteBegin{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteBegin) ProtoMessage() {}
+
+func (x *WriteBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteBegin.ProtoReflect.Descriptor instead.
+func (*WriteBegin) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *WriteBegin) GetRef() *TaskRef {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *WriteBegin) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *WriteBegin) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *WriteBegin) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *WriteBegin) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+type WriteEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of what was written, of a whole content: who read it from a disc answers for it, and who downloads it looks again. Empty for
+	// a part: the controller hashes the whole when the last has come.
+	Sha256        []byte `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteEnd) Reset() {
+	*x = WriteEnd{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteEnd) ProtoMessage() {}
+
+func (x *WriteEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
+func (*WriteEnd) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *WriteEnd) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+type WriteContentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the first: what the file is had for, as in InFile. It is open for writing.
+	Ticket []byte `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// In the second: the content had a wrong hash and was not kept.
+	Refused       bool `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteContentResponse) Reset() {
+	*x = WriteContentResponse{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteContentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteContentResponse) ProtoMessage() {}
+
+func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteContentResponse.ProtoReflect.Descriptor instead.
+func (*WriteContentResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *WriteContentResponse) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *WriteContentResponse) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
 var File_odarchive_v1_agent_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_agent_proto_rawDesc = "" +
@@ -3799,7 +4063,23 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12+\n" +
 	"\x06pieces\x18\x02 \x03(\v2\x13.odarchive.v1.PieceR\x06pieces\"1\n" +
 	"\x15StoreContentsResponse\x12\x18\n" +
-	"\arefused\x18\x01 \x03(\fR\arefused*\x95\x01\n" +
+	"\arefused\x18\x01 \x03(\fR\arefused\"{\n" +
+	"\x13WriteContentRequest\x120\n" +
+	"\x05begin\x18\x01 \x01(\v2\x18.odarchive.v1.WriteBeginH\x00R\x05begin\x12*\n" +
+	"\x03end\x18\x02 \x01(\v2\x16.odarchive.v1.WriteEndH\x00R\x03endB\x06\n" +
+	"\x04step\"\x8d\x01\n" +
+	"\n" +
+	"WriteBegin\x12'\n" +
+	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06length\x18\x05 \x01(\x03R\x06length\"\"\n" +
+	"\bWriteEnd\x12\x16\n" +
+	"\x06sha256\x18\x01 \x01(\fR\x06sha256\"H\n" +
+	"\x14WriteContentResponse\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\bR\arefused*\x95\x01\n" +
 	"\aFailure\x12\x10\n" +
 	"\fFAILURE_NONE\x10\x00\x12\x11\n" +
 	"\rFAILURE_RETRY\x10\x01\x12\x10\n" +
@@ -3814,12 +4094,13 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x16MOVE_OUTCOME_NOT_MOVED\x10\x02\x12\x1d\n" +
 	"\x19MOVE_OUTCOME_SOURCE_EMPTY\x10\x03\x12!\n" +
 	"\x1dMOVE_OUTCOME_DESTINATION_FULL\x10\x04\x12\x18\n" +
-	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\xea\x02\n" +
+	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\xc5\x03\n" +
 	"\fAgentService\x12R\n" +
 	"\vSynchronize\x12 .odarchive.v1.SynchronizeRequest\x1a!.odarchive.v1.SynchronizeResponse\x12U\n" +
 	"\rDescribeImage\x12\".odarchive.v1.DescribeImageRequest\x1a\x1e.odarchive.v1.ImageDescription0\x01\x12S\n" +
 	"\x11ReadImageContents\x12&.odarchive.v1.ReadImageContentsRequest\x1a\x14.odarchive.v1.Pieces0\x01\x12Z\n" +
-	"\rStoreContents\x12\".odarchive.v1.StoreContentsRequest\x1a#.odarchive.v1.StoreContentsResponse(\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
+	"\rStoreContents\x12\".odarchive.v1.StoreContentsRequest\x1a#.odarchive.v1.StoreContentsResponse(\x01\x12Y\n" +
+	"\fWriteContent\x12!.odarchive.v1.WriteContentRequest\x1a\".odarchive.v1.WriteContentResponse(\x010\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
 var (
 	file_odarchive_v1_agent_proto_rawDescOnce sync.Once
@@ -3834,7 +4115,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -3878,11 +4159,15 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*ReadImageContentsRequest)(nil), // 39: odarchive.v1.ReadImageContentsRequest
 	(*StoreContentsRequest)(nil),     // 40: odarchive.v1.StoreContentsRequest
 	(*StoreContentsResponse)(nil),    // 41: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 42: odarchive.v1.Address
-	(Fill)(0),                        // 43: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 44: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 45: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 46: odarchive.v1.Pieces
+	(*WriteContentRequest)(nil),      // 42: odarchive.v1.WriteContentRequest
+	(*WriteBegin)(nil),               // 43: odarchive.v1.WriteBegin
+	(*WriteEnd)(nil),                 // 44: odarchive.v1.WriteEnd
+	(*WriteContentResponse)(nil),     // 45: odarchive.v1.WriteContentResponse
+	(*Address)(nil),                  // 46: odarchive.v1.Address
+	(Fill)(0),                        // 47: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 48: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 49: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 50: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
@@ -3890,9 +4175,9 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	30, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	42, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	43, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	42, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	46, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	47, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	46, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -3909,14 +4194,14 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	24, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
 	25, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
 	28, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
-	42, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	42, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	46, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	46, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
 	27, // 26: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
 	16, // 27: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
 	20, // 28: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
 	23, // 29: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
 	23, // 30: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	44, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	48, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
 	26, // 32: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
 	26, // 33: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
 	23, // 34: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
@@ -3930,35 +4215,40 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	1,  // 42: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
 	8,  // 43: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
 	31, // 44: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	44, // 45: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	48, // 45: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
 	16, // 46: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
 	17, // 47: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
 	18, // 48: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
 	34, // 49: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
 	36, // 50: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
 	37, // 51: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	44, // 52: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	48, // 52: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
 	35, // 53: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
 	23, // 54: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	44, // 55: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	44, // 56: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	48, // 55: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	48, // 56: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
 	38, // 57: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	44, // 58: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	48, // 58: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
 	10, // 59: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	45, // 60: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 61: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	32, // 62: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	39, // 63: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	40, // 64: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	9,  // 65: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	33, // 66: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	46, // 67: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	41, // 68: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	65, // [65:69] is the sub-list for method output_type
-	61, // [61:65] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	49, // 60: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	43, // 61: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
+	44, // 62: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
+	10, // 63: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
+	3,  // 64: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	32, // 65: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	39, // 66: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	40, // 67: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	42, // 68: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
+	9,  // 69: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	33, // 70: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	50, // 71: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	41, // 72: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	45, // 73: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
+	69, // [69:74] is the sub-list for method output_type
+	64, // [64:69] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3986,13 +4276,17 @@ func file_odarchive_v1_agent_proto_init() {
 		(*ImageDescription_Manifest)(nil),
 		(*ImageDescription_Files)(nil),
 	}
+	file_odarchive_v1_agent_proto_msgTypes[39].OneofWrappers = []any{
+		(*WriteContentRequest_Begin)(nil),
+		(*WriteContentRequest_End)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

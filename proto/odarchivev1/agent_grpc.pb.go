@@ -23,6 +23,7 @@ const (
 	AgentService_DescribeImage_FullMethodName     = "/odarchive.v1.AgentService/DescribeImage"
 	AgentService_ReadImageContents_FullMethodName = "/odarchive.v1.AgentService/ReadImageContents"
 	AgentService_StoreContents_FullMethodName     = "/odarchive.v1.AgentService/StoreContents"
+	AgentService_WriteContent_FullMethodName      = "/odarchive.v1.AgentService/WriteContent"
 )
 
 // AgentServiceClient is the client API for AgentService service.
@@ -42,6 +43,9 @@ type AgentServiceClient interface {
 	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StoreContentsRequest, StoreContentsResponse], error)
+	// WriteContent is StoreContents for one large content, or a part of one, and an agent on the controller's host: it asks for a file,
+	// writes into it, and says so. Two requests, each with an answer. UNIMPLEMENTED when the controller has no socket to pass files at.
+	WriteContent(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WriteContentRequest, WriteContentResponse], error)
 }
 
 type agentServiceClient struct {
@@ -113,6 +117,19 @@ func (c *agentServiceClient) StoreContents(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AgentService_StoreContentsClient = grpc.ClientStreamingClient[StoreContentsRequest, StoreContentsResponse]
 
+func (c *agentServiceClient) WriteContent(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WriteContentRequest, WriteContentResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[3], AgentService_WriteContent_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WriteContentRequest, WriteContentResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_WriteContentClient = grpc.BidiStreamingClient[WriteContentRequest, WriteContentResponse]
+
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
@@ -130,6 +147,9 @@ type AgentServiceServer interface {
 	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]) error
+	// WriteContent is StoreContents for one large content, or a part of one, and an agent on the controller's host: it asks for a file,
+	// writes into it, and says so. Two requests, each with an answer. UNIMPLEMENTED when the controller has no socket to pass files at.
+	WriteContent(grpc.BidiStreamingServer[WriteContentRequest, WriteContentResponse]) error
 	mustEmbedUnimplementedAgentServiceServer()
 }
 
@@ -151,6 +171,9 @@ func (UnimplementedAgentServiceServer) ReadImageContents(*ReadImageContentsReque
 }
 func (UnimplementedAgentServiceServer) StoreContents(grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]) error {
 	return status.Error(codes.Unimplemented, "method StoreContents not implemented")
+}
+func (UnimplementedAgentServiceServer) WriteContent(grpc.BidiStreamingServer[WriteContentRequest, WriteContentResponse]) error {
+	return status.Error(codes.Unimplemented, "method WriteContent not implemented")
 }
 func (UnimplementedAgentServiceServer) mustEmbedUnimplementedAgentServiceServer() {}
 func (UnimplementedAgentServiceServer) testEmbeddedByValue()                      {}
@@ -220,6 +243,13 @@ func _AgentService_StoreContents_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AgentService_StoreContentsServer = grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]
 
+func _AgentService_WriteContent_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServiceServer).WriteContent(&grpc.GenericServerStream[WriteContentRequest, WriteContentResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_WriteContentServer = grpc.BidiStreamingServer[WriteContentRequest, WriteContentResponse]
+
 // AgentService_ServiceDesc is the grpc.ServiceDesc for AgentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -246,6 +276,12 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "StoreContents",
 			Handler:       _AgentService_StoreContents_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "WriteContent",
+			Handler:       _AgentService_WriteContent_Handler,
+			ServerStreams: true,
 			ClientStreams: true,
 		},
 	},

@@ -31,8 +31,10 @@ type Piece struct {
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// Where data begins in the content, in bytes.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	// At most 1 MiB. Empty only in the one piece of an empty content.
-	Data          []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// At most 1 MiB. Empty in the one piece of an empty content, and where the bytes lie in a file.
+	Data []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// Instead of data, where both sides are on one host and the reader has asked for it: the bytes lie in a file that is had for a ticket.
+	InFile        *InFile `protobuf:"bytes,5,opt,name=in_file,json=inFile,proto3" json:"in_file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,6 +97,78 @@ func (x *Piece) GetData() []byte {
 	return nil
 }
 
+func (x *Piece) GetInFile() *InFile {
+	if x != nil {
+		return x.InFile
+	}
+	return nil
+}
+
+// InFile says where bytes lie in a file of the controller's.
+type InFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the file is had for, once and while the stream lasts, at the socket beside the controller's (its path and ".files": the ticket
+	// is written there, and an answer of one byte brings the file's descriptor as SCM_RIGHTS, unix(7)). Several pieces may have the same.
+	Ticket []byte `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// Where the bytes begin in the file.
+	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// How many they are; there is no limit of a piece.
+	Length        int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InFile) Reset() {
+	*x = InFile{}
+	mi := &file_odarchive_v1_content_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InFile) ProtoMessage() {}
+
+func (x *InFile) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_content_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InFile.ProtoReflect.Descriptor instead.
+func (*InFile) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_content_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *InFile) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *InFile) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *InFile) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 // Pieces is one message of a stream of content: up to about 1 MiB in all.
 type Pieces struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -106,7 +180,7 @@ type Pieces struct {
 
 func (x *Pieces) Reset() {
 	*x = Pieces{}
-	mi := &file_odarchive_v1_content_proto_msgTypes[1]
+	mi := &file_odarchive_v1_content_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -118,7 +192,7 @@ func (x *Pieces) String() string {
 func (*Pieces) ProtoMessage() {}
 
 func (x *Pieces) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_content_proto_msgTypes[1]
+	mi := &file_odarchive_v1_content_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -131,7 +205,7 @@ func (x *Pieces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pieces.ProtoReflect.Descriptor instead.
 func (*Pieces) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_content_proto_rawDescGZIP(), []int{1}
+	return file_odarchive_v1_content_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Pieces) GetPieces() []*Piece {
@@ -154,7 +228,7 @@ type ContentRef struct {
 
 func (x *ContentRef) Reset() {
 	*x = ContentRef{}
-	mi := &file_odarchive_v1_content_proto_msgTypes[2]
+	mi := &file_odarchive_v1_content_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -166,7 +240,7 @@ func (x *ContentRef) String() string {
 func (*ContentRef) ProtoMessage() {}
 
 func (x *ContentRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_content_proto_msgTypes[2]
+	mi := &file_odarchive_v1_content_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -179,7 +253,7 @@ func (x *ContentRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentRef.ProtoReflect.Descriptor instead.
 func (*ContentRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_content_proto_rawDescGZIP(), []int{2}
+	return file_odarchive_v1_content_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ContentRef) GetHash() []byte {
@@ -200,12 +274,17 @@ var File_odarchive_v1_content_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x1aodarchive/v1/content.proto\x12\fodarchive.v1\"[\n" +
+	"\x1aodarchive/v1/content.proto\x12\fodarchive.v1\"\x8a\x01\n" +
 	"\x05Piece\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"5\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12-\n" +
+	"\ain_file\x18\x05 \x01(\v2\x14.odarchive.v1.InFileR\x06inFile\"T\n" +
+	"\x06InFile\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x03R\bposition\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\x03R\x06length\"5\n" +
 	"\x06Pieces\x12+\n" +
 	"\x06pieces\x18\x01 \x03(\v2\x13.odarchive.v1.PieceR\x06pieces\"4\n" +
 	"\n" +
@@ -225,19 +304,21 @@ func file_odarchive_v1_content_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_content_proto_rawDescData
 }
 
-var file_odarchive_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_odarchive_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_odarchive_v1_content_proto_goTypes = []any{
 	(*Piece)(nil),      // 0: odarchive.v1.Piece
-	(*Pieces)(nil),     // 1: odarchive.v1.Pieces
-	(*ContentRef)(nil), // 2: odarchive.v1.ContentRef
+	(*InFile)(nil),     // 1: odarchive.v1.InFile
+	(*Pieces)(nil),     // 2: odarchive.v1.Pieces
+	(*ContentRef)(nil), // 3: odarchive.v1.ContentRef
 }
 var file_odarchive_v1_content_proto_depIdxs = []int32{
-	0, // 0: odarchive.v1.Pieces.pieces:type_name -> odarchive.v1.Piece
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 0: odarchive.v1.Piece.in_file:type_name -> odarchive.v1.InFile
+	0, // 1: odarchive.v1.Pieces.pieces:type_name -> odarchive.v1.Piece
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_content_proto_init() }
@@ -251,7 +332,7 @@ func file_odarchive_v1_content_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_content_proto_rawDesc), len(file_odarchive_v1_content_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -646,7 +646,10 @@ type DownloadRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	RetrievalId string                 `protobuf:"bytes,1,opt,name=retrieval_id,json=retrievalId,proto3" json:"retrieval_id,omitempty"`
 	// At most 16,384; each must belong to the retrieval.
-	Ranges        []*DownloadRange `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	Ranges []*DownloadRange `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	// Pieces may come as files instead of data: the client is on the controller's host and reaches the socket beside its own. The stream
+	// then lasts until all files have been taken.
+	ByDescriptor  bool `protobuf:"varint,3,opt,name=by_descriptor,json=byDescriptor,proto3" json:"by_descriptor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +696,13 @@ func (x *DownloadRequest) GetRanges() []*DownloadRange {
 		return x.Ranges
 	}
 	return nil
+}
+
+func (x *DownloadRequest) GetByDescriptor() bool {
+	if x != nil {
+		return x.ByDescriptor
+	}
+	return false
 }
 
 type DownloadRange struct {
@@ -807,10 +817,11 @@ const file_odarchive_v1_retrieval_proto_rawDesc = "" +
 	"\x05after\x18\x02 \x01(\x03R\x05after\"6\n" +
 	"\bArrivals\x12\x16\n" +
 	"\x06hashes\x18\x01 \x03(\fR\x06hashes\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x03R\x04last\"i\n" +
+	"\x04last\x18\x02 \x01(\x03R\x04last\"\x8e\x01\n" +
 	"\x0fDownloadRequest\x12!\n" +
 	"\fretrieval_id\x18\x01 \x01(\tR\vretrievalId\x123\n" +
-	"\x06ranges\x18\x02 \x03(\v2\x1b.odarchive.v1.DownloadRangeR\x06ranges\";\n" +
+	"\x06ranges\x18\x02 \x03(\v2\x1b.odarchive.v1.DownloadRangeR\x06ranges\x12#\n" +
+	"\rby_descriptor\x18\x03 \x01(\bR\fbyDescriptor\";\n" +
 	"\rDownloadRange\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset*R\n" +
