@@ -19,6 +19,7 @@ type pass struct {
 	window  []byte // what was read last
 	first   int64  // its first sector
 	damaged bool   // some of its sectors could not be read
+	held    bool   // somebody holds bytes of it for longer than until the next read
 }
 
 // run is sectors without a gap.
@@ -38,7 +39,7 @@ func newPass(drive robot.Drive, extents []*pb.ReadExtent, bad *damage) *pass {
 }
 
 // read returns bytes from the beginning of a sector on: want of them, or fewer when they go on beyond what is read at a
-// time. Nobody overwrites them. When a sector among them can't be read, ok is false.
+// time. The next read overwrites them, unless they are said to be held. When a sector among them can't be read, ok is false.
 func (p *pass) read(ctx context.Context, sector, want int64) (data []byte, ok bool, err error) {
 	if end := p.first + int64(len(p.window))/archive.SectorSize; sector < p.first || sector >= end {
 		if err := p.fill(ctx, sector); err != nil {
@@ -59,7 +60,12 @@ func (p *pass) fill(ctx context.Context, sector int64) error {
 		p.runs = p.runs[1:]
 	}
 	sectors := min(transfer/archive.SectorSize, p.runs[0].end-sector)
-	p.first, p.window = sector, make([]byte, sectors*archive.SectorSize)
+	if n := sectors * archive.SectorSize; p.held || int64(cap(p.window)) < n {
+		p.window = make([]byte, n)
+	} else {
+		p.window = p.window[:n]
+	}
+	p.first, p.held = sector, false
 	var here damage
 	ok, err := readSectors(ctx, p.drive, p.window, sector, &here)
 	if err != nil {

@@ -77,6 +77,7 @@ func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
 	}
 	var held []*pb.Piece
 	whole := func(p *pb.Piece) error {
+		r.pass.held = true
 		held = append(held, p)
 		return nil
 	}
@@ -101,7 +102,10 @@ func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
 		}
 		return written.commit()
 	}
-	ok, err := r.pieces(ctx, x, func(p *pb.Piece) error { return r.store.send(p) })
+	ok, err := r.pieces(ctx, x, func(p *pb.Piece) error {
+		r.pass.held = true
+		return r.store.send(p)
+	})
 	if !ok || err != nil {
 		r.store.breakOff()
 		return err
