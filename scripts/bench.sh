@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Times the main paths beside standard tools, in one run, and prints ratios: put against sha256sum, cp and sync; many small files;
-# build, burn and verify against a plain read; get against cp -r with sync; and the peak memory of every process.
+# build, burn and verify against a plain read; get of both against cp -r and fsync; and the peak memory of every process.
 #
 #   LARGE=2000   megabytes in large files      SMALL=100000   files of 4 KiB      BENCH=/some/folder   data (default ./demo-bench)
 set -euo pipefail
@@ -121,6 +121,11 @@ took cp_back sh -c "cp -r '$bench/large' '$bench/back.cp' && find '$bench/back.c
 warm
 took get /usr/bin/time -f %M -o "$bench/get.rss" "$od" get "$(archive large)" --to "$bench/back" --quiet
 "$od" compare "$bench/large" "$bench/back" >/dev/null
+warm
+took cp_small sh -c "cp -r '$bench/small' '$bench/back-small.cp' && find '$bench/back-small.cp' -type f -exec sync {} +"
+warm
+took get_small /usr/bin/time -f %M -o "$bench/get-small.rss" "$od" get "$(archive small)" --to "$bench/back-small" --quiet
+"$od" compare "$bench/small" "$bench/back-small" >/dev/null
 
 echo
 printf '%-52s %10s %10s %8s\n' "what" "odarchive" "peer" "ratio"
@@ -128,8 +133,10 @@ row() { printf '%-52s %9.2fs %9.2fs %8s\n' "$1" "$2" "$3" "$(ratio "$2" "$3")"; 
 row "put $large MB, against sha256sum x2, cp, sync" "$large_put" "$peer"
 row "build, burn and verify all, against reading it" "$flush" "$read_all"
 row "get $large MB from discs, against cp -r and fsync" "$get" "$cp_back"
+row "get $small files of 4 KiB, against cp -r and fsync" "$get_small" "$cp_small"
 echo "put $small files of 4 KiB: $(rate "$small" "$small_put") files/s sealed"
 echo "build, burn and verify: $(rate "$bytes/1000000" "$flush") MB/s"
 printf 'peak memory in MiB:'
 for p in controller agent jukebox; do printf ' %s %d' $p $(($(peak "${!p}") / 1024)); done
-printf ' put(large) %d put(small) %d get %d\n' $((large_rss / 1024)) $((small_rss / 1024)) $(($(tail -1 "$bench/get.rss") / 1024))
+printf ' put(large) %d put(small) %d get(large) %d get(small) %d\n' $((large_rss / 1024)) $((small_rss / 1024)) \
+  $(($(tail -1 "$bench/get.rss") / 1024)) $(($(tail -1 "$bench/get-small.rss") / 1024))
