@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
-	"archive/survey":          {"archive", "archive/catalogue"},
+	"archive/survey":          {"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/image/extent"},
 	"archive/project": {
 		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
 	},
@@ -62,7 +62,7 @@ var mayImport = map[string][]string{
 	"library/durability": {},
 	"library/health":     {},
 	"library/simulate":   {"library", "library/schedule"},
-	"library/postgres":   {"archive", "library", "library/durability", "library/health", "library/schedule", "migrations"},
+	"library/postgres":   {"archive", "archive/catalogue", "archive/ecc", "archive/survey", "library", "library/durability", "library/health", "library/schedule", "migrations"},
 	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.
@@ -86,17 +86,19 @@ var mayImport = map[string][]string{
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
+	"internal/rebuild": {"archive", "archive/catalogue", "archive/discset", "archive/survey"},
+	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library/postgres"},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
 		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
-		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
+		"internal/client", "internal/rebuild", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.
 	"cmd/agent":      {"internal/agent", "internal/agent/doctor"},
 	"cmd/controller": {"internal/controller"},
 	"cmd/jukebox":    {"robot/sim", "robot/sim/jukebox"},
-	"cmd/odarchive":  {"internal/cli"},
+	"cmd/odarchive":  {"internal/cli", "internal/rebuild/database"},
 }
 
 // neverLinks says what may not be part of a program through any chain of imports: what a package's tests can't fake

@@ -7,7 +7,8 @@
 //	  │          │            │           │          │
 //	  └──────────┴──▶ spoiled ◀┘          └─▶ retired ◀┘
 //
-// (burning goes back to blank only when nothing was recorded; blank and spoiled discs may be retired too.)
+// (burning goes back to blank only when nothing was recorded; blank and spoiled discs may be retired too. A disc of which nobody knows
+// which it is, is unknown until it was loaded and asked; then it is another disc.)
 package library
 
 import (
@@ -27,6 +28,7 @@ const (
 	Suspect   DiscState = "suspect"
 	Retired   DiscState = "retired"
 	Spoiled   DiscState = "spoiled"
+	Unknown   DiscState = "unknown"
 )
 
 // TaskKind is a kind of device work.
@@ -43,6 +45,9 @@ const (
 	GatherTask  TaskKind = "gather"
 	SealTask    TaskKind = "seal"
 	RebuildTask TaskKind = "rebuild"
+
+	// IdentifyTask wants a disc loaded that nobody knows. It never runs: what the disc says when it was loaded ends it.
+	IdentifyTask TaskKind = "identify"
 )
 
 // JobKind is a kind of thing that somebody asked for.

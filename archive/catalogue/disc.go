@@ -37,7 +37,9 @@ type Disc struct {
 	LibraryID string  // UUID; empty for a disc that was made without a library
 	Library   string
 	Medium    string
-	Created   time.Time
+	// Capacity is how many sectors the blank disc has that it was planned for; 0 when the disc doesn't say.
+	Capacity int64
+	Created  time.Time
 	// Protected says that the disc carries error correction of its own (RS03) behind its files.
 	Protected bool
 	// Parity is the set of discs by whose parity it can be made anew; nil when there is none.

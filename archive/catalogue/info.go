@@ -26,6 +26,7 @@ type info struct {
 	Library   string        `json:"library,omitempty"`
 	LibraryID string        `json:"library_id,omitempty"`
 	Medium    string        `json:"medium"`
+	Capacity  int64         `json:"medium_sectors,omitempty"`
 	Date      stamp         `json:"date"`
 	Parity    *infoParity   `json:"parity_set,omitempty"`
 	Archives  []infoArchive `json:"archives"`
@@ -48,6 +49,9 @@ type infoPolicy struct {
 	MaxWait int64     `json:"max_wait_seconds"`
 	Roots   int       `json:"roots"`
 }
+
+// maxCapacity is beyond any medium, in sectors: 16 TiB.
+const maxCapacity = 1 << 33
 
 // maxWait bounds what is believed of a vault's longest wait, in seconds: a time.Duration holds it.
 const maxWait = 1 << 33
@@ -110,7 +114,8 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 func Info(d *Disc) ([]byte, error) {
 	i := info{
 		Format: infoFormat, Version: infoVersion, Disc: d.ImageID, Label: d.Label, Number: number(d.Number), Discs: number(d.Discs), SetID: d.SetID, JobID: d.JobID,
-		GUID: d.GUID, Vault: d.Vault, Library: d.Library, LibraryID: d.LibraryID, Medium: d.Medium, Date: stamp{d.Created.UTC()}, Archives: []infoArchive{},
+		GUID: d.GUID, Vault: d.Vault, Library: d.Library, LibraryID: d.LibraryID, Medium: d.Medium, Capacity: d.Capacity,
+		Date: stamp{d.Created.UTC()}, Archives: []infoArchive{},
 	}
 	if p := d.Policy; p != nil {
 		i.Policy = &infoPolicy{p.VaultID, p.Created.UTC(), p.Copies, int64(p.MaxWait / time.Second), p.Roots}
@@ -163,13 +168,16 @@ func ReadInfo(b []byte) (*Disc, error) {
 			return nil, fmt.Errorf("read %s: %.60q is no UUID", InfoName, id)
 		}
 	}
+	if i.Capacity < 0 || i.Capacity > maxCapacity {
+		return nil, fmt.Errorf("read %s: a disc of %d sectors", InfoName, i.Capacity)
+	}
 	policy, err := i.Policy.policy()
 	if err != nil {
 		return nil, err
 	}
 	d := &Disc{
 		ImageID: i.Disc, Label: i.Label, Number: int64(i.Number), Discs: int64(i.Discs), SetID: i.SetID, JobID: i.JobID, GUID: i.GUID,
-		Vault: i.Vault, Policy: policy, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Created: i.Date.Time,
+		Vault: i.Vault, Policy: policy, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Capacity: i.Capacity, Created: i.Date.Time,
 	}
 	if p := i.Parity; p != nil {
 		if !validUUID(p.Set) || p.Data < 1 || p.Parity < 1 || p.Data > 255 || p.Parity > 255-p.Data || p.Index < 0 || p.Index >= p.Data {

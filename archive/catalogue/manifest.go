@@ -200,6 +200,9 @@ func (m *ManifestReader) Hash() archive.Hash { return archive.Hash(m.sum.Sum(nil
 // Size returns how many bytes have been read so far.
 func (m *ManifestReader) Size() int64 { return m.size }
 
+// Count returns how many entries there were, after the last one.
+func (m *ManifestReader) Count() int64 { return max(int64(m.line)-2, 0) }
+
 func (m *ManifestReader) bad(format string, args ...any) error {
 	return &ManifestError{m.line, fmt.Errorf(format, args...)}
 }

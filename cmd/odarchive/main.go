@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/odarchive/odarchive/internal/cli"
+	"github.com/odarchive/odarchive/internal/rebuild/database"
 )
 
 func main() {
@@ -16,5 +17,5 @@ func main() {
 		<-ctx.Done()
 		stop()
 	}()
-	os.Exit(cli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(cli.Program{Rebuild: database.Open}.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -26,7 +26,7 @@ func (a *agent) copy(ctx context.Context, w *work, t *pb.Copy, r *pb.TaskResult)
 		return err
 	}
 	w.total.Store(size)
-	if bytes.Equal(sum, t.GetSha256()) {
+	if wanted(sum, t.GetSha256()) {
 		r.Sha256 = sum
 		return nil
 	}
@@ -60,7 +60,7 @@ func (a *agent) copy(ctx context.Context, w *work, t *pb.Copy, r *pb.TaskResult)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(sum, t.GetSha256()) && t.GetLayerSectors() != 0 {
+	if (bad.sectors > 0 || !wanted(sum, t.GetSha256())) && t.GetLayerSectors() != 0 {
 		if err := restore(ctx, file, t.GetSectors(), r); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (a *agent) copy(ctx context.Context, w *work, t *pb.Copy, r *pb.TaskResult)
 			return err
 		}
 	}
-	if !bytes.Equal(sum, t.GetSha256()) {
+	if !wanted(sum, t.GetSha256()) {
 		return discFault("%d sectors can't be read; it comes to hash %x, want %x", bad.sectors, sum, t.GetSha256())
 	}
 	if err := file.Sync(); err != nil {
@@ -77,6 +77,10 @@ func (a *agent) copy(ctx context.Context, w *work, t *pb.Copy, r *pb.TaskResult)
 	r.Sha256 = sum
 	return a.scratch.keep(id, sum)
 }
+
+// wanted says whether an image with the hash sum, nil when there is none, is the one that is wanted. Of an image that a catalogue knows only
+// from its disc nobody knows the hash: it has whichever it has when all of it could be read or repaired.
+func wanted(sum, want []byte) bool { return sum != nil && (len(want) == 0 || bytes.Equal(sum, want)) }
 
 // copySectors copies a disc sector by sector. Those that can't be read are marked as dead, so that a repair knows them;
 // where nothing can repair them the first ends the copy.

@@ -73,7 +73,7 @@ func (d *description) receive(next func() (*pb.ImageDescription, error)) error {
 		case *pb.ImageDescription_Header:
 			h := x.Header
 			disc := catalogue.NewDisc(h.GetImageId(), h.GetNumber(), h.GetVault(), h.GetLibraryId(), h.GetLibrary(), h.GetMedium(), h.GetCreated().AsTime())
-			disc.Protected = h.GetLayerSectors() != 0
+			disc.Protected, disc.Capacity = h.GetLayerSectors() != 0, h.GetMediumSectors()
 			if set := h.GetSet(); set != nil {
 				disc.Parity = &catalogue.Parity{Set: set.GetId(), Index: int(h.GetSetIndex()), Data: int(set.GetData()), Images: int(set.GetParity())}
 			}

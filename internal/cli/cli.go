@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odarchive/odarchive/internal/client"
+	"github.com/odarchive/odarchive/internal/rebuild"
 )
 
 // Version is what `odarchive version` prints.
@@ -32,11 +33,23 @@ type app struct {
 	stdout, stderr io.Writer
 	terminal       bool // stderr is one
 	partial        bool // something was left out
+	openCatalogue  rebuild.Opener
 }
 
 // Run runs the command line and returns the exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdin: os.Stdin, stdout: stdout, stderr: stderr, terminal: isTerminal(stderr)}
+	return Program{}.Run(ctx, args, stdout, stderr)
+}
+
+// Program is the command line together with what this package may not link. The zero value is all but that.
+type Program struct {
+	// Rebuild opens the database for `odarchive rebuild`; without it there is no such command.
+	Rebuild rebuild.Opener
+}
+
+// Run runs the command line and returns the exit code.
+func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{stdin: os.Stdin, stdout: stdout, stderr: stderr, terminal: isTerminal(stderr), openCatalogue: p.Rebuild}
 	return a.run(ctx, args)
 }
 
@@ -82,13 +95,17 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	f.StringVar(&a.ca, "tls-ca", "", "file of the authority that vouches for the controller (PEM)")
 	f.StringVar(&a.cert, "tls-cert", "", "certificate to show the controller (PEM)")
 	f.StringVar(&a.key, "tls-key", "", "its key (PEM)")
+	machines := []*cobra.Command{a.library(), a.drives(), a.discs(), a.scrub(), a.stats()}
+	if a.openCatalogue != nil {
+		machines = append(machines, a.rebuild())
+	}
 	const archives, machine = "archives", "machine"
 	for _, g := range []struct {
 		id, title string
 		commands  []*cobra.Command
 	}{
 		{archives, "Archives, in a vault of a controller:", []*cobra.Command{a.put(), a.get(), a.ls(), a.archives(), a.vaults(), a.jobs(), a.wait()}},
-		{machine, "Libraries of discs, for their operators:", []*cobra.Command{a.library(), a.drives(), a.discs(), a.scrub(), a.stats()}},
+		{machine, "Libraries of discs, for their operators:", machines},
 		{offline, "Without a controller, on this machine alone (the names of odarchive 0.1 work too):", append(
 			a.ancestors(), a.iso(), a.ecc(), a.set(), a.survey(), a.compare(), a.simulate(), a.durability(),
 		)},

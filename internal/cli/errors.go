@@ -39,7 +39,7 @@ func exitCodesTopic() *cobra.Command {
   2    the command line makes no sense
   3    what was named doesn't exist
   4    done, but something was left out (--keep-going), two folders differ (compare), an image needs repair (ecc test),
-       or somebody is needed (library alerts)
+       something is missing from discs (survey, rebuild), or somebody is needed (library alerts)
   5    the controller can't be reached
   130  interrupted (Ctrl-C); nothing half-written is left under its own name`,
 	}

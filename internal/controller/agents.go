@@ -227,7 +227,7 @@ func (s *agentServer) DescribeImage(req *pb.DescribeImageRequest, stream grpc.Se
 	if err := stream.Send(&pb.ImageDescription{Message: &pb.ImageDescription_Header{Header: &pb.ImageHeader{
 		ImageId: img.ID, Number: img.Number, Vault: img.Vault, LibraryId: img.LibraryID, Library: img.Library,
 		Created: timestamppb.New(img.Created), Medium: img.Medium, Sectors: img.Sectors, LayerSectors: img.Layer, Policy: policy,
-		Set: setProto(img.Set), SetIndex: int32(img.Set.Index),
+		Set: setProto(img.Set), SetIndex: int32(img.Set.Index), MediumSectors: img.Capacity,
 	}}}); err != nil {
 		return err
 	}

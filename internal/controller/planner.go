@@ -111,7 +111,7 @@ func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.
 	images, err := pack.Plan(room, archives, func() (catalogue.Disc, error) {
 		number, err := p.store.NewImageNumber(ctx)
 		disc := catalogue.NewDisc(uuid.NewString(), number, v.Vault.Name, t.LibraryID, lib, t.Medium, created)
-		disc.Protected = roots != 0
+		disc.Protected, disc.Capacity = roots != 0, t.Capacity
 		disc.Policy = &catalogue.Policy{
 			VaultID: v.Vault.ID, Created: v.Vault.Created, Copies: v.Vault.Copies, MaxWait: v.Vault.MaxWait.Truncate(time.Second), Roots: roots,
 		}
@@ -179,7 +179,7 @@ func plannedImage(img *pack.Image, capacity int64, roots int, ids map[archive.Ha
 	if err != nil {
 		return postgres.PlannedImage{}, err
 	}
-	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Data: c.Layout.Sectors(), Created: img.Disc.Created}
+	planned := postgres.PlannedImage{ID: img.Disc.ImageID, Number: img.Disc.Number, Data: c.Layout.Sectors(), Created: img.Disc.Created, Capacity: img.Disc.Capacity}
 	if p := img.Disc.Parity; p != nil {
 		planned.Set = postgres.SetPlace{Set: p.Set, Index: p.Index, Data: p.Data, Parity: p.Images}
 	}

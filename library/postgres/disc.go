@@ -64,7 +64,7 @@ select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 
   left join vault v on v.id = i.vault_id
  where ($1 = '' or l.name = $1) and ($2 = '' or d.state::text = $2) and ($3::text[] is null or d.label = any ($3))
    and (length(d.label), d.label) > (length($4), $4)
-   and ($6 = '' or d.grade >= $6::disc_grade and d.state in ('good', 'suspect')) and (not $7 or d.grade_confirmed)
+   and ($6 = '' or d.grade >= $6::disc_grade and d.state in ('good', 'suspect')) and (not $7 or d.grade_confirmed) and d.state <> 'unknown'
  order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit, f.Grade.String(), f.Confirmed)
 	if err != nil {
 		return nil, err
@@ -116,6 +116,9 @@ func (s *Store) StockBlanks(ctx context.Context, name string, ranges []SlotRange
 func stockRange(ctx context.Context, tx pgx.Tx, id, name string, r SlotRange, medium string, capacity int64) (added, known int, err error) {
 	var slots, other int
 	var example *string
+	if err := introduced(ctx, tx, id, r); err != nil {
+		return 0, 0, err
+	}
 	err = tx.QueryRow(ctx, `
 select count(*), count(*) filter (where d.state = 'blank'), count(*) filter (where d.state <> 'blank'), min(d.label) filter (where d.state <> 'blank')
   from element e left join disc d on d.id = e.disc_id

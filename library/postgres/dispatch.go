@@ -80,7 +80,7 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 }
 
 const selectTasks = `
-select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
+select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when t.kind = 'identify' then 'verify' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8
@@ -128,7 +128,7 @@ select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null the
 )
 
 func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string, tasks, discs []int64) ([]schedule.Disc, error) {
-	which, args := `select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read')`, []any{lib}
+	which, args := `select disc_id from task where library_id = $1 and state = 'queued' and kind in ('verify', 'read', 'identify')`, []any{lib}
 	if tasks != nil {
 		which, args = `select disc_id from task where id = any ($2) and disc_id is not null union select unnest($3::bigint[])`, []any{lib, tasks, discs}
 	}

@@ -22,20 +22,21 @@ type Image struct {
 	Layer     int64 // sectors of each layer of the error correction; 0: none
 	Created   time.Time
 	Set       SetPlace
+	Capacity  int64 // sectors of the blank disc, as the image says it; 0 when it doesn't
 }
 
 // Image returns an image by id.
 func (s *Store) Image(ctx context.Context, id string) (Image, error) {
 	rows, err := s.pool.Query(ctx, `
 select i.id, i.number, v.name, l.id, l.name, i.medium, i.sectors, i.layer_sectors, i.created,
-       coalesce(s.id::text, ''), coalesce(i.set_index, 0), coalesce(s.data, 0), coalesce(s.parity, 0)
+       coalesce(s.id::text, ''), coalesce(i.set_index, 0), coalesce(s.data, 0), coalesce(s.parity, 0), coalesce(i.capacity, 0)
   from image i join vault v on v.id = i.vault_id join library l on l.id = i.library_id left join disc_set s on s.id = i.set_id where i.id::text = $1`, id)
 	if err != nil {
 		return Image{}, err
 	}
 	img, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (i Image, err error) {
 		err = row.Scan(&i.ID, &i.Number, &i.Vault, &i.LibraryID, &i.Library, &i.Medium, &i.Sectors, &i.Layer, &i.Created,
-			&i.Set.Set, &i.Set.Index, &i.Set.Data, &i.Set.Parity)
+			&i.Set.Set, &i.Set.Index, &i.Set.Data, &i.Set.Parity, &i.Capacity)
 		return i, err
 	})
 	return img, notFound(err, "there is no image %s", id)

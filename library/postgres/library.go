@@ -85,7 +85,7 @@ select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > 
        lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
                        count(*) filter (where flag <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,
        lateral (select count(*) filter (where state = 'blank') as blank, count(*) filter (where state = 'good') as good,
-                       count(*) filter (where state not in ('blank', 'good', 'retired')) as other,
+                       count(*) filter (where state not in ('blank', 'good', 'retired', 'unknown')) as other,
                        count(*) filter (where state in ('good', 'suspect')) as recorded,
                        coalesce(sum(recorded * 2048) filter (where state in ('good', 'suspect')), 0)::bigint as bytes,
                        count(*) filter (where scrub_due < now()) as overdue,
@@ -122,7 +122,7 @@ func (s *Store) Elements(ctx context.Context, name string, kind ElementKind, fla
 	}
 	rows, err := s.pool.Query(ctx, `
 select e.kind, e.number, e.unit, e.fill, coalesce(d.label, ''), e.flag, e.trouble, e.tag
-  from element e left join disc d on d.id = e.disc_id
+  from element e left join disc d on d.id = e.disc_id and d.state <> 'unknown'
  where e.library_id = $1 and ($2 = '' or e.kind::text = $2) and (not $3 or e.flag <> '') order by e.kind, e.number`, id, string(kind), flagged)
 	if err != nil {
 		return nil, err

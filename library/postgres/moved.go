@@ -16,6 +16,11 @@ func (rec *recorder) move() error {
 	case Moved:
 		return rec.moved()
 	case SourceEmpty:
+		if stranger, err := rec.stranger(); err != nil {
+			return err
+		} else if stranger {
+			return rec.noStranger()
+		}
 		if t.From.Kind == DriveBay {
 			return rec.doubt("the robot found no disc in the drive")
 		}
@@ -88,7 +93,9 @@ func (rec *recorder) moved() error {
 	if err := setElement(rec.ctx, rec.tx, rec.lib, t.To, Full, disc, home, ""); err != nil {
 		return err
 	}
-	if t.To.Kind != DriveBay {
+	if t.To.Kind != DriveBay && t.Disc == nil {
+		return lookThrough(rec.ctx, rec.tx, rec.lib)
+	} else if t.To.Kind != DriveBay {
 		return nil
 	}
 	if err := rec.exec(`update drive set loaded = now() where library_id = $1 and number = $2`, rec.lib, t.To.Number); err != nil || t.Disc == nil {
@@ -128,6 +135,8 @@ func (rec *recorder) identify() error {
 		}
 	}
 	switch {
+	case state == library.Unknown:
+		return rec.met()
 	case image == "" && id.State == BlankDisc:
 		// The drive knows the disc's capacity better than whoever stocked it.
 		return rec.exec(`

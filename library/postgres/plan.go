@@ -144,6 +144,7 @@ type PlannedImage struct {
 	Data     int64 // sectors without the error correction
 	Set      SetPlace
 	Created  time.Time
+	Capacity int64 // sectors of the blank disc, as the image says it
 	Archives []ImageArchive
 	Extents  []PlannedExtent
 }
@@ -186,9 +187,9 @@ func (s *Store) SavePlan(ctx context.Context, vault Vault, target Target, images
 
 func saveImage(ctx context.Context, tx pgx.Tx, vault Vault, target Target, img PlannedImage) error {
 	if _, err := tx.Exec(ctx, `
-insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created, copies, data_sectors) overriding system value
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Layer, img.Created, vault.Copies, img.Data); err != nil {
+insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created, copies, data_sectors, capacity) overriding system value
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0))`,
+		img.ID, img.Number, vault.ID, target.LibraryID, target.Medium, img.Sectors, img.Layer, img.Created, vault.Copies, img.Data, img.Capacity); err != nil {
 		return err
 	}
 	if img.Set.Set != "" {

@@ -107,6 +107,10 @@ on conflict do nothing`, library.PriorityVerify, set, image, max(need-have-comin
 func (rec *recorder) rebuilt() error {
 	switch {
 	case rec.r.Error == "":
+		// A rebuilt catalogue learns the hash so.
+		if err := rec.exec(`update image set sha256 = $2 where id = $1 and sha256 is null and octet_length($2::bytea) = 32`, *rec.t.Image, rec.r.SHA256); err != nil {
+			return err
+		}
 	case rec.r.Failure == RetryFailure || rec.r.Failure == Interrupted:
 		if err := rec.soonAgain(); err != nil {
 			return err

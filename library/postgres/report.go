@@ -57,7 +57,7 @@ update library set model = $2, home_only = $3, senses_slots = $4, trouble = $5, 
 			return fmt.Errorf("merge the report of %v: %w", e.Place, err)
 		}
 	}
-	return nil
+	return lookThrough(ctx, tx, lib)
 }
 
 // believed is a row of element.

@@ -97,7 +97,8 @@ update job j set state = 'failed', finished = now(),
       join retrieval r on r.id = rc.retrieval_id
       join job on job.id = r.id and job.state = 'running'
       join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
-     where exists (
+     where c.size > coalesce((select sum(x.length) from extent x where x.content_id = c.id), 0) -- a rebuilt catalogue knows of no disc that has it
+        or exists (
        select from extent x where x.content_id = c.id
           and not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
           and not exists (

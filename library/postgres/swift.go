@@ -18,6 +18,7 @@ type looked struct {
 	Medium    string
 	MediaID   string
 	Elsewhere bool // another element than its move's holds its disc
+	Stranger  bool // nobody knows which disc it is
 }
 
 const lookAtTasks = `
@@ -26,7 +27,8 @@ select t.id, t.epoch, t.kind, t.image_id::text, t.disc_id, t.drive, t.avoid_driv
        coalesce(d.image_id::text, ''), coalesce(d.reload, false), coalesce(d.capacity, 0),
        coalesce(d.medium, ''), coalesce(d.media_id, ''),
        t.kind = 'move' and exists (select from element e where e.disc_id = t.disc_id
-         and not (e.library_id = $1 and (e.kind = t.from_kind and e.number = t.from_number or e.kind = t.to_kind and e.number = t.to_number)))
+         and not (e.library_id = $1 and (e.kind = t.from_kind and e.number = t.from_number or e.kind = t.to_kind and e.number = t.to_number))),
+       coalesce(d.state = 'unknown', false)
   from task t left join disc d on d.id = t.disc_id
  where t.id = any ($2) and t.library_id = $1 and t.state = 'leased'`
 
@@ -35,7 +37,7 @@ func collectLooked(rows pgx.Rows) (map[int64]looked, error) {
 	var l looked
 	_, err := pgx.ForEachRow(rows, []any{
 		&l.ID, &l.Epoch, &l.Kind, &l.Image, &l.Disc, &l.Drive, &l.Avoid, &l.Priority, &l.From.Kind, &l.From.Number, &l.To.Kind, &l.To.Number,
-		&l.DiscImage, &l.Reload, &l.Capacity, &l.Medium, &l.MediaID, &l.Elsewhere,
+		&l.DiscImage, &l.Reload, &l.Capacity, &l.Medium, &l.MediaID, &l.Elsewhere, &l.Stranger,
 	}, func() error {
 		found[l.ID] = l
 		l = looked{}
@@ -54,7 +56,7 @@ func idsOf(results []Result) []int64 {
 
 // ordinary says whether the move of which r has come carried the disc to where it should be, and that is the one which it should be.
 func (l looked) ordinary(r Result) bool {
-	return r.Error == "" && r.Failure == NoFailure && r.Outcome == Moved && l.Disc != nil && !l.Elsewhere &&
+	return r.Error == "" && r.Failure == NoFailure && r.Outcome == Moved && l.Disc != nil && !l.Elsewhere && !l.Stranger &&
 		(l.From.Kind == DriveBay || l.identified(r.Identity))
 }
 

@@ -2925,8 +2925,10 @@ type ImageHeader struct {
 	// The vault that the disc can be put back into when the catalogue is lost.
 	Policy *ImageVault `protobuf:"bytes,20,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The set that protects it, and its place there; none when there is none.
-	Set           *SetRef `protobuf:"bytes,30,opt,name=set,proto3" json:"set,omitempty"`
-	SetIndex      int32   `protobuf:"varint,31,opt,name=set_index,json=setIndex,proto3" json:"set_index,omitempty"`
+	Set      *SetRef `protobuf:"bytes,30,opt,name=set,proto3" json:"set,omitempty"`
+	SetIndex int32   `protobuf:"varint,31,opt,name=set_index,json=setIndex,proto3" json:"set_index,omitempty"`
+	// Sectors of the blank disc that it was planned for; 0 for an image that doesn't say so.
+	MediumSectors int64 `protobuf:"varint,40,opt,name=medium_sectors,json=mediumSectors,proto3" json:"medium_sectors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3041,6 +3043,13 @@ func (x *ImageHeader) GetSet() *SetRef {
 func (x *ImageHeader) GetSetIndex() int32 {
 	if x != nil {
 		return x.SetIndex
+	}
+	return 0
+}
+
+func (x *ImageHeader) GetMediumSectors() int64 {
+	if x != nil {
+		return x.MediumSectors
 	}
 	return 0
 }
@@ -4013,7 +4022,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\aarchive\x18\x02 \x01(\v2\x1a.odarchive.v1.ImageArchiveH\x00R\aarchive\x12\x1c\n" +
 	"\bmanifest\x18\x03 \x01(\fH\x00R\bmanifest\x120\n" +
 	"\x05files\x18\x04 \x01(\v2\x18.odarchive.v1.ImageFilesH\x00R\x05filesB\t\n" +
-	"\amessage\"\x93\x03\n" +
+	"\amessage\"\xba\x03\n" +
 	"\vImageHeader\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
@@ -4027,7 +4036,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\rlayer_sectors\x18\t \x01(\x03R\flayerSectors\x120\n" +
 	"\x06policy\x18\x14 \x01(\v2\x18.odarchive.v1.ImageVaultR\x06policy\x12&\n" +
 	"\x03set\x18\x1e \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x1b\n" +
-	"\tset_index\x18\x1f \x01(\x05R\bsetIndex\"\xaa\x01\n" +
+	"\tset_index\x18\x1f \x01(\x05R\bsetIndex\x12%\n" +
+	"\x0emedium_sectors\x18( \x01(\x03R\rmediumSectors\"\xaa\x01\n" +
 	"\n" +
 	"ImageVault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +

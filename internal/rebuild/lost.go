@@ -1,0 +1,143 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/discset"
+	"github.com/odarchive/odarchive/archive/survey"
+)
+
+// lost takes in the images of which no disc was read and that the other discs of their sets give back.
+func (r *Rebuild) lost(ctx context.Context) error {
+	absent, err := r.Catalogue.Absent(ctx)
+	if err != nil {
+		return err
+	}
+	for len(absent) > 0 {
+		n := 1
+		for n < len(absent) && absent[n].Set == absent[0].Set {
+			n++
+		}
+		if err := r.fromSet(ctx, absent[:n]); err != nil {
+			if r.Catalogue.Fatal(ctx, err) {
+				return err
+			}
+			r.doubt("set "+absent[0].Set, err)
+		}
+		absent = absent[n:]
+	}
+	return nil
+}
+
+// fromSet takes in the absent images of one set.
+func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err error) {
+	places, description, err := r.Catalogue.Places(ctx, absent[0].Set)
+	if err != nil {
+		return err
+	}
+	set, err := discset.ReadSet(description)
+	if err != nil {
+		return err
+	}
+	// As many parity files as there are images missing are needed.
+	missing := 0
+	for _, m := range set.Members {
+		if _, here := places[m.Index]; !here {
+			missing++
+		}
+	}
+	if parity := len(places) + missing - len(set.Members); parity < missing {
+		return nil // nothing can be had
+	}
+	rec := &discset.Recovery{Set: set, Images: make([]io.ReaderAt, set.Geometry.Data+set.Geometry.Parity)}
+	var files []io.Closer
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	for index, place := range places {
+		f, err := open(place)
+		if err != nil {
+			r.doubt(place, err)
+			continue
+		}
+		files = append(files, f)
+		d, err := survey.Open(ctx, f, f.sectors)
+		if err != nil {
+			r.doubt(place, err)
+			continue
+		}
+		rec.Images[index] = d.Reader()
+		if d.Set == nil {
+			continue
+		}
+		if rec.Images[index], err = d.ParityReader(); err != nil {
+			r.doubt(place, err)
+		}
+		if rec.Checks == nil {
+			if rec.Checks, err = d.Checksums(); err != nil {
+				r.doubt(place, err)
+			}
+		}
+	}
+	for _, m := range set.Members {
+		for _, a := range absent {
+			if a.Index != m.Index {
+				continue
+			}
+			place := fmt.Sprintf("set %s", set.ID)
+			d, err := survey.OpenMember(&member{ctx: ctx, rec: rec, index: m.Index, sectors: m.Sectors}, &m)
+			if err == nil && d.ImageID != m.ImageID {
+				err = fmt.Errorf("image %d of it says that it is %s and not %s", m.Index, d.ImageID, m.ImageID)
+			}
+			if err == nil {
+				err = r.take(ctx, d, place, true)
+			}
+			if err != nil {
+				return fmt.Errorf("image %s: %w", m.Label, err)
+			}
+			r.result.Discs = append(r.result.Discs, Disc{Place: place, Image: d.ImageID, Label: d.Label, Vault: d.Vault, Lost: true})
+		}
+	}
+	return nil
+}
+
+// member reads an image that its set gives back, a stretch of sectors at a time.
+type member struct {
+	ctx     context.Context
+	rec     *discset.Recovery
+	index   int
+	sectors int64
+
+	buf   []byte
+	first int64 // sector of buf
+}
+
+// stretch is how many sectors are recovered at once.
+const stretch = 64
+
+// ReadAt follows io.ReaderAt.
+func (m *member) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		at := (off + int64(n)) / archive.SectorSize
+		if at >= m.sectors {
+			return n, io.EOF
+		}
+		if at < m.first || at >= m.first+int64(len(m.buf))/archive.SectorSize {
+			first := at / stretch * stretch
+			m.buf = make([]byte, min(stretch, m.sectors-first)*archive.SectorSize)
+			if _, err := m.rec.ReadSectors(m.ctx, m.index, m.buf, first); err != nil {
+				m.buf = nil
+				return n, err
+			}
+			m.first = first
+		}
+		n += copy(p[n:], m.buf[off+int64(n)-m.first*archive.SectorSize:])
+	}
+	return n, nil
+}

@@ -1,0 +1,230 @@
+// Package rebuild puts the catalogue of a library together again when only its discs are left: it reads what each of them says of itself, disc
+// by disc, and what the parity of sets gives back of discs that are lost. It keeps nothing of a disc, and knows nothing of how the
+// catalogue is stored.
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/survey"
+)
+
+// Catalogue is what is put together. What it was told already changes nothing. It is used by one goroutine.
+type Catalogue interface {
+	// Has says whether an image has been taken in from its own disc.
+	Has(ctx context.Context, image string) (bool, error)
+	// HasArchive says whether an archive has been taken in whole. Another archive of that id is an error.
+	HasArchive(ctx context.Context, a *catalogue.Archive) (bool, error)
+	// Archive takes in an archive of a disc by its manifest, if that is what the disc says. It reads the manifest to its end.
+	Archive(ctx context.Context, d *survey.Disc, a *catalogue.Archive, m *catalogue.ManifestReader) error
+	// Image takes in what a disc of a vault carries. With lost the disc was not there, and others of its set have said it.
+	Image(ctx context.Context, d *survey.Disc, place string, lost bool) error
+	// Parity takes in what a parity disc says of its set.
+	Parity(ctx context.Context, d *survey.Disc, place string) error
+	// Absent returns the data images of sets that have not been taken in. Places returns where those of a set were read, by their
+	// index, and set.json.
+	Absent(ctx context.Context) ([]survey.Member, error)
+	Places(ctx context.Context, set string) (places map[int]string, description []byte, err error)
+	// Finish draws the conclusions of all that was taken in.
+	Finish(ctx context.Context) error
+	// Report calls yield for every archive that a disc speaks of.
+	Report(ctx context.Context, yield func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error) error
+	// Fatal says that after an error it makes no sense to go on with other discs.
+	Fatal(ctx context.Context, err error) bool
+}
+
+// Opener opens the catalogue at the address of a database or, where that is empty, in a controller's data folder. Whoever calls it
+// closes it.
+type Opener func(ctx context.Context, address, data string) (Catalogue, io.Closer, error)
+
+// Progress is how far a rebuild is.
+type Progress struct {
+	Discs, Total int   // read, of those that are to be
+	Entries      int64 // of archives taken in
+	Place        string
+}
+
+// Disc is a disc that was read, or an image that its set gives back.
+type Disc struct {
+	Place  string
+	Image  string // UUID
+	Label  string
+	Vault  string // name; empty for a parity disc
+	Parity bool
+	Lost   bool // no disc had it
+	Known  bool // it had been read before
+}
+
+// Result is what was read.
+type Result struct {
+	Discs  []Disc
+	Doubts []survey.Doubt // what was not believed, or could not be read; the rest was
+	// Missing are images of which nothing was to be had: neither a disc nor enough of their sets.
+	Missing []survey.Member
+	Entries int64
+	Took    time.Duration
+}
+
+// Rebuild is one run. Catalogue is needed.
+type Rebuild struct {
+	Catalogue Catalogue
+	// Progress, when not nil, is told of each disc before it is read, and at the end.
+	Progress func(Progress)
+	// After, when not nil, is called once all discs have been read and before the conclusions are drawn, with the places of the parity
+	// discs among them: what only a snapshot on a parity disc says is loaded there. An error is a doubt.
+	After func(ctx context.Context, parityDiscs []string) error
+
+	result  Result
+	parity  []string
+	reading Progress
+}
+
+// Run reads the discs at places, as Places returns them. An error says that the catalogue is not finished: another Run goes on.
+func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
+	start := time.Now()
+	r.reading.Total = len(places)
+	for _, p := range places {
+		r.tell(p)
+		if err := r.disc(ctx, p); err != nil {
+			if r.Catalogue.Fatal(ctx, err) {
+				return nil, fmt.Errorf("%s: %w", p, err)
+			}
+			r.doubt(p, err)
+		}
+		r.reading.Discs++
+	}
+	r.tell("")
+	if len(r.result.Discs) == 0 {
+		return &r.result, nil
+	}
+	if err := r.lost(ctx); err != nil {
+		return nil, err
+	}
+	if r.After != nil {
+		if err := r.After(ctx, r.parity); err != nil {
+			if r.Catalogue.Fatal(ctx, err) {
+				return nil, err
+			}
+			r.doubt("snapshot", err)
+		}
+	}
+	if err := r.Catalogue.Finish(ctx); err != nil {
+		return nil, err
+	}
+	missing, err := r.Catalogue.Absent(ctx)
+	r.result.Missing, r.result.Entries, r.result.Took = missing, r.reading.Entries, time.Since(start)
+	return &r.result, err
+}
+
+func (r *Rebuild) tell(place string) {
+	r.reading.Place = place
+	if r.Progress != nil {
+		r.Progress(r.reading)
+	}
+}
+
+func (r *Rebuild) doubt(place string, err error) {
+	r.result.Doubts = append(r.result.Doubts, survey.Doubt{Disc: place, Err: err})
+}
+
+// disc reads one disc.
+func (r *Rebuild) disc(ctx context.Context, place string) error {
+	f, err := open(place)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	d, err := survey.Open(ctx, f, f.sectors)
+	if err != nil {
+		return err
+	}
+	known, err := r.Catalogue.Has(ctx, d.ImageID)
+	if err != nil {
+		return err
+	}
+	if d.Set != nil {
+		r.parity = append(r.parity, place)
+	}
+	switch {
+	case known:
+	case d.Set != nil:
+		err = r.Catalogue.Parity(ctx, d, place)
+	default:
+		err = r.take(ctx, d, place, false)
+	}
+	if err != nil {
+		return err
+	}
+	r.result.Discs = append(r.result.Discs, Disc{Place: place, Image: d.ImageID, Label: d.Label, Vault: d.Vault, Parity: d.Set != nil, Known: known})
+	return nil
+}
+
+// take takes in the archives that a disc has manifests of, and what it carries.
+func (r *Rebuild) take(ctx context.Context, d *survey.Disc, place string, lost bool) error {
+	for i := range d.Archives {
+		if err := r.archive(ctx, d, &d.Archives[i]); err != nil {
+			if r.Catalogue.Fatal(ctx, err) {
+				return err
+			}
+			r.doubt(place, err)
+		}
+	}
+	err := r.Catalogue.Image(ctx, d, place, lost)
+	if errors.Is(err, survey.ErrOrder) {
+		err = r.Catalogue.Image(ctx, d, place, lost)
+	}
+	return err
+}
+
+func (r *Rebuild) archive(ctx context.Context, d *survey.Disc, a *catalogue.Archive) error {
+	known, err := r.Catalogue.HasArchive(ctx, a)
+	if err != nil || known {
+		return err
+	}
+	f, err := d.Manifest(a.ID)
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", a.ID, err)
+	}
+	defer f.Close()
+	m := catalogue.NewManifestReader(f)
+	if err := r.Catalogue.Archive(ctx, d, a, m); err != nil {
+		return err
+	}
+	r.reading.Entries += m.Count()
+	return nil
+}
+
+// Lost says how many of the discs were given back by their sets, and how many were read before.
+func (r *Result) Lost() (lost, known int) {
+	for _, d := range r.Discs {
+		if d.Lost {
+			lost++
+		}
+		if d.Known {
+			known++
+		}
+	}
+	return lost, known
+}
+
+// Images returns the images that were read or given back, in ascending order of labels.
+func (r *Result) Images() []Disc {
+	all := slices.Clone(r.Discs)
+	slices.SortFunc(all, func(a, b Disc) int {
+		if len(a.Label) != len(b.Label) {
+			return len(a.Label) - len(b.Label)
+		}
+		if a.Label < b.Label {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
