@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/health"
@@ -63,6 +66,9 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
  where id = $1`, *t.Disc); err != nil {
 		return err
 	}
+	if err := trust(rec.ctx, rec.tx, *t.Disc); err != nil {
+		return err
+	}
 	if r.Repairable {
 		if err := rec.step("repair", fmt.Sprintf("%d sectors are brought back by the error correction, the worst row needs %d of %d roots", r.Repaired, r.WorstRow, r.Roots)); err != nil {
 			return err
@@ -78,6 +84,12 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 		return err
 	}
 	return rec.healed(image)
+}
+
+// trust lets a disc be asked again for what it could not give before: it has been read as a whole since, or an operator says that it is well.
+func trust(ctx context.Context, tx pgx.Tx, disc int64) error {
+	_, err := tx.Exec(ctx, `delete from read_failure where disc_id = $1`, disc)
+	return err
 }
 
 // secondOpinion has another drive say whether a disc is as worn as this one found it, when it was alone to find that.

@@ -2483,7 +2483,7 @@ type TaskResult struct {
 	// Of a verify: how far it came, and the regions that it read.
 	Checkpoint *VerifyCheckpoint `protobuf:"bytes,20,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	Regions    []*Region         `protobuf:"bytes,21,rep,name=regions,proto3" json:"regions,omitempty"`
-	// Of a verify: sectors that read without an error and held other bytes than were burned, where the error correction could tell; and
+	// Of a verify or read: sectors that read without an error and held other bytes than were burned, where the error correction could tell; and
 	// how many bad sectors each of its rows bears. repaired and worst_row are of a verify too then.
 	Wrong int64      `protobuf:"varint,22,opt,name=wrong,proto3" json:"wrong,omitempty"`
 	Roots int32      `protobuf:"varint,23,opt,name=roots,proto3" json:"roots,omitempty"`
