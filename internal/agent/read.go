@@ -32,7 +32,8 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 	rd := &reading{work: w, extents: t.GetExtents(), lost: newHashes(), refused: newHashes()}
 	m := &mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
 	defer func() {
-		r.Retries, r.Roots = watched.retries, m.roots()
+		watched.restore(ctx)
+		r.Retries, r.Slowly, r.Roots = watched.retries, watched.slowly, m.roots()
 		r.Repaired, r.WorstRow, r.Wrong = m.repaired, m.worst(), m.wrong
 	}()
 	rd.pass = newPass(watched, t.GetExtents(), &rd.bad, m)

@@ -70,6 +70,15 @@ func TestSilentCorruption(t *testing.T) {
 	if len(changed) != 2 {
 		t.Fatalf("%v", changed)
 	}
+	// And each has a place that can only be read slowly.
+	for label := range changed {
+		faults := []byte(`{"strained": [{"first": 1500, "count": 2}]}`)
+		if err := os.WriteFile(s.path("jukebox", "discs", label, "faults.json"), faults, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stop(Agent) // what is loaded has been looked at before
+	s.Start(Agent)
 	target := s.path("target")
 	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: target}); err != nil {
 		t.Fatal(err)
@@ -88,7 +97,7 @@ func TestSilentCorruption(t *testing.T) {
 		for _, step := range s.health(label).GetSteps() {
 			said[step.GetStep()] = true
 		}
-		if !said["silent"] || !said["repair"] || said["suspected"] {
+		if !said["silent"] || !said["slower"] || !said["repair"] || said["suspected"] {
 			t.Errorf("disc %s: %v", label, s.health(label).GetSteps())
 		}
 	}

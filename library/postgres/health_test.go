@@ -546,12 +546,12 @@ func TestRestoreLeavesItsMark(t *testing.T) {
 			b.Fatal(err)
 		}
 	}
-	rec("lib-1", Result{Bytes: 50 * 2048, Repaired: 3, Wrong: 1, WorstRow: 2, Roots: 32, Retries: 4})
+	rec("lib-1", Result{Bytes: 50 * 2048, Repaired: 3, Wrong: 1, WorstRow: 2, Roots: 32, Retries: 4, Slowly: 1})
 	h := b.record("lib-1")
 	if len(h.Readings) != 1 || h.Readings[0].Whole || h.Readings[0].Repaired != 3 || h.Readings[0].Wrong != 1 || h.Disc.State != library.Good {
 		t.Errorf("%+v %+v", h.Readings, h.Disc)
 	}
-	if got := strings.Join(steps(h), " "); got != "silent repair retry other_drive" {
+	if got := strings.Join(steps(h), " "); got != "silent repair retry slower other_drive" {
 		t.Error(got)
 	}
 	b.verify = well

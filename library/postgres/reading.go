@@ -188,10 +188,11 @@ func (rec *recorder) badReading(why string) error {
 insert into reading (disc_id, library_id, drive, kind, finished, good, error) values ($1, $2, $3, 'scrub', now(), false, $4)`, *rec.t.Disc, rec.lib, *rec.t.Drive, why)
 }
 
-// noteRead notes what a restore saw of a disc, when that was anything.
+// noteRead notes what a restore or a copy saw of a disc, when that was anything.
 func (rec *recorder) noteRead() error {
 	t, r := rec.t, rec.r
-	lost := len(r.Lost) > 0
+	lost := len(r.Lost) > 0 ||
+		t.Image != nil && r.Failure == DiscFailure && (r.Damaged > 0 || r.Identity.State == Ours && r.Identity.ImageID == *t.Image)
 	if t.Disc == nil || t.Drive == nil || r.Repaired == 0 && r.Damaged == 0 && r.Retries == 0 && r.Wrong == 0 && !lost {
 		return nil
 	}
@@ -220,9 +221,20 @@ values ($1, $2, $3, 'read', now(), $4 = '', $4, $11, $11, $5, $6, $7, $8, $12, $
 			return err
 		}
 	}
+	if err := rec.noteSpeed(); err != nil {
+		return err
+	}
 	v, err := rec.grade()
 	if err != nil || lost {
 		return err // who lost contents has it read as a whole anyway
 	}
 	return rec.secondOpinion(v)
+}
+
+// noteSpeed notes that the drive was made to read slowly, when that helped.
+func (rec *recorder) noteSpeed() error {
+	if rec.r.Slowly <= 0 {
+		return nil
+	}
+	return rec.step("slower", fmt.Sprintf("the drive was made to read slowly for %d sectors, which came then", rec.r.Slowly))
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -50,7 +51,7 @@ func (rec *recorder) verify() error {
 	if err := rec.closeReading(why); err != nil {
 		return err
 	}
-	if err := rec.trimRegions(); err != nil {
+	if err := errors.Join(rec.trimRegions(), rec.noteSpeed()); err != nil {
 		return err
 	}
 	v, err := rec.grade()
