@@ -118,6 +118,15 @@ type Formatter interface {
 	UseSpareAreas(use bool)
 }
 
+// Slower is a Drive that may be able to read a disc more slowly than it would by itself: what passes the laser too fast to be read may be read
+// then.
+type Slower interface {
+	// ReadSlowly makes the drive read the disc that was loaded slowly, or as fast again as it can. Saying the same twice changes nothing;
+	// the next Load makes it fast. It fails with errors.ErrUnsupported when this drive has no other speed for this medium, and with an
+	// *Error of kind ErrNoDisc when nothing was loaded. Like ReadAt it may be called by several goroutines, and holds for all of them.
+	ReadSlowly(ctx context.Context, slow bool) error
+}
+
 // Medium is what a drive can tell of the disc that it holds.
 type Medium struct {
 	State DiscState

@@ -42,8 +42,9 @@ type controller struct {
 	images  map[string]*imageOfController
 	stored  map[string][]byte
 	refuse  map[string]bool
-	partial int           // contents of which a stream that was ended rightly had a piece only
-	slow    time.Duration // how long each call takes at least
+	inParts map[string]int // contents of which a disc has a part only: how often that is refused before it is taken
+	partial int            // contents of which a stream that was ended rightly had a piece only
+	slow    time.Duration  // how long each call takes at least
 }
 
 type imageOfController struct {
@@ -54,7 +55,7 @@ type imageOfController struct {
 func newController() *controller {
 	return &controller{
 		changed: make(chan struct{}), tasks: map[int64]*pb.Task{}, results: map[int64]*pb.TaskResult{}, recorded: map[int64]int{},
-		progress: map[int64][]int64{}, images: map[string]*imageOfController{}, stored: map[string][]byte{}, refuse: map[string]bool{},
+		progress: map[int64][]int64{}, images: map[string]*imageOfController{}, stored: map[string][]byte{}, refuse: map[string]bool{}, inParts: map[string]int{},
 	}
 }
 
@@ -285,6 +286,14 @@ func (c *controller) StoreContents(s pb.AgentService_StoreContentsServer) error 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, hash := range slices.Sorted(maps.Keys(got)) {
+		if n, ok := c.inParts[hash]; ok {
+			if c.inParts[hash]--; n > 0 {
+				answer.Refused = append(answer.Refused, []byte(hash))
+			} else {
+				c.stored[hash] = got[hash]
+			}
+			continue
+		}
 		if int64(len(got[hash])) != size[hash] {
 			c.partial++
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/ecc"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
-	"github.com/odarchive/odarchive/robot"
 )
 
 // copy brings the image of a disc to the scratch disk, to be burned again. What can't be read is repaired there by the error
@@ -51,8 +50,10 @@ func (a *agent) copy(ctx context.Context, w *work, t *pb.Copy, r *pb.TaskResult)
 			err = fmt.Errorf("copy image %s in %s: %w", id, b.drive.Name(), errors.Join(err, a.scratch.discard(id)))
 		}
 	}()
-	bad, err := copySectors(ctx, w, b.drive, file, size, t.GetLayerSectors() != 0)
-	r.Unreadable = bad.named()
+	watched := &attentive{Drive: b.drive}
+	bad, err := copySectors(ctx, w, watched, file, size, t.GetLayerSectors() != 0)
+	watched.restore(ctx)
+	r.Unreadable, r.Retries, r.Slowly = bad.named(), watched.retries, watched.slowly
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func wanted(sum, want []byte) bool { return sum != nil && (len(want) == 0 || byt
 
 // copySectors copies a disc sector by sector. Those that can't be read are marked as dead, so that a repair knows them;
 // where nothing can repair them the first ends the copy.
-func copySectors(ctx context.Context, w *work, drive robot.Drive, file *os.File, size int64, layers bool) (bad damage, err error) {
+func copySectors(ctx context.Context, w *work, drive *attentive, file *os.File, size int64, layers bool) (bad damage, err error) {
 	buffer := make([]byte, min(transfer, size))
 	var fingerprint [16]byte
 	for at := int64(0); at < size; {

@@ -5,16 +5,17 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
-	"github.com/odarchive/odarchive/robot"
 )
 
 // pass reads extents in ascending order. What lies side by side on the disc is read in one go, however many
 // extents it is.
 type pass struct {
-	drive  robot.Drive
+	drive  *attentive
 	runs   []run // what is left
 	bad    *damage
-	mender mender
+	mender *mender
+	// doubted says that the contents are known to be wrong: every sector is proven.
+	doubted bool
 
 	window  []byte // what was read last
 	first   int64  // its first sector
@@ -25,8 +26,8 @@ type pass struct {
 // run is sectors without a gap.
 type run struct{ first, end int64 }
 
-func newPass(drive robot.Drive, extents []*pb.ReadExtent, bad *damage) *pass {
-	p := &pass{drive: drive, bad: bad}
+func newPass(drive *attentive, extents []*pb.ReadExtent, bad *damage, m *mender) *pass {
+	p := &pass{drive: drive, bad: bad, mender: m}
 	for _, x := range extents {
 		first, end := x.GetSector(), x.GetSector()+archive.Sectors(x.GetLength())
 		if n := len(p.runs); n > 0 && p.runs[n-1].end == first {

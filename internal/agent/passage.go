@@ -53,6 +53,7 @@ func newPassage(w *work, drive robot.Drive, t *pb.Verify) *passage {
 
 // read goes to the end of the disc.
 func (p *passage) read(ctx context.Context) error {
+	defer p.drive.restore(ctx)
 	buffer := make([]byte, min(transfer, (p.sectors-p.at)*archive.SectorSize))
 	if p.at < p.sectors {
 		// A disc that has come to rest takes seconds to turn again, which are not the first region's. What comes of it is seen when it is
@@ -164,6 +165,11 @@ type attentive struct {
 	retries int64
 	asked   int64 // the sector at which the drive gave up last; it is asked for again, which counts once
 	said    string
+
+	slow     bool  // it was made to read slowly
+	onespeed bool  // it can't be
+	since    int64 // sectors that came without trouble since
+	slowly   int64 // sectors for which it was, and which came then
 }
 
 // ReadAt follows robot.Drive, for one goroutine.

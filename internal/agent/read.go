@@ -6,7 +6,6 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
-	"github.com/odarchive/odarchive/robot"
 )
 
 // read brings extents of a disc into the cache. A content that can't be brought back whole is named in the
@@ -28,46 +27,61 @@ func (a *agent) read(ctx context.Context, w *work, t *pb.Read, r *pb.TaskResult)
 	if r.Identity, err = b.holds(ctx, t.GetImageId(), end); err != nil {
 		return err
 	}
-	for _, x := range t.GetExtents() {
-		w.total.Add(x.GetLength())
-	}
 
-	rd := &reading{work: w, drive: b.drive, lost: newHashes()}
 	watched := &attentive{Drive: b.drive}
-	defer func() { r.Retries, r.Roots = watched.retries, rd.pass.mender.roots() }()
-	rd.pass = newPass(watched, t.GetExtents(), &rd.bad)
-	rd.pass.mender = mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
-	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.lost, files: a.files}
+	rd := &reading{work: w, extents: t.GetExtents(), lost: newHashes(), refused: newHashes()}
+	m := &mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0}
+	defer func() {
+		watched.restore(ctx)
+		r.Retries, r.Slowly, r.Roots = watched.retries, watched.slowly, m.roots()
+		r.Repaired, r.WorstRow, r.Wrong = m.repaired, m.worst(), m.wrong
+	}()
+	rd.pass = newPass(watched, t.GetExtents(), &rd.bad, m)
+	rd.store = &store{client: a.client, ctx: ctx, ref: w.ref(), lost: rd.refused, files: a.files}
 	defer rd.store.breakOff()
-	defer func() { r.Repaired, r.WorstRow = rd.pass.mender.repaired, rd.pass.mender.worst() }()
-	for _, x := range t.GetExtents() {
-		if err := rd.extent(ctx, x); err != nil {
-			return fmt.Errorf("read image %s in %s: %w", t.GetImageId(), b.drive.Name(), err)
-		}
-	}
-	if err := rd.store.commit(); err != nil {
+	if err := rd.all(ctx); err != nil {
 		return fmt.Errorf("read image %s in %s: %w", t.GetImageId(), b.drive.Name(), err)
 	}
 	r.Lost, r.Unreadable = rd.lost.list, rd.bad.named()
 	if len(r.GetLost()) > 0 {
-		return discFault("read image %s in %s: %d contents are lost: %d sectors can't be read, %d contents had a wrong hash",
-			t.GetImageId(), b.drive.Name(), len(r.GetLost()), rd.bad.sectors, rd.store.wrong)
+		return discFault("read image %s in %s: %d contents are lost: %d sectors can't be read, %d read as something else than was burned, %d contents had a wrong hash",
+			t.GetImageId(), b.drive.Name(), len(r.GetLost()), rd.bad.sectors, m.wrong, rd.store.wrong)
 	}
 	return nil
 }
 
 // reading is a read task's pass over its disc.
 type reading struct {
-	work  *work
-	drive robot.Drive
-	pass  *pass
-	bad   damage
-	store *store
-	lost  *hashes
+	work    *work
+	extents []*pb.ReadExtent
+	pass    *pass
+	bad     damage
+	store   *store
+	lost    *hashes
+	refused *hashes // by the controller, for a wrong hash: they are read once more
+}
+
+// all brings all extents into the cache, as far as that can be done.
+func (r *reading) all(ctx context.Context) error {
+	for _, x := range r.extents {
+		r.work.total.Add(x.GetLength())
+	}
+	for _, x := range r.extents {
+		if err := r.extent(ctx, x); err != nil {
+			return err
+		}
+	}
+	if err := r.store.commit(); err != nil {
+		return err
+	}
+	return r.again(ctx)
 }
 
 // extent brings one extent into the cache, or its content among the lost ones.
 func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
+	if r.refused.has(x.GetHash()) {
+		return nil
+	}
 	if r.lost.has(x.GetHash()) || r.bad.full() {
 		r.lost.add(x.GetHash())
 		return nil
@@ -116,7 +130,12 @@ func (r *reading) extent(ctx context.Context, x *pb.ReadExtent) error {
 // pieces reads an extent piece by piece; ok is false when it can't be read whole.
 func (r *reading) pieces(ctx context.Context, x *pb.ReadExtent, each func(*pb.Piece) error) (ok bool, err error) {
 	for at := int64(0); at < x.GetLength(); {
-		data, ok, err := r.pass.read(ctx, x.GetSector()+at/archive.SectorSize, x.GetLength()-at)
+		sector := x.GetSector() + at/archive.SectorSize
+		data, ok, err := r.pass.read(ctx, sector, x.GetLength()-at)
+		if err == nil && ok && (r.pass.doubted || x.GetLength() < x.GetSize()) {
+			// A part of a content has no hash of its own: if it were wrong, that would show when the last part is there, on another disc.
+			ok, err = r.pass.prove(ctx, sector, archive.Sectors(int64(len(data))))
+		}
 		if err != nil {
 			return false, err
 		}

@@ -45,10 +45,10 @@ func bytesOf(sectors int64) (int64, error) {
 	return sectors * archive.SectorSize, nil
 }
 
-// readSectors fills p from sector on. Where the drive gives up it is asked once more for that sector alone, and goes
-// on behind it: the sectors that stay unreadable are added to d and are zero in p, and ok is false. An error is
-// anything other than bad sectors.
-func readSectors(ctx context.Context, drive robot.Drive, p []byte, sector int64, d *damage) (ok bool, err error) {
+// readSectors fills p from sector on. Where the drive gives up it is asked once more for that sector alone, slowly where it can read so, and
+// goes on behind it: the sectors that stay unreadable are added to d and are zero in p, and ok is false. An error is anything other than
+// bad sectors. The caller restores the drive's speed in the end.
+func readSectors(ctx context.Context, drive *attentive, p []byte, sector int64, d *damage) (ok bool, err error) {
 	ok = true
 	for len(p) > 0 {
 		if ctx.Err() != nil {
@@ -57,12 +57,14 @@ func readSectors(ctx context.Context, drive robot.Drive, p []byte, sector int64,
 		n, err := drive.ReadAt(p, sector*archive.SectorSize)
 		n -= n % archive.SectorSize
 		p, sector = p[n:], sector+int64(n)/archive.SectorSize
+		drive.ease(ctx, int64(n)/archive.SectorSize)
 		if err == nil || len(p) == 0 {
 			continue
 		}
 		if !errors.Is(err, robot.ErrMedium) {
 			return false, fmt.Errorf("read sector %d in %s: %w", sector, drive.Name(), err)
 		}
+		drive.brake(ctx)
 		one := p[:archive.SectorSize]
 		if _, err := drive.ReadAt(one, sector*archive.SectorSize); errors.Is(err, robot.ErrMedium) {
 			clear(one)
@@ -70,6 +72,8 @@ func readSectors(ctx context.Context, drive robot.Drive, p []byte, sector int64,
 			ok = false
 		} else if err != nil {
 			return false, fmt.Errorf("read sector %d in %s: %w", sector, drive.Name(), err)
+		} else if drive.slow {
+			drive.slowly++
 		}
 		p, sector = p[len(one):], sector+1
 	}

@@ -39,6 +39,7 @@ func (a *agent) verify(ctx context.Context, w *work, t *pb.Verify, r *pb.TaskRes
 		if v := w.verified.Load(); v != nil {
 			r.Checkpoint, r.Regions = v.checkpoint, v.regions
 		}
+		r.Slowly = p.drive.slowly
 	}()
 	if err := p.read(ctx); err != nil {
 		return err
@@ -100,6 +101,7 @@ func (p *passage) prove(ctx context.Context, t *pb.Verify, r *pb.TaskResult) err
 	// What closes the disc lies behind what is protected.
 	var tail damage
 	buffer := make([]byte, (p.sectors-h.Sectors())*archive.SectorSize)
+	defer p.drive.restore(ctx)
 	if _, err := readSectors(ctx, p.drive, buffer, h.Sectors(), &tail); err != nil {
 		return err
 	}

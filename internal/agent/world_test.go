@@ -35,6 +35,9 @@ type world struct {
 	askTime   time.Duration // of an inventory, of what was there at its beginning
 	burnTime  time.Duration
 	readTime  time.Duration // of each read
+	oneSpeed  bool          // drives can't be made to read slowly
+	crawls    map[int]bool  // drives that were
+	slowed    int           // how often one was
 	burnError error         // of the next burn, which is broken off in the middle
 	loadError error
 	under     *disc // sticks below the next one that is taken out of a drive, and stays there
@@ -46,13 +49,14 @@ type disc struct {
 	data     []byte
 	bad      map[int64]bool // sectors that can't be read
 	flaky    map[int64]bool // sectors that can be read the second time
+	strained map[int64]bool // sectors that can be read slowly only
 	burns    int
 }
 
 func newWorld(slots, drives int) *world {
 	w := &world{
 		props: robot.Properties{Model: "memory", HomeOnly: true},
-		slots: map[int]*disc{}, drives: map[int]*disc{}, open: map[int]bool{}, home: map[int]int{},
+		slots: map[int]*disc{}, drives: map[int]*disc{}, open: map[int]bool{}, home: map[int]int{}, crawls: map[int]bool{},
 	}
 	for n := range slots {
 		w.slots[n+1] = nil
@@ -257,7 +261,7 @@ func (d handDrive) ReadAt(p []byte, off int64) (int, error) {
 	}
 	for n := 0; n < len(p); n += archive.SectorSize {
 		sector := (off + int64(n)) / archive.SectorSize
-		if disc.bad[sector] || disc.flaky[sector] {
+		if disc.bad[sector] || disc.flaky[sector] || disc.strained[sector] && !d.crawls[d.number] {
 			delete(disc.flaky, sector)
 			return n, &robot.Error{Op: "read", Kind: robot.ErrMedium, Sector: sector}
 		}
@@ -267,6 +271,20 @@ func (d handDrive) ReadAt(p []byte, off int64) (int, error) {
 		copy(p[n:n+archive.SectorSize], disc.data[off+int64(n):])
 	}
 	return len(p), nil
+}
+
+// ReadSlowly follows robot.Slower.
+func (d handDrive) ReadSlowly(_ context.Context, slow bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.oneSpeed {
+		return errors.ErrUnsupported
+	}
+	if slow {
+		d.slowed++
+	}
+	d.crawls[d.number] = slow
+	return nil
 }
 
 func (d handDrive) Burn(ctx context.Context, image io.Reader, size int64, progress func(int64)) error {

@@ -139,7 +139,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 			SHA256: r.GetSha256(), Bytes: r.GetBytes(), Seconds: r.GetSeconds(), Lost: r.GetLost(),
 			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()), Roots: int(r.GetRoots()),
 			Checkpoint: checkpointOf(r.GetCheckpoint()), Regions: regionsOf(r.GetRegions()), Wrong: r.GetWrong(), Repairable: r.GetRepairable(),
-			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(),
+			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(), Slowly: r.GetSlowly(),
 			Description: r.GetDescription(), Absent: r.GetAbsent(), Missing: r.GetMissing(),
 		}
 		if id := r.GetIdentity(); id != nil {

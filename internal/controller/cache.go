@@ -197,7 +197,7 @@ func (in *intake) part(ctx context.Context) error {
 	if n == in.content.Size && archive.Hash(sum.Sum(nil)) == in.content.Hash {
 		return in.addFile(ctx, in.content, file)
 	}
-	if err := in.store.ForgetParts(ctx, in.vault, in.content.Hash); err != nil {
+	if err := in.store.WrongParts(ctx, in.ref, in.content.Hash); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	if err := file.Discard(); err != nil {

@@ -101,6 +101,9 @@ insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up:
 // copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.
 func (rec *recorder) copied() error {
 	t, r := rec.t, rec.r
+	if err := rec.noteRead(); err != nil {
+		return err
+	}
 	switch {
 	case r.Error == "":
 		var want []byte

@@ -146,6 +146,11 @@ update disc set operator_grade = nullif($2, '')::disc_grade, operator_reason = $
 		if _, _, err := grade(ctx, tx, id); err != nil {
 			return err
 		}
+		if g == health.Healthy {
+			if err := trust(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		said := g.String()
 		if said == "" {
 			said = "the word is taken back"

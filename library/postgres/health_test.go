@@ -546,14 +546,20 @@ func TestRestoreLeavesItsMark(t *testing.T) {
 			b.Fatal(err)
 		}
 	}
-	rec("lib-1", Result{Bytes: 50 * 2048, Repaired: 3, WorstRow: 2, Roots: 32, Retries: 4})
+	rec("lib-1", Result{Bytes: 50 * 2048, Repaired: 3, Wrong: 1, WorstRow: 2, Roots: 32, Retries: 4, Slowly: 1})
 	h := b.record("lib-1")
-	if len(h.Readings) != 1 || h.Readings[0].Whole || h.Readings[0].Repaired != 3 || h.Disc.State != library.Good {
+	if len(h.Readings) != 1 || h.Readings[0].Whole || h.Readings[0].Repaired != 3 || h.Readings[0].Wrong != 1 || h.Disc.State != library.Good {
 		t.Errorf("%+v %+v", h.Readings, h.Disc)
 	}
-	if got := strings.Join(steps(h), " "); got != "repair retry" {
+	if got := strings.Join(steps(h), " "); got != "silent repair retry slower other_drive" {
 		t.Error(got)
 	}
+	b.verify = well
+	b.settle()
+	if len(b.drives) != 1 || b.drives[0] == drive {
+		t.Errorf("what may be worn is read in %v", b.drives)
+	}
+	b.drives = nil
 	b.exec(`update disc set image_id = (select image_id from disc where label = 'lib-2') where label = 'lib-1'`)
 	lost := Result{Bytes: 50 * 2048, Lost: [][]byte{imageHash}, Damaged: 5, Error: "1 content is lost", Failure: DiscFailure}
 	rec("lib-2", lost)

@@ -188,11 +188,12 @@ func (rec *recorder) badReading(why string) error {
 insert into reading (disc_id, library_id, drive, kind, finished, good, error) values ($1, $2, $3, 'scrub', now(), false, $4)`, *rec.t.Disc, rec.lib, *rec.t.Drive, why)
 }
 
-// noteRead notes what a restore saw of a disc, when that was anything.
+// noteRead notes what a restore or a copy saw of a disc, when that was anything.
 func (rec *recorder) noteRead() error {
 	t, r := rec.t, rec.r
-	lost := len(r.Lost) > 0
-	if t.Disc == nil || t.Drive == nil || r.Repaired == 0 && r.Damaged == 0 && r.Retries == 0 && !lost {
+	lost := len(r.Lost) > 0 ||
+		t.Image != nil && r.Failure == DiscFailure && (r.Damaged > 0 || r.Identity.State == Ours && r.Identity.ImageID == *t.Image)
+	if t.Disc == nil || t.Drive == nil || r.Repaired == 0 && r.Damaged == 0 && r.Retries == 0 && r.Wrong == 0 && !lost {
 		return nil
 	}
 	why := ""
@@ -200,10 +201,15 @@ func (rec *recorder) noteRead() error {
 		why = r.Error
 	}
 	if err := rec.exec(`
-insert into reading (disc_id, library_id, drive, kind, finished, good, error, sectors, done, seconds, retries, unreadable, repaired, worst_row, roots)
-values ($1, $2, $3, 'read', now(), $4 = '', $4, $11, $11, $5, $6, $7, $8, $9, $10)`,
-		*t.Disc, rec.lib, *t.Drive, why, max(r.Seconds, 0), r.Retries, r.Damaged, r.Repaired, r.WorstRow, r.Roots, max(r.Bytes/2048, 1)); err != nil {
+insert into reading (disc_id, library_id, drive, kind, finished, good, error, sectors, done, seconds, retries, unreadable, repaired, wrong, worst_row, roots)
+values ($1, $2, $3, 'read', now(), $4 = '', $4, $11, $11, $5, $6, $7, $8, $12, $9, $10)`,
+		*t.Disc, rec.lib, *t.Drive, why, max(r.Seconds, 0), r.Retries, r.Damaged, r.Repaired, r.WorstRow, r.Roots, max(r.Bytes/2048, 1), max(r.Wrong, 0)); err != nil {
 		return err
+	}
+	if r.Wrong > 0 {
+		if err := rec.step("silent", fmt.Sprintf("%d sectors read without an error, and as something else than was burned: their checksums tell", r.Wrong)); err != nil {
+			return err
+		}
 	}
 	if r.Repaired > 0 {
 		if err := rec.step("repair", fmt.Sprintf("%d sectors, %d in the worst row", r.Repaired, r.WorstRow)); err != nil {
@@ -215,6 +221,20 @@ values ($1, $2, $3, 'read', now(), $4 = '', $4, $11, $11, $5, $6, $7, $8, $9, $1
 			return err
 		}
 	}
-	_, err := rec.grade()
-	return err
+	if err := rec.noteSpeed(); err != nil {
+		return err
+	}
+	v, err := rec.grade()
+	if err != nil || lost {
+		return err // who lost contents has it read as a whole anyway
+	}
+	return rec.secondOpinion(v)
+}
+
+// noteSpeed notes that the drive was made to read slowly, when that helped.
+func (rec *recorder) noteSpeed() error {
+	if rec.r.Slowly <= 0 {
+		return nil
+	}
+	return rec.step("slower", fmt.Sprintf("the drive was made to read slowly for %d sectors, which came then", rec.r.Slowly))
 }

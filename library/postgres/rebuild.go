@@ -143,9 +143,9 @@ select distinct on (i.id) d.id
      select from extent y join disc o on o.image_id = y.image_id and o.state in ('good', 'suspect')
       where y.content_id = c.id and y.content_offset = x.content_offset
         and not exists (select from read_failure f where f.disc_id = o.id and f.content_id = c.id))
-   and not exists ( -- is being healed, or was given up lately
+   and not exists ( -- is being healed, or was given up lately; or was healed lately, and it didn't help: it was wrong when it was burned
      select from heal h join disc o on o.id = h.disc_id
-      where o.image_id = i.id and (h.finished is null or h.error <> '' and h.finished > now() - interval '1 day'))
+      where o.image_id = i.id and (h.finished is null or h.finished > now() - interval '1 day'))
  order by i.id, d.state desc, d.id
 on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false
 returning (select image_id::text from disc where id = disc_id)`)

@@ -104,6 +104,7 @@ type Result struct {
 	Metric     string // of what was measured below the drive's correction; empty for nothing
 	Measured   float64
 	Retries    int64 // of a read: sectors that had to be asked for again
+	Slowly     int64 // sectors for which the drive was made to read slowly, and which came then
 	// Of a seal: set.json. Absent are the data images of a set that its parity on the scratch disk lacks; Missing says that the
 	// task's image isn't there.
 	Description []byte

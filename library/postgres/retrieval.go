@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/library"
 )
 
@@ -167,32 +166,6 @@ delete from cache_part p using content c where c.vault_id = $1 and c.hash = any 
 		}
 		return finishRetrievals(ctx, tx)
 	})
-}
-
-// CachedPart records that a part of a content has come back and is durable, and says whether the whole has.
-func (s *Store) CachedPart(ctx context.Context, ref Ref, c archive.Content, offset, length int64) (whole bool, err error) {
-	vault, err := s.CheckLease(ctx, ref)
-	if err != nil {
-		return false, err
-	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		var id int64
-		if err := tx.QueryRow(ctx, `select id from content where vault_id = $1 and hash = $2 for update`, vault, c.Hash[:]).Scan(&id); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `insert into cache_part values ($1, $2, $3) on conflict do nothing`, id, offset, length); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `select sum(length) >= $2 from cache_part where content_id = $1`, id, c.Size).Scan(&whole)
-	})
-	return whole, err
-}
-
-// ForgetParts drops the parts of a content that turned out wrong when they were joined.
-func (s *Store) ForgetParts(ctx context.Context, vault string, hash archive.Hash) error {
-	_, err := s.pool.Exec(ctx, `
-delete from cache_part p using content c where c.vault_id = $1 and c.hash = $2 and p.content_id = c.id`, vault, hash[:])
-	return err
 }
 
 // Locate returns where the bytes of a retrieval's contents lie, in the order of hashes. While the retrieval runs, some may be at hand.

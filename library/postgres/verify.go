@@ -1,7 +1,11 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/health"
@@ -54,7 +58,7 @@ func (rec *recorder) verify() error {
 	if err := rec.closeReading(why); err != nil {
 		return err
 	}
-	if err := rec.trimRegions(); err != nil {
+	if err := errors.Join(rec.trimRegions(), rec.noteSpeed()); err != nil {
 		return err
 	}
 	v, err := rec.grade()
@@ -68,6 +72,9 @@ func (rec *recorder) verify() error {
 	if err := rec.exec(`
 update disc set verified = now(), state = case when operator_grade > 'watch' then state else 'good' end, reason = case when operator_grade > 'watch' then reason else '' end
  where id = $1`, *t.Disc); err != nil {
+		return err
+	}
+	if err := trust(rec.ctx, rec.tx, *t.Disc); err != nil {
 		return err
 	}
 	if r.Repairable {
@@ -85,6 +92,12 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 		return err
 	}
 	return rec.healed(image)
+}
+
+// trust lets a disc be asked again for what it could not give before: it has been read as a whole since, or an operator says that it is well.
+func trust(ctx context.Context, tx pgx.Tx, disc int64) error {
+	_, err := tx.Exec(ctx, `delete from read_failure where disc_id = $1`, disc)
+	return err
 }
 
 // secondOpinion has another drive say whether a disc is as worn as this one found it, when it was alone to find that.

@@ -2483,13 +2483,15 @@ type TaskResult struct {
 	// Of a verify: how far it came, and the regions that it read.
 	Checkpoint *VerifyCheckpoint `protobuf:"bytes,20,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	Regions    []*Region         `protobuf:"bytes,21,rep,name=regions,proto3" json:"regions,omitempty"`
-	// Of a verify: sectors that read without an error and held other bytes than were burned, where the error correction could tell; and
+	// Of a verify or read: sectors that read without an error and held other bytes than were burned, where the error correction could tell; and
 	// how many bad sectors each of its rows bears. repaired and worst_row are of a verify too then.
 	Wrong int64      `protobuf:"varint,22,opt,name=wrong,proto3" json:"wrong,omitempty"`
 	Roots int32      `protobuf:"varint,23,opt,name=roots,proto3" json:"roots,omitempty"`
 	Rate  *ErrorRate `protobuf:"bytes,24,opt,name=rate,proto3" json:"rate,omitempty"`
-	// Of a read: sectors that had to be asked for again.
+	// Of a read or copy: sectors that had to be asked for again.
 	Retries int64 `protobuf:"varint,25,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Of a verify, read or copy: sectors for which the drive was made to read slowly, and which came then.
+	Slowly int64 `protobuf:"varint,50,opt,name=slowly,proto3" json:"slowly,omitempty"`
 	// Of a seal: set.json.
 	Description []byte `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
 	// Of a seal, a gather or a parity image's build: that the set's parity is not on the scratch disk as it should be, so that these data
@@ -2663,6 +2665,13 @@ func (x *TaskResult) GetRate() *ErrorRate {
 func (x *TaskResult) GetRetries() int64 {
 	if x != nil {
 		return x.Retries
+	}
+	return 0
+}
+
+func (x *TaskResult) GetSlowly() int64 {
+	if x != nil {
+		return x.Slowly
 	}
 	return 0
 }
@@ -3979,7 +3988,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
 	"checkpoint\x12.\n" +
-	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xbc\x06\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xd4\x06\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -4005,7 +4014,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x05wrong\x18\x16 \x01(\x03R\x05wrong\x12\x14\n" +
 	"\x05roots\x18\x17 \x01(\x05R\x05roots\x12+\n" +
 	"\x04rate\x18\x18 \x01(\v2\x17.odarchive.v1.ErrorRateR\x04rate\x12\x18\n" +
-	"\aretries\x18\x19 \x01(\x03R\aretries\x12 \n" +
+	"\aretries\x18\x19 \x01(\x03R\aretries\x12\x16\n" +
+	"\x06slowly\x182 \x01(\x03R\x06slowly\x12 \n" +
 	"\vdescription\x18( \x01(\fR\vdescription\x12\x16\n" +
 	"\x06absent\x18) \x03(\x05R\x06absent\x12\x18\n" +
 	"\amissing\x18* \x01(\bR\amissing\x12\x1e\n" +

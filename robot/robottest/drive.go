@@ -75,6 +75,7 @@ func DriveChecks(rig DriveRig) []Check {
 		{"read out of line", checkReadOutOfLine},
 		{"read at once", checkReadAtOnce},
 		{"damaged disc", checkDamaged},
+		{"read slowly", checkSlowly},
 		{"burn", checkBurn},
 		{"burn not blank", checkBurnNotBlank},
 		{"burn too large", checkBurnTooLarge},

@@ -53,6 +53,18 @@ type fakeDrive struct {
 	in     *fakeDisc // what was loaded
 	closed bool
 	named  int
+	slow   bool
+}
+
+func (f *fakeDrive) ReadSlowly(_ context.Context, slow bool) error {
+	switch {
+	case f.in == nil && f.broken != "slow without a disc":
+		return &robot.Error{Op: "set the speed", Kind: robot.ErrNoDisc}
+	case f.slow && slow && f.broken == "slow once", f.broken == "slow for ever" && !slow && f.slow:
+		return errors.New("it is slow")
+	}
+	f.slow = slow
+	return nil
 }
 
 func (f *fakeDrive) Name() string {
@@ -142,6 +154,9 @@ func (f *fakeDrive) ReadAt(p []byte, off int64) (int, error) {
 		return n, &robot.Error{Op: "read", Kind: robot.ErrMedium, Sector: bad}
 	}
 	n := copy(p, data[off:])
+	if f.slow && f.broken == "slow and wrong" && n > 0 {
+		p[0]++
+	}
 	if f.broken == "flips a bit" && off == 0 && n > 100 {
 		p[100] ^= 4
 	}

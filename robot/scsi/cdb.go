@@ -30,6 +30,7 @@ const (
 	opExchangeMedium       = 0xA6
 	opRead12               = 0xA8
 	opReadDiscStructure    = 0xAD
+	opSetStreaming         = 0xB6
 	opReadElementStatus    = 0xB8
 	opSetCDSpeed           = 0xBB
 	opReadCD               = 0xBE
@@ -43,7 +44,7 @@ var opNames = map[byte]string{
 	opGetConfiguration: "GET CONFIGURATION", opReadDiscInformation: "READ DISC INFORMATION",
 	opReadTrackInformation: "READ TRACK INFORMATION", opCloseTrackSession: "CLOSE TRACK SESSION", opMoveMedium: "MOVE MEDIUM", opMaintenanceIn: "REPORT SUPPORTED OPERATION CODES",
 	opExchangeMedium: "EXCHANGE MEDIUM", opRead12: "READ(12)", opReadDiscStructure: "READ DISC STRUCTURE",
-	opReadElementStatus: "READ ELEMENT STATUS", opSetCDSpeed: "SET CD SPEED", opReadCD: "READ CD",
+	opReadElementStatus: "READ ELEMENT STATUS", opSetCDSpeed: "SET CD SPEED", opSetStreaming: "SET STREAMING", opReadCD: "READ CD",
 }
 
 // OpName is what the standards call an operation code.
@@ -171,6 +172,23 @@ func ReadDiscStructure(media, format byte, size uint16) []byte {
 // SetCDSpeed sets reading and writing speeds in kB/s of 1,000 bytes; FFFFh is as fast as it goes (MMC-6 §6.37).
 func SetCDSpeed(read, write uint16) []byte {
 	return put16(put16(make12(opSetCDSpeed), 2, read), 4, write)
+}
+
+// SetStreaming hands over a performance descriptor (MMC-6, SET STREAMING, type 00h): what SetCDSpeed is for other media than CDs.
+func SetStreaming() []byte { return put16(make12(opSetStreaming), 9, performanceSize) }
+
+// performanceSize is the length of a performance descriptor.
+const performanceSize = 28
+
+// Performance is a descriptor that asks for a speed in kB/s of 1,000 bytes, for all sectors up to last; speed 0 asks for the drive's own.
+func Performance(last uint32, speed uint32) []byte {
+	const restore = 1 << 2 // RDD: the drive's own again
+	b := make([]byte, performanceSize)
+	b[0] = bit(speed == 0) * restore
+	for at, v := range map[int]uint32{8: last, 12: speed, 16: 1000, 20: speed, 24: 1000} {
+		put32(b, at, v)
+	}
+	return b
 }
 
 // ReadCDWithC2 reads CD sectors of any type with their C2 error bits: 2,352 bytes and 294 bytes each (MMC-6 §6.19).

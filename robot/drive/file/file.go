@@ -7,7 +7,7 @@
 //	image.open    what is being recorded; it stays when a burn is broken off, and the disc is spent
 //	image.iso     what was recorded, once the disc has been closed: any program that reads disc images can open it
 //	spare_areas   there, and empty, when the disc was formatted with spare areas before it was burned
-//	faults.json   optional: {"unreadable": [{"first": 1000, "count": 3}], "burn_fails_at": 5000, "lies": true}
+//	faults.json   optional: {"unreadable": [{"first": 1000, "count": 3}], "strained": [{"first": 2000, "count": 1}], "burn_fails_at": 5000, "lies": true}
 //
 // A drive is a folder in which the entry "disc" is a symlink to the disc that lies in it; whoever plays the robot makes and removes
 // it. Optional "drive.json": {"read_bytes_per_second": 0, "write_bytes_per_second": 0, "load_milliseconds": 0}, 0 for no limit.
@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,6 +87,8 @@ type SectorRun struct {
 // Faults are what is wrong with a disc.
 type Faults struct {
 	Unreadable []SectorRun `json:"unreadable,omitempty"`
+	// Strained can be read only while the drive reads slowly.
+	Strained []SectorRun `json:"strained,omitempty"`
 	// BurnFailsAt is the sector at which a burn breaks off; 0 for none.
 	BurnFailsAt int64 `json:"burn_fails_at,omitempty"`
 	// Lies makes a burn claim success although zeros were recorded.
@@ -125,6 +128,8 @@ type Drive struct {
 	rates  Rates
 	pace   pacer
 	spare  bool // the next burn formats it with spare areas first
+	slow   bool // it reads slowly
+	slowed int  // how often it was made to
 }
 
 // Open opens the drive whose folder is dir.
@@ -235,7 +240,7 @@ func (d *Drive) release() {
 	if d.lock != nil {
 		d.lock.Close()
 	}
-	d.disc, d.lock, d.image, d.size = "", nil, nil, 0
+	d.disc, d.lock, d.image, d.size, d.slow = "", nil, nil, 0, false
 }
 
 // Eject implements robot.Drive.
@@ -267,14 +272,22 @@ func (d *Drive) ReadAt(p []byte, off int64) (int, error) {
 	if n < int64(len(p)) {
 		failed = io.EOF
 	}
-	for _, bad := range d.faults.Unreadable {
+	bad := d.faults.Unreadable
+	if !d.slow {
+		bad = slices.Concat(bad, d.faults.Strained)
+	}
+	for _, bad := range bad {
 		first, end := bad.First*sectorSize, (bad.First+bad.Count)*sectorSize
 		if first < off+n && end > off {
 			n = max(first-off, 0)
 			failed = d.failure("read", robot.ErrMedium, (off+n)/sectorSize, "")
 		}
 	}
-	d.pace.spend(context.Background(), n, d.rates.Read)
+	rate := d.rates.Read
+	if d.slow {
+		rate = (rate + slowness - 1) / slowness
+	}
+	d.pace.spend(context.Background(), n, rate)
 	k, err := d.image.ReadAt(p[:n], off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return k / sectorSize * sectorSize, d.failure("read", robot.ErrMedium, (off+int64(k))/sectorSize, err.Error())

@@ -68,6 +68,7 @@ type Drive struct {
 	loaded bool // the disc is the one that Load has told of
 	burned bool // and was burned since: it must be taken in anew before it is believed
 	spare  bool // the next burn formats it with spare areas first
+	slow   bool // it was made to read slowly, and not to read fast again
 	medium robot.Medium
 	signs  account
 }

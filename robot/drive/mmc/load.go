@@ -47,6 +47,11 @@ func (d *Drive) Load(ctx context.Context) (robot.Medium, error) {
 	}
 	m.ID = d.maker(ctx, m.Type)
 	d.medium, d.loaded = m, true
+	if d.slow {
+		// Most drives forget it with the disc. One that doesn't take it is as fast as it is.
+		_ = d.setSpeed(ctx, false)
+		d.slow = false
+	}
 	d.signs = account{sectors: m.Recorded}
 	return m, nil
 }
