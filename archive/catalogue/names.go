@@ -57,3 +57,21 @@ func ReadMappings(r io.Reader) ([]Mapping, error) {
 	}
 	return all, nil
 }
+
+// Renamed gives every element of a path the name that stands for it on a side of the disc. names has the last elements' names there by
+// the whole path in the archive, of those that are others.
+func Renamed(names map[string]string, path string) string {
+	if len(names) == 0 {
+		return path
+	}
+	elements := strings.Split(path, "/")
+	at := 0
+	for i, e := range elements {
+		at += len(e)
+		if name, ok := names[path[:at]]; ok {
+			elements[i] = name
+		}
+		at++
+	}
+	return strings.Join(elements, "/")
+}

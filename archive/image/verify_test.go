@@ -36,6 +36,16 @@ func TestVerifyOwn(t *testing.T) {
 	}
 }
 
+// TestVerifyForeignBytes: a folder whose name is not UTF-8, and what is in it, is nothing wrong.
+func TestVerifyForeignBytes(t *testing.T) {
+	c := &corpus{}
+	c.add("a\xff/b\xfe/c", 3000)
+	c.add("a\xff/d", 1)
+	for _, f := range verify(t, c.image(t, c.layout(t))).Findings {
+		t.Error(f)
+	}
+}
+
 func TestVerifyProtected(t *testing.T) {
 	l, img := protect(t, nasty())
 	for _, f := range verify(t, img).Findings {
@@ -72,6 +82,16 @@ func seal(b []byte) {
 	putTag(b, id, location, int(le.Uint16(b[10:])))
 }
 
+// retag makes the checksum of a tag right again, whatever it says (ECMA-167 3/7.2.3).
+func retag(b []byte) {
+	b[4] = 0
+	sum := byte(0)
+	for _, c := range b[:16] {
+		sum += c
+	}
+	b[4] = sum
+}
+
 // entry returns the File Entry of a content.
 func (m *mutant) entry(content int) []byte {
 	return m.sector(partitionStart + m.l.feBlock(content))
@@ -102,6 +122,17 @@ var mutations = []mutation{
 	{"a file's entry: CRC", func(m *mutant) { m.entry(0)[80]++ }},
 	{"an identifier: CRC", func(m *mutant) { m.fid()[39]++ }},
 	{"a file's entry: location", func(m *mutant) { b := m.entry(3); putTag(b, tagFE, 99, int(le.Uint16(b[10:]))) }},
+	{"an identifier: location", func(m *mutant) { b := m.fid(); le.PutUint32(b[12:], le.Uint32(b[12:])+1); retag(b) }},
+	{"partition descriptor: location", func(m *mutant) { b := m.sector(mainVDS + 2); le.PutUint32(b[12:], 7); retag(b) }},
+	{"file set descriptor: location", func(m *mutant) { b := m.sector(partitionStart); le.PutUint32(b[12:], 7); retag(b) }},
+	{"integrity: location", func(m *mutant) { b := m.sector(integrity); le.PutUint32(b[12:], 7); retag(b) }},
+	{"anchor at 256: location", func(m *mutant) { b := m.sector(anchor); le.PutUint32(b[12:], 7); retag(b) }},
+	{"a directory's identifiers: one is gone", func(m *mutant) {
+		b := m.fid()
+		b[18] |= 4 // deleted (ECMA-167 4/14.4.3)
+		seal(b)
+	}},
+	{"a file's type", func(m *mutant) { b := m.entry(9); b[27] = 7; seal(b) }},
 	{"integrity: CRC", func(m *mutant) { m.sector(integrity)[45]++ }},
 	{"a file's length", func(m *mutant) { b := m.entry(20); le.PutUint64(b[56:], 1<<20); seal(b) }},
 	{"an extent beyond the partition", func(m *mutant) { b := m.entry(20); le.PutUint32(b[180:], 1<<24); seal(b) }},

@@ -100,24 +100,7 @@ func udfPath(mapped []image.Mapping) func(string) string {
 			last[m.Path] = m.UDF[strings.LastIndexByte(m.UDF, '/')+1:]
 		}
 	}
-	return func(p string) string {
-		var b strings.Builder
-		for start, i := 0, 0; i <= len(p); i++ {
-			if i < len(p) && p[i] != '/' {
-				continue
-			}
-			if start > 0 {
-				b.WriteByte('/')
-			}
-			if name, ok := last[p[:i]]; ok {
-				b.WriteString(name)
-			} else {
-				b.WriteString(p[start:i])
-			}
-			start = i + 1
-		}
-		return b.String()
-	}
+	return func(p string) string { return catalogue.Renamed(last, p) }
 }
 
 func (c *Composition) layout(files []catalogue.File) error {

@@ -128,31 +128,14 @@ func (d *Disc) small(name string) ([]byte, error) {
 
 // File opens a file by the path that it has on the disc, whatever the side that is read calls it.
 func (d *Disc) File(path string) (io.ReadCloser, error) {
-	f, err := d.fsys.Open(on(d.udf, path))
+	f, err := d.fsys.Open(catalogue.Renamed(d.udf, path))
 	if err == nil || len(d.iso) == 0 {
 		return f, err
 	}
-	if f, other := d.fsys.Open(on(d.iso, path)); other == nil {
+	if f, other := d.fsys.Open(catalogue.Renamed(d.iso, path)); other == nil {
 		return f, nil
 	}
 	return nil, err
-}
-
-// on gives every element of a path the name that stands for it.
-func on(names map[string]string, path string) string {
-	if len(names) == 0 {
-		return path
-	}
-	elements := strings.Split(path, "/")
-	at := 0
-	for i, e := range elements {
-		at += len(e)
-		if name, ok := names[path[:at]]; ok {
-			elements[i] = name
-		}
-		at++
-	}
-	return strings.Join(elements, "/")
 }
 
 // catalogue reads the catalogue of the disc's set.

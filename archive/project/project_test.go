@@ -215,7 +215,7 @@ func judged(t *testing.T, source string, files map[int64]string) {
 		if m, _ := filepath.Glob(filepath.Join(dir, "Data", source, "not_utf8*")); len(m) == 1 {
 			exec.Command("chmod", "-R", "u+w", dir).Run()
 			d, _ := OpenDisc(f)
-			os.Rename(m[0], filepath.Join(dir, on(d.udf, filepath.Join("Data", source, "not\xffutf8\\"))))
+			os.Rename(m[0], filepath.Join(dir, catalogue.Renamed(d.udf, filepath.Join("Data", source, "not\xffutf8\\"))))
 			d.Close()
 		}
 		judge(t, dir, "sha256sum", "--quiet", "-c", "SHA256SUMS")

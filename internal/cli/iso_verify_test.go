@@ -3,49 +3,90 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/odarchive/odarchive/archive/image"
+	"github.com/odarchive/odarchive/archive"
 )
 
+// TestISOVerify: discs of a set are right to the last byte, with a split file, after more was scanned and planned; and what is wrong
+// with one is said.
 func TestISOVerify(t *testing.T) {
-	l, err := image.New(image.Options{Label: "OD_CLI", ID: [16]byte{1}, Time: time.Unix(1e9, 0)}, []image.Content{{Size: 5}}, []image.File{{Path: "dir/file", ModTime: time.Unix(1e9, 0)}})
+	b := newBench(t)
+	b.write("large", bytes.Repeat([]byte("0123456"), 900_000))
+	b.write("not\xffutf8/"+strings.Repeat("n", 255), []byte("odd"))
+	b.write("empty", nil)
+	b.must("iso", "scan", b.source)
+	b.must("iso", "plan", "4MB")
+	b.must("iso", "create", "0")
+	b.write("d0/file 0", []byte("changed"))
+	b.write("more", bytes.Repeat([]byte("more"), 50_000))
+	b.must("iso", "scan", b.source)
+	b.must("iso", "plan", "4MB")
+	b.must("iso", "create", "all")
+	verify := func(image string, args ...string) (int, verified, string) {
+		t.Helper()
+		code, out, errs := b.run(append([]string{"iso", "verify", image}, args...)...)
+		var v verified
+		if len(args) > 0 && args[0] == "--json" {
+			if err := json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &v); err != nil {
+				t.Errorf("%v\n%s%s", err, out, errs)
+			}
+		}
+		return code, v, out + errs
+	}
+	images := b.images()
+	if len(images) < 4 {
+		t.Errorf("%d images", len(images))
+	}
+	parts := int64(0)
+	for _, image := range images {
+		code, v, out := verify(image, "--json", "--contents")
+		if code != ExitOK || len(v.Findings) > 0 || v.Says != "data" || v.Archives == 0 || v.Hashed+v.Unhashed == 0 {
+			t.Errorf("%s: %d\n%s", image, code, out)
+		}
+		parts += v.Unhashed
+	}
+	if parts != 6_300_000 {
+		t.Errorf("%d bytes are parts of files", parts)
+	}
+	if code, _, out := verify(images[0]); code != ExitOK || !strings.Contains(out, "of 1 archives") || !strings.Contains(out, "nothing is wrong") {
+		t.Errorf("a good image: %d\n%s", code, out)
+	}
+	img, err := os.ReadFile(images[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if err := l.Write(&b, func(int) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("12345")), nil }); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "x.iso")
-	run := func(args ...string) (int, string) {
+	change := func(at int, in string, args ...string) {
 		t.Helper()
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		if at < 0 {
+			t.Fatal("what is to be changed is not there")
+		}
+		img[at] ^= 1
+		defer func() { img[at] ^= 1 }()
+		if err := os.WriteFile(images[1], img, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		var out, errs bytes.Buffer
-		code := Run(t.Context(), append([]string{"iso", "verify", path}, args...), &out, &errs)
-		return code, out.String() + errs.String()
+		code, v, out := verify(images[1], append([]string{"--json"}, args...)...)
+		if code != ExitFailure || len(v.Findings) == 0 || !strings.Contains(out, in) {
+			t.Errorf("byte %d: %d\n%s", at, code, out)
+		}
 	}
-	if code, out := run(); code != ExitOK || !strings.Contains(out, "1 files in 2 directories, 5 B") || !strings.Contains(out, "nothing is wrong") {
-		t.Errorf("a good image: %d\n%s", code, out)
+	_, v, _ := verify(images[1], "--json")
+	this := bytes.Index(img, []byte(`"disc": "`+v.ID+`"`+",\n   \"label\"")) // in catalogue.json
+	change(64*archive.SectorSize+120, "sector 64")                           // the number of files
+	change(this+bytes.Index(img[this:], []byte(`"plan": "`))+len(`"plan": "`), "by the plan")
+	change(bytes.LastIndex(img, []byte("  Data/"))-1, "in the lists")
+	data := -1
+	for i := range 40 {
+		data = max(data, bytes.LastIndex(img, bytes.Repeat([]byte{byte(i), 1, 2}, 100)))
 	}
-	b.Bytes()[64*2048+120]++ // the number of files
-	if code, out := run(); code != ExitFailure || !strings.Contains(out, "sector 64") {
-		t.Errorf("a bad image: %d\n%s", code, out)
+	change(data, "its bytes have the SHA-256", "--contents")
+	if err := os.Truncate(images[1], 100); err != nil {
+		t.Fatal(err)
 	}
-	code, out := run("--json")
-	var v verified
-	if err := json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &v); code != ExitFailure || err != nil || len(v.Findings) == 0 || v.Files != 1 {
-		t.Errorf("%d, %v\n%s", code, err, out)
-	}
-	b.Truncate(100)
-	if code, _ := run(); code != ExitFailure {
+	if code, _, _ := verify(images[1]); code != ExitFailure {
 		t.Errorf("a hundred bytes: %d", code)
 	}
 }

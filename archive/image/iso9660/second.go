@@ -40,7 +40,7 @@ func (v *Volume) Second(yield func(path string, err error) bool) {
 
 // second compares the directory l, which is called theirs in go-diskfs and may cost that many reads to get to.
 func (v *Volume) second(s *storage, other *iso9660.FileSystem, l *listing, name, theirs string, above int64, yield func(string, error) bool) bool {
-	if l.err != nil {
+	if l.err != nil || !fs.ValidPath(theirs) { // go-diskfs opens no folder whose path is not UTF-8
 		return true
 	}
 	above += 2 + 4*l.self.Size/34
