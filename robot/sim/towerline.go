@@ -22,25 +22,30 @@ type Speaker struct {
 	Log      *slog.Logger
 
 	mu     sync.Mutex
-	faults map[string]string // command → what happens to it, once
-	last   string            // status that is told once, or of the last command
-	bare   bool              // it has lost its calibration with its power
+	faults map[string][]string // command → what happens to it the next time, and then
+	peeked bool                // the command that is obeyed now has had its fault, and spoil is what that does to the answer
+	spoil  string
+	last   string // status that is told once, or of the last command
+	bare   bool   // it has lost its calibration with its power
 	voice  voice
 	moved  map[int]bool // bins of which a disc was grabbed and one put since power-on
 }
 
 // TowerActions are what a fault can do: Replies carry the command out and spoil the answer, stuck does nothing and says so as the
-// protocol does, and Mishaps happen to the disc.
-var TowerActions = slices.Concat(Replies, Mishaps, []string{"stuck", mishapTwo})
+// protocol does, Mishaps happen to the disc, and with well nothing happens: it puts off what was said after it.
+var TowerActions = slices.Concat(Replies, Mishaps, []string{"stuck", mishapTwo, well})
 
-// Fail makes the next command of a name suffer a fault. Names are of acts: "load", "unload", "shift", "status".
+const well = "well"
+
+// Fail makes the next command of a name suffer a fault, or the one after those that were named before. Names are of acts: "load", "unload",
+// "shift", "status".
 func (s *Speaker) Fail(command, action string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.faults == nil {
-		s.faults = map[string]string{}
+		s.faults = map[string][]string{}
 	}
-	s.faults[command] = action
+	s.faults[command] = append(s.faults[command], action)
 }
 
 // Reset is a person's hand on the reset button: the robot forgets what failed.
@@ -54,9 +59,22 @@ func (s *Speaker) Reset() {
 func (s *Speaker) strike(command string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.faults[command]
-	delete(s.faults, command)
+	if !s.peeked {
+		return s.next(command)
+	}
+	a := s.spoil
+	s.peeked, s.spoil = false, ""
 	return a
+}
+
+// next is the next fault of a command, which it suffers now. The caller holds mu.
+func (s *Speaker) next(command string) string {
+	queue := s.faults[command]
+	if len(queue) == 0 {
+		return ""
+	}
+	s.faults[command] = queue[1:]
+	return queue[0]
 }
 
 // Serve answers what comes over line until ctx ends or the line does.
@@ -125,12 +143,14 @@ func (s *Speaker) obey(ctx context.Context, command string) (act, answer string)
 func (s *Speaker) peek(act string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.faults[act]
-	if slices.Contains(Replies, a) {
-		return ""
+	s.peeked = true
+	switch a := s.next(act); {
+	case slices.Contains(Replies, a):
+		s.spoil = a
+	case a != well:
+		return a
 	}
-	delete(s.faults, act)
-	return a
+	return ""
 }
 
 var errStuck = errors.New("stuck")
@@ -150,11 +170,11 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 		}
 		if s.Tower.doorNews() {
 			code = "006"
-			s.moved = nil
+			s.measured()
 		}
 		return "status", frame("!e1" + code + "000C")
 	case scan(c, "!f020%dC", &n) && n < len(s.Tower.Status().Bins):
-		if !s.moved[n+1] {
+		if !s.measures(n + 1) {
 			return "height", frame("!f01365534C")
 		}
 		return "height", frame(fmt.Sprintf("!f010%05dC", 36000-120*s.Tower.height(n+1)))
@@ -178,10 +198,7 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 			act, err = "grab", s.stuck("grab", func() error { return s.Tower.TakeBin(ctx, from+1) })
 		}
 		if err == nil && n == 1 {
-			if s.moved == nil {
-				s.moved = map[int]bool{}
-			}
-			s.moved[from+1] = true
+			s.lifted(from + 1)
 		}
 	default:
 		return "unknown", frame("!f10C")
@@ -190,7 +207,8 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 	case err == nil:
 		return act, frame("!f11C")
 	case errors.Is(err, errPower):
-		s.last, s.moved = "", nil
+		s.last = ""
+		s.measured()
 		return act, ""
 	case errors.Is(err, errDoor), errors.Is(err, errOpened):
 		s.last = "006"
