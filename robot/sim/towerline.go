@@ -210,12 +210,10 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 		s.last = ""
 		s.measured()
 		return act, ""
-	case errors.Is(err, errDoor), errors.Is(err, errOpened):
-		s.last = "006"
-	case errors.Is(err, errShut):
-		s.last = "007"
-	default:
-		s.last = "003"
+	}
+	code, ok := told(rimageTells, err)
+	if s.last = code; !ok {
+		s.last = rimageFails
 	}
 	return act, frame("!f10C")
 }
@@ -269,26 +267,26 @@ func (s *Speaker) aleratec(ctx context.Context, c string) (act, answer string) {
 		return "clear", "C00\n"
 	case scan(c, "C03D0%1dN000%1d", &drive, &bin) && drive >= 1 && drive <= 3 && bin >= 1 && bin <= len(st.Bins):
 		err := s.both("load", func() error { return s.Tower.TakeBin(ctx, bin) }, func() error { return s.Tower.PutDrive(ctx, drive) })
-		return "load", s.aleratecEnd(err, "03", "04", "08", status)
+		return "load", s.ended(err, "03", "04", "08", status)
 	case scan(c, "C04D0%1dN000%1d", &drive, &bin) && drive >= 1 && drive <= 3 && bin >= 1 && bin <= len(st.Bins):
 		err := s.both("unload", func() error { return s.Tower.TakeDrive(ctx, drive) }, func() error { return s.Tower.PutBin(ctx, bin) })
-		return "unload", s.aleratecEnd(err, "04", "08", "04", status)
+		return "unload", s.ended(err, "04", "08", "04", status)
 	}
 	return "unknown", status("01", "01")
 }
 
-func (s *Speaker) aleratecEnd(err error, command, good, none string, status func(state, command string) string) string {
+func (s *Speaker) ended(err error, command, good, none string, status func(state, command string) string) string {
 	progress := fmt.Sprintf("T%sD1\nT%sD2\nT%sD3\n", command, command, command)
-	switch {
+	switch end, _ := told(aleratecTells, err); {
 	case err == nil:
 		return progress + "T" + command + "D4\n" + status(good, command)
-	case errors.Is(err, errEmptyBin), errors.Is(err, errNothing):
-		return progress + status(none, command)
-	case errors.Is(err, errDoor):
-		return status("01", "01")
 	case errors.Is(err, errPower):
 		s.last, s.bare = "", true
 		return ""
+	case end == aleratecNone:
+		return progress + status(none, command)
+	case end == aleratecRejected:
+		return status("01", "01")
 	}
 	s.last = "alarm"
 	return "\x15"
@@ -327,14 +325,12 @@ func (s *Speaker) letter(ctx context.Context, c string) (act, answer string) {
 	switch {
 	case err == nil:
 		return act, "X"
-	case errors.Is(err, errEmptyBin):
-		s.last = "22"
-	case errors.Is(err, errNothing):
-		s.last = "21"
 	case errors.Is(err, errPower):
 		return act, ""
-	default:
-		s.last = "18"
+	}
+	code, ok := told(letterTells, err)
+	if s.last = code; !ok {
+		s.last = letterFails
 	}
 	return act, "E"
 }
