@@ -60,7 +60,7 @@ func (a *agent) burn(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult)
 			t.GetImageId(), t.GetSectors(), b.drive.Name(), id.GetCapacity())
 	}
 	if formatter, ok := b.drive.(*guarded).Drive.(robot.Formatter); ok {
-		formatter.UseSpareAreas(t.GetSpareAreas())
+		formatter.UseSpareAreas(t.GetSpareAreas() && !archive.HasSpareAreas(id.GetMedium(), id.GetCapacity()))
 	} else if t.GetSpareAreas() {
 		return &fault{pb.Failure_FAILURE_DRIVE, fmt.Errorf("burn image %s: %s can't make spare areas: nothing was recorded", t.GetImageId(), b.drive.Name())}
 	}

@@ -256,6 +256,10 @@ func (a *app) showDisc() *cobra.Command {
 	var limit int32
 	c := &cobra.Command{
 		Use: "show DISC", Short: "Show how a disc is, why, how that goes on, and everything that was read of it", Args: cobra.ExactArgs(1),
+		Long: `Shows how a disc is, why, how that goes on, and everything that was read of it. Of each reading: sectors that were UNREADABLE, that the error correction
+REPAIRED, that read DIFFERENTLY twice, that came out WRONG without the drive saying so, RETRIES of sectors, reads that the drive had trouble with and MASTERED; the
+WORST ROW of the error correction, of so many bad sectors that it bears; how many times as long the SLOWEST part took as its place on the disc explains; and what a
+drive MEASURED below its own correction, where it can. Columns with nothing in them are left out.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(c *client.Client) error {
 				h, err := c.Health.GetDiscHealth(cmd.Context(), &pb.GetDiscHealthRequest{Disc: args[0], Limit: limit})
@@ -303,6 +307,9 @@ func showDiscHealth(w io.Writer, h *pb.DiscHealth) {
 	fmt.Fprintf(w, "  %s of %s on a %s, vault %s, %s in library %s\n", size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), printable(medium), printable(d.GetVault()),
 		place(d.GetPlace()), printable(d.GetLibrary()))
 	fmt.Fprintf(w, "  burned %s, read whole %s, next %s\n", when(d.GetBurned()), when(d.GetVerified()), when(d.GetScrubDue()))
+	if text := marks(d); text != "" {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
 	for _, r := range h.GetReadings() {
 		if r.GetRoots() > 0 {
 			fmt.Fprintf(w, "  the worst row of its error correction needs %d of %d roots; %d sectors were repaired\n", r.GetWorstRow(), r.GetRoots(), r.GetRepaired())
@@ -316,14 +323,10 @@ func showDiscHealth(w io.Writer, h *pb.DiscHealth) {
 		fmt.Fprintf(w, "  hub %s rim\n", picture(h.GetRegions()))
 		fmt.Fprintf(w, "      %s\n", legend)
 	}
+	showSenses(w, h.GetRegions())
 	if len(h.GetReadings()) > 0 {
 		fmt.Fprintln(w)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "READ\tIN\tWHAT\tHEALTH\tUNREADABLE\tREPAIRED\tRETRIES\tWORST ROW\tSLOWEST\tERROR")
-		for _, r := range h.GetReadings() {
-			fmt.Fprintln(t, readingRow(r))
-		}
-		t.Flush()
+		tabulate(w, h.GetReadings(), readingColumns)
 	}
 	if len(h.GetSteps()) > 0 {
 		fmt.Fprintln(w)
@@ -338,27 +341,6 @@ func showDiscHealth(w io.Writer, h *pb.DiscHealth) {
 		}
 		t.Flush()
 	}
-}
-
-func readingRow(r *pb.Reading) string {
-	what := "part"
-	switch {
-	case r.GetWhole() && r.GetFinished() == nil && r.GetSectors() > 0:
-		what = fmt.Sprintf("%d %% of it", r.GetDone()*100/r.GetSectors())
-	case r.GetWhole():
-		what = "all"
-	}
-	grade, row, slowest := "", "", ""
-	if r.GetGrade() != pb.Grade_GRADE_UNSPECIFIED {
-		grade = gradeName(r.GetGrade())
-	}
-	if r.GetRoots() > 0 {
-		row = fmt.Sprintf("%d/%d", r.GetWorstRow(), r.GetRoots())
-	}
-	if r.GetSlowest() > 0 {
-		slowest = fmt.Sprintf("%.1f×", r.GetSlowest())
-	}
-	return cells(when(r.GetBegun()), fmt.Sprintf("%s/%d", r.GetLibrary(), r.GetDrive()), what, grade, r.GetUnreadable(), r.GetRepaired(), r.GetRetries(), row, slowest, r.GetError())
 }
 
 // trend says what gets worse, and when that comes to something.

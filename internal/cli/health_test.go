@@ -57,11 +57,12 @@ func TestShowDiscHealth(t *testing.T) {
 		Disc: &pb.Disc{
 			Label: "0042", State: pb.DiscState_DISC_STATE_GOOD, Grade: pb.Grade_GRADE_MIGRATE_SOON, GradeReason: "28 % of the worst row's error correction is used up",
 			Recorded: 12000000, Capacity: 12219392, Medium: "BD-R", MediaId: "VERBAT-IMe-000", Lot: "A", Vault: "photos\x1b[31m",
+			Tag: "OD0042L6", SpareAreas: true,
 		},
 		BadIn: []string{"north/1"},
 		Readings: []*pb.Reading{
 			{Begun: at, Whole: true, Sectors: 200, Done: 50, Library: "north", Drive: 2},
-			{Begun: at, Finished: at, Whole: true, Library: "north", Drive: 1, Grade: pb.Grade_GRADE_MIGRATE_SOON, WorstRow: 9, Roots: 32, Repaired: 77, Slowest: 2.5},
+			{Begun: at, Finished: at, Whole: true, Library: "north", Drive: 1, Grade: pb.Grade_GRADE_MIGRATE_SOON, WorstRow: 9, Roots: 32, Repaired: 77, Slowest: 2.5, Recovered: 5, Disagreed: 6, Metric: "C2", Measured: 0.25},
 		},
 		Trends: []*pb.Trend{
 			{Indicator: "margin", Readings: 5, Told: true, Next: pb.Grade_GRADE_MIGRATE_NOW, Earliest: at, Likely: at},
@@ -72,11 +73,17 @@ func TestShowDiscHealth(t *testing.T) {
 	for n := range int32(64) {
 		h.Regions = append(h.Regions, &pb.DiscRegion{Number: n})
 	}
+	for _, n := range []int{3, 9, 4, 60, 61, 62} {
+		h.Regions[n].First, h.Regions[n].Sense = int64(n)*1000, "03/11/05 L-EC uncorrectable"
+	}
+	h.Regions[5].Sense = "01/17/01 \x1b[31mrecovered"
 	var out bytes.Buffer
 	showDiscHealth(&out, h)
 	for _, want := range []string{
 		"disc 0042: good, migrate soon\n  because 28 %", "not confirmed: only drive north/1 says so", "9 of 32 roots; 77 sectors", "hub ▁▁", "BD-R (VERBAT-IMe-000) of lot A",
 		"margin gets worse over 5 readings: migrate now about 2031-05-06", "maybe never", "retries grows over 3 readings, which may be chance", "25 % of it", "2.5×", "other drive",
+		"barcode OD0042L6, formatted with spare areas", "DIFFERENTLY", "MASTERED", "C2 0.25",
+		"a drive said 03/11/05 L-EC uncorrectable, in the part from sector 3000, 4000, 9000, 60000 on and 2 other places",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())
@@ -84,6 +91,9 @@ func TestShowDiscHealth(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("a vault's name reaches the terminal as it is")
+	}
+	if strings.Contains(out.String(), "WRONG") {
+		t.Error("a column with nothing in it is shown")
 	}
 	h.Disc.GradeConfirmed = true
 	h.BadIn = []string{"north/1", "north/2"}

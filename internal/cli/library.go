@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 func (a *app) library() *cobra.Command {
 	c := &cobra.Command{
 		Use: "library", Short: "Show the robot libraries", Args: cobra.NoArgs,
+		Long: `Shows the robot libraries. HEALTH counts recorded discs: healthy, to watch, to migrate soon, to migrate now. FLAGGED counts the places that somebody should look
+at: 'odarchive library elements --flagged' says why. EVACUATION is the time in which all recorded discs could be read once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				resp, err := c.Library.ListLibraries(cmd.Context(), &pb.ListLibrariesRequest{})
@@ -72,6 +73,8 @@ func (a *app) elements() *cobra.Command {
 	var flagged bool
 	c := &cobra.Command{
 		Use: "elements", Short: "List slots and drives and what is in them", Args: cobra.NoArgs,
+		Long: `Lists the places of a library and what is in them. FLAG is why somebody should look at a place, in odarchive's words: say what you found with 'odarchive
+library set-element'. TAG is the barcode of the disc there and TROUBLE what the robot says is wrong with the place; both show where a robot tells them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				lib, err := only(cmd, c, name)
@@ -82,9 +85,7 @@ func (a *app) elements() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetElements(), "PLACE\tUNIT\tFILL\tDISC\tFLAG", func(e *pb.Element) string {
-					return cells(place(e.GetAddress()), e.GetUnit(), word(e.GetFill(), "FILL_"), e.GetDisc(), e.GetFlag())
-				})
+				return listElements(a, resp.GetElements())
 			})
 		},
 	}
@@ -218,13 +219,16 @@ func (a *app) drives() *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use: "drives", Aliases: []string{"drive"}, Short: "List drives and what they do", Args: cobra.NoArgs,
+		Long: `Lists drives and what they do. READ counts the whole discs that a drive has read since it was put into service, CHARGED those that it could not read and
+another drive could. REASON is why it is down, or suspected; FAULT what its agent finds wrong with it now; TROUBLE what the robot says of its place, and
+TAG the barcode of the disc in it. The last three show where there is something to show.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				resp, err := c.Library.ListDrives(cmd.Context(), &pb.ListDrivesRequest{Library: name})
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetDrives(), "LIBRARY\tDRIVE\tNAME\tSTATE\tDISC\tDOING\tDONE\tREAD\tCHARGED\tREASON", showDrive)
+				return listDrives(a, resp.GetDrives())
 			})
 		},
 	}
@@ -267,20 +271,13 @@ func (a *app) drives() *cobra.Command {
 	return c
 }
 
-func showDrive(d *pb.Drive) string {
-	done := ""
-	if d.GetBytes() > 0 {
-		done = fmt.Sprintf("%d %%", d.GetBytesDone()*100/d.GetBytes())
-	}
-	return cells(d.GetLibrary(), d.GetNumber(), d.GetName(), word(d.GetState(), "DRIVE_STATE_"), d.GetDisc(), d.GetDoing(), done, d.GetReadings(), d.GetCharges(),
-		cmp.Or(d.GetReason(), d.GetSuspect()))
-}
-
 func (a *app) discs() *cobra.Command {
 	var req pb.ListDiscsRequest
 	var state, grade string
 	c := &cobra.Command{
 		Use: "discs [DISC…]", Aliases: []string{"disc"}, Short: "List discs, where they are and how they are",
+		Long: `Lists discs, where they are and how they are. HEALTH has a question mark while only one drive says so; 'odarchive discs show DISC' tells why. TAG is the barcode
+that the robot reads at the disc's place, where it reads any.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if state != "" {
 				v, ok := pb.DiscState_value["DISC_STATE_"+strings.ToUpper(state)]
@@ -309,10 +306,7 @@ func (a *app) discs() *cobra.Command {
 						break
 					}
 				}
-				return list(a, all, "DISC\tSTATE\tHEALTH\tLIBRARY\tPLACE\tMEDIUM\tRECORDED\tOF\tVAULT\tVERIFIED\tREASON", func(d *pb.Disc) string {
-					return cells(d.GetLabel(), word(d.GetState(), "DISC_STATE_"), shortGrade(d), d.GetLibrary(), place(d.GetPlace()), d.GetMedium(),
-						size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), d.GetVault(), when(d.GetVerified()), d.GetReason())
-				})
+				return listDiscs(a, all)
 			})
 		},
 	}

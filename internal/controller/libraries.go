@@ -238,7 +238,7 @@ func driveProto(d postgres.Drive) *pb.Drive {
 	return &pb.Drive{
 		Library: d.Library, Number: int32(d.Number), Name: d.Name, State: state, Reason: d.Reason, Disc: d.Disc, Doing: d.Doing, BytesDone: d.BytesDone, Bytes: d.Bytes,
 		Readings: d.Readings, Charges: d.Charges, Suspect: d.Suspect,
-		Fault: d.Fault,
+		Fault: d.Fault, Trouble: d.Trouble, Tag: d.Tag,
 	}
 }
 

@@ -54,28 +54,27 @@ func (p *planner) plan(ctx context.Context) error {
 		return err
 	}
 	for _, v := range pending {
-		if len(targets) == 0 || targets[0].Blanks <= 0 {
+		spare, err := p.store.SpareAreas(ctx, v.Vault.ID)
+		if err != nil {
+			return err
+		}
+		t, capacity := targetFor(spare, targets)
+		if capacity == 0 {
 			if err := p.store.Wait(ctx, v.Vault.ID, "no library has a blank disc to spare: put some in and say so with 'odarchive library stock'"); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := p.planVault(ctx, v, targets[0]); err != nil {
+		if err := p.planVault(ctx, v, t, capacity); err != nil {
 			return fmt.Errorf("plan vault %s: %w", v.Vault.Name, err)
 		}
 	}
 	return nil
 }
 
-// planVault makes images of what waits in a vault: of all of it when some of it is due, otherwise of as many as are full.
-func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.Target) error {
+// planVault makes images of so many sectors of what waits in a vault: of all of it when some of it is due, otherwise of as many as are full.
+func (p *planner) planVault(ctx context.Context, v postgres.Pending, t postgres.Target, capacity int64) error {
 	roots := v.Vault.Roots
-	capacity := t.Capacity
-	if spare, err := p.store.SpareAreas(ctx, v.Vault.ID); err != nil {
-		return err
-	} else if spare {
-		capacity = archive.WithSpareAreas(t.Medium, capacity)
-	}
 	room, err := imageRoom(v.Vault, capacity)
 	if errors.Is(err, discset.ErrTooSmall) {
 		return p.store.Wait(ctx, v.Vault.ID, err.Error())

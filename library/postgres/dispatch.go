@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/library"
 	"github.com/odarchive/odarchive/library/schedule"
 )
@@ -83,8 +84,9 @@ const selectTasks = `
 select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when t.kind = 'identify' then 'verify' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(i.sectors, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
-       coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8
-  from task t left join image i on i.id = t.image_id
+       coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8,
+       t.kind = 'burn' and coalesce(p.spare_areas, false), case when t.kind = 'burn' then coalesce(i.medium, '') else '' end
+  from task t left join image i on i.id = t.image_id left join vault p on t.kind = 'burn' and p.id = i.vault_id
   left join disc v on t.kind = 'verify' and v.id = t.disc_id left join reading r on r.disc_id = v.id and r.finished is null
  where t.library_id = $1 and t.state = 'queued'`
 
@@ -99,7 +101,7 @@ func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string, only []int64) ([]
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t schedule.Task, err error) {
 		var created, due float64
-		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Sector, &t.Ready, &t.Avoid, &created, &due)
+		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Sector, &t.Ready, &t.Avoid, &created, &due, &t.SpareAreas, &t.Medium)
 		t.Created, t.Due = since(created), since(due)
 		return t, err
 	})
@@ -118,7 +120,7 @@ select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null the
     select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
     union select disc_id from task where library_id = $1 and state = 'leased' and kind = 'move' and disc_id is not null
     union (select disc_id from (
-      select e.disc_id, row_number() over (partition by e.unit, d.capacity order by e.number) as n
+      select e.disc_id, row_number() over (partition by e.unit, d.medium, d.capacity order by e.number) as n
         from element e join disc d on d.id = e.disc_id and d.state = 'blank'
        where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
     union `
@@ -138,6 +140,7 @@ func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string, tasks, discs []in
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d schedule.Disc, err error) {
 		err = row.Scan(&d.ID, &d.Unit, &d.Slot, &d.Drive, &d.Blank, &d.Capacity, &d.Reload, &d.Avoid, &d.Medium)
+		d.Spared, d.WithSpares = archive.HasSpareAreas(d.Medium, d.Capacity), archive.WithSpareAreas(d.Medium, d.Capacity)
 		return d, err
 	})
 }

@@ -97,6 +97,23 @@ func TestTagsAndTroubles(t *testing.T) {
 		if err != nil || len(all) != 1 || all[0].Tag != e.Tag || all[0].Trouble != e.Trouble {
 			t.Errorf("%+v, %v; want %+v", all, err, e)
 		}
+		if _, err := s.pool.Exec(t.Context(), `update element set flag = ''`); err != nil { // a disc that nobody knows is a reason of its own
+			t.Fatal(err)
+		}
+		flagged, err := s.Elements(t.Context(), "lib", Slot, true)
+		if libs, err2 := s.Libraries(t.Context()); err != nil || err2 != nil || (len(flagged) == 1) != (e.Trouble != "") || libs[0].Flagged != len(flagged) {
+			t.Errorf("with the trouble %q %d places are to be looked at, and %d are counted: %v %v", e.Trouble, len(flagged), libs[0].Flagged, err, err2)
+		}
+	}
+	r := &Report{
+		Elements: []ReportedElement{{Place: Place{DriveBay, 1}, Unit: 1, Fill: Full, Tag: "A00003", Trouble: "its tray is crooked"}},
+		Drives:   []ReportedDrive{{Number: 1, Name: "sr0"}},
+	}
+	if _, err := s.Called(t.Context(), Call{Agent: "a", Instance: "1", Library: "lib", Report: r}); err != nil {
+		t.Fatal(err)
+	}
+	if drives, err := s.Drives(t.Context(), "lib"); err != nil || drives[0].Tag != "A00003" || drives[0].Trouble != "its tray is crooked" {
+		t.Errorf("%+v %v", drives, err)
 	}
 }
 

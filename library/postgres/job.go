@@ -30,7 +30,8 @@ type Job struct {
 // selectJob shows a job with how far it is and what is being done for it: of an archive, by the images that carry it;
 // of the others, by the tasks that serve them.
 const selectJob = `
-with work as (
+with size as (select * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) s (medium, capacity, without, with_spares)),
+work as (
   select j.id as job_id, t.id, t.kind, t.state, t.disc_id, t.drive, t.bytes_done, t.bytes, t.error
     from job j join placement p on j.kind = 'archive' and p.archive_id = j.archive_id
     join task t on t.image_id = p.image_id or t.disc_id in (select id from disc where image_id = p.image_id)
@@ -52,12 +53,14 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
            when l.last_seen < now() - interval '1 minute' then format('the agent of library %s has not called since %s', l.name, to_char(l.last_seen, 'YYYY-MM-DD HH24:MI:SS'))
            when t.kind in ('verify', 'read') and e.disc_id is null then format('disc %s is not in library %s (%s): find it and say where it is with ''odarchive library set-element''', d.label, l.name, d.reason)
            when t.kind = 'burn' and not exists (select from element e join disc b on b.id = e.disc_id and b.state = 'blank'
-                                                 where e.library_id = l.id and e.fill = 'full' and b.capacity >= i.sectors)
-             then format('library %s has no blank disc of %s sectors: put some in and say so with ''odarchive library stock''', l.name, i.sectors)
+                                                 join size s on s.medium = b.medium and s.capacity = b.capacity
+                                                where e.library_id = l.id and e.fill = 'full' and case when p.spare_areas then s.with_spares else s.without end >= i.sectors)
+             then format('library %s has no blank disc of %s sectors%s: put some in and say so with ''odarchive library stock''', l.name, i.sectors,
+               case when i.medium <> 'BD-R' then '' when p.spare_areas then ' once it has spare areas' else ' without spare areas' end)
            when not exists (select from drive where library_id = l.id and up) then format('no drive of library %s is up: see ''odarchive drives''', l.name)
          end
            from work w join task t on t.id = w.id join library l on l.id = t.library_id
-           left join disc d on d.id = t.disc_id left join element e on e.disc_id = d.id left join image i on i.id = t.image_id
+           left join disc d on d.id = t.disc_id left join element e on e.disc_id = d.id left join image i on i.id = t.image_id left join vault p on p.id = i.vault_id
           where w.job_id = j.id and t.state = 'queued' order by 1 nulls last limit 1), '') end,
        array(select concat_ws(' ', case w.kind when 'build' then 'building an image' when 'burn' then 'burning' when 'verify' then 'verifying'
                                       when 'read' then 'reading' when 'move' then 'moving' else w.kind::text end,
@@ -68,7 +71,11 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
  where j.id = any ($1) order by j.created desc, j.id desc`
 
 func (s *Store) jobs(ctx context.Context, ids []string) ([]Job, error) {
-	rows, err := s.pool.Query(ctx, selectJob, ids)
+	sizes, err := s.blankSizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, selectJob, ids, sizes.media, sizes.capacities, sizes.without, sizes.with)
 	if err != nil {
 		return nil, err
 	}

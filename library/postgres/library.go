@@ -83,7 +83,7 @@ select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > 
        d.healthy, d.watch, d.soon, d.now, coalesce(extract(epoch from l.evacuation_limit), 0)::float8
   from library l,
        lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
-                       count(*) filter (where flag <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,
+                       count(*) filter (where flag <> '' or trouble <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,
        lateral (select count(*) filter (where state = 'blank') as blank, count(*) filter (where state = 'good') as good,
                        count(*) filter (where state not in ('blank', 'good', 'retired', 'unknown')) as other,
                        count(*) filter (where state in ('good', 'suspect')) as recorded,
@@ -123,7 +123,7 @@ func (s *Store) Elements(ctx context.Context, name string, kind ElementKind, fla
 	rows, err := s.pool.Query(ctx, `
 select e.kind, e.number, e.unit, e.fill, coalesce(d.label, ''), e.flag, e.trouble, e.tag
   from element e left join disc d on d.id = e.disc_id and d.state <> 'unknown'
- where e.library_id = $1 and ($2 = '' or e.kind::text = $2) and (not $3 or e.flag <> '') order by e.kind, e.number`, id, string(kind), flagged)
+ where e.library_id = $1 and ($2 = '' or e.kind::text = $2) and (not $3 or e.flag <> '' or e.trouble <> '') order by e.kind, e.number`, id, string(kind), flagged)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +194,8 @@ type Drive struct {
 	Readings, Charges int64
 	Suspect           string
 	Fault             string // that its agent has found
+	// Trouble is what the robot says is wrong with its place, Tag the volume tag of the disc in it.
+	Trouble, Tag string
 }
 
 // Drives returns the drives of a library, or of all when the name is empty.
@@ -201,7 +203,8 @@ func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
 	rows, err := s.pool.Query(ctx, `
 select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0),
        (select count(*) from reading r where r.library_id = d.library_id and r.drive = d.number and r.kind = 'scrub' and r.finished > d.trusted),
-       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault
+       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault,
+       coalesce(e.trouble, ''), coalesce(e.tag, '')
   from drive d join library l on l.id = d.library_id
   left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join disc on disc.id = e.disc_id

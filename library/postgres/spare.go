@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/library"
 )
 
@@ -22,4 +25,30 @@ update vault v set spare_areas = $2
 func (s *Store) SpareAreas(ctx context.Context, vault string) (spare bool, err error) {
 	err = s.pool.QueryRow(ctx, `select spare_areas from vault where id = $1`, vault).Scan(&spare)
 	return spare, notFound(err, "there is no vault %s", vault)
+}
+
+// blankSizes are the sizes of blank discs that there are, and what images can have on them: without spare areas, which is nothing on a disc
+// that has them already, and with.
+type blankSizes struct {
+	media                     []string
+	capacities, without, with []int64 // sectors
+}
+
+func (s *Store) blankSizes(ctx context.Context) (all blankSizes, err error) {
+	rows, err := s.pool.Query(ctx, `select distinct medium, capacity from disc where state = 'blank'`)
+	if err != nil {
+		return all, err
+	}
+	var medium string
+	var capacity int64
+	_, err = pgx.ForEachRow(rows, []any{&medium, &capacity}, func() error {
+		without := capacity
+		if archive.HasSpareAreas(medium, capacity) {
+			without = 0
+		}
+		all.media, all.capacities = append(all.media, medium), append(all.capacities, capacity)
+		all.without, all.with = append(all.without, without), append(all.with, archive.WithSpareAreas(medium, capacity))
+		return nil
+	})
+	return all, err
 }

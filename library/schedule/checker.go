@@ -279,7 +279,7 @@ func (c *Checker) start(a Action, d *Drive) error {
 		return fmt.Errorf("the tray of drive %d is open", a.Drive)
 	case disc == nil || disc.Reload:
 		return fmt.Errorf("disc %d has to be loaded again first", a.Disc)
-	case t.Kind == library.BurnTask && (!disc.Blank || disc.Capacity < t.Sectors || !t.Ready || d.ReadOnly):
+	case t.Kind == library.BurnTask && (!disc.Blank || !t.fits(disc) || !t.Ready || d.ReadOnly):
 		return fmt.Errorf("task %d can't be burned on disc %d in drive %d", a.Task, a.Disc, a.Drive)
 	case t.Kind != library.BurnTask && t.Disc != a.Disc:
 		return fmt.Errorf("task %d is about disc %d", a.Task, t.Disc)

@@ -72,14 +72,11 @@ func (p *Planner) serve(u *unit, d *drive) {
 		if d.ReadOnly || p.burning >= p.burnLimit() {
 			return
 		}
-		for _, t := range p.burns.items {
-			if t.state == queued && t.Sectors <= disc.Capacity {
-				p.burning++
-				p.ready--
-				t.disc, disc.Blank = disc, false
-				p.start(t, d)
-				return
-			}
+		if t := p.burnFor(disc); t != nil {
+			p.burning++
+			p.ready--
+			t.disc, disc.Blank = disc, false
+			p.start(t, d)
 		}
 		return
 	}

@@ -89,16 +89,6 @@ func (u *unit) blanksOf(medium string, capacity int64) *blanks {
 	return b
 }
 
-// blank returns the blank disc in the lowest slot of u that d can burn and on which sectors fit, or nil.
-func (u *unit) blank(d *drive, sectors int64) (best *disc) {
-	for _, b := range u.blanks {
-		if len(b.discs) > 0 && b.capacity >= sectors && d.takes(b.medium) && (best == nil || b.discs[0].Slot < best.Slot) {
-			best = b.discs[0]
-		}
-	}
-	return best
-}
-
 func (d *drive) takes(medium string) bool {
 	return len(d.Media) == 0 || slices.Contains(d.Media, medium)
 }
@@ -238,23 +228,6 @@ func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, 
 			consider(c, p.passRank(c), c.key)
 		}
 	}
-}
-
-// burn returns the burn that d should be given, with its blank.
-func (p *Planner) burn(u *unit, d *drive) candidate {
-	if d.ReadOnly || !p.burnable() {
-		return candidate{rank: none}
-	}
-	// The images that wait were planned for the discs that there are; a few that need others don't hold up the rest.
-	for _, t := range p.burns.items[:min(len(p.burns.items), 16)] {
-		if t.state != queued {
-			continue
-		}
-		if b := u.blank(d, t.Sectors); b != nil {
-			return candidate{disc: b, burn: t, rank: due, score: t.Due}
-		}
-	}
-	return candidate{rank: none}
 }
 
 // burnable says that a blank should be loaded for a burn: one waits that isn't having its blank fetched, and a drive may be had for it.

@@ -59,6 +59,9 @@ type Disc struct {
 	Drive    int // 0 when it is not in a drive
 	Blank    bool
 	Capacity int64 // sectors
+	// Spared says of a blank that it has spare areas already, and WithSpares how many sectors it has once it has them; 0: Capacity.
+	Spared     bool
+	WithSpares int64
 	// Reload says that the disc must leave its drive before it is read: it was burned and not loaded since.
 	Reload bool
 	// Avoid is the drive that the disc's next verify should not use if another can be had; 0 for none.
@@ -77,6 +80,10 @@ type Task struct {
 	Disc     int64 // of verify and read
 	Sectors  int64 // of burn: what must fit; of a verify or read: how much is to be read
 	Sector   int64 // of a read or verify: where it begins
+	// SpareAreas says of a burn that the disc has to have them, and otherwise must not. Medium is what its image was planned for: another one
+	// that it fits on is taken when there is none of that.
+	SpareAreas bool
+	Medium     string
 	// Ready says that the task could run at once, were its disc in a drive: of a burn, that its image is built.
 	Ready bool
 	// Avoid is the drive that the task failed in; 0 for none.

@@ -9,6 +9,14 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
+// tooLarge returns burns that fit on no disc of these tests.
+func tooLarge(n int64) (all []Task) {
+	for id := int64(1); id <= n; id++ {
+		all = append(all, Task{ID: id, Kind: library.BurnTask, Sectors: 5000, Ready: true})
+	}
+	return all
+}
+
 func TestNext(t *testing.T) {
 	idle := func(n, unit int) Drive { return Drive{Number: n, Unit: unit, Up: true, Known: true} }
 	holding := func(n, unit int, disc int64, home int) Drive {
@@ -54,6 +62,67 @@ func TestNext(t *testing.T) {
 			name: "a blank that is too small is not",
 			in:   Snapshot{Drives: []Drive{holding(2, 1, 11, 11)}, Discs: []Disc{{ID: 11, Unit: 1, Drive: 2, Blank: true, Capacity: 99}}, Tasks: []Task{burn(1)}},
 			want: []Action{{Unload: true, Drive: 2, Disc: 11, Slot: 11}},
+		},
+		{
+			name: "a burn takes the smallest blank that it fits on",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Tasks: []Task{burn(1)},
+				Discs: []Disc{{ID: 10, Unit: 1, Slot: 10, Blank: true, Capacity: 900}, {ID: 11, Unit: 1, Slot: 11, Blank: true, Capacity: 99}, blank(12, 1, 12)},
+			},
+			want: []Action{{Load: true, Drive: 1, Disc: 12, Slot: 12}},
+		},
+		{
+			name: "of the medium that it was planned for",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Tasks: []Task{{ID: 1, Kind: library.BurnTask, Sectors: 100, Ready: true, Medium: "BD-R"}},
+				Discs: []Disc{
+					{ID: 10, Unit: 1, Slot: 10, Blank: true, Capacity: 100, Medium: "DVD-R"}, {ID: 11, Unit: 1, Slot: 11, Blank: true, Capacity: 900, Medium: "BD-R"},
+				},
+			},
+			want: []Action{{Load: true, Drive: 1, Disc: 11, Slot: 11}},
+		},
+		{
+			name: "or another when there is none of that",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Tasks: []Task{{ID: 1, Kind: library.BurnTask, Sectors: 100, Ready: true, Medium: "BD-R"}},
+				Discs: []Disc{{ID: 10, Unit: 1, Slot: 10, Blank: true, Capacity: 100, Medium: "DVD-R"}},
+			},
+			want: []Action{{Load: true, Drive: 1, Disc: 10, Slot: 10}},
+		},
+		{
+			name: "with room for spare areas where they are wanted",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Tasks: []Task{{ID: 1, Kind: library.BurnTask, Sectors: 100, Ready: true, SpareAreas: true}},
+				Discs: []Disc{
+					{ID: 10, Unit: 1, Slot: 10, Blank: true, Capacity: 100, WithSpares: 96}, {ID: 11, Unit: 1, Slot: 11, Blank: true, Capacity: 110, WithSpares: 100},
+				},
+			},
+			want: []Action{{Load: true, Drive: 1, Disc: 11, Slot: 11}},
+		},
+		{
+			name: "and no disc that has them where they are not",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Tasks: []Task{burn(1)},
+				Discs: []Disc{{ID: 10, Unit: 1, Slot: 10, Blank: true, Capacity: 100, Spared: true, WithSpares: 100}},
+			},
+		},
+		{
+			name: "a blank in a drive gets what was planned for its medium first",
+			in: Snapshot{
+				Drives: []Drive{holding(2, 1, 11, 11)}, Discs: []Disc{{ID: 11, Unit: 1, Drive: 2, Blank: true, Capacity: 900, Medium: "BD-R"}},
+				Tasks: []Task{
+					{ID: 1, Kind: library.BurnTask, Sectors: 100, Ready: true, Medium: "DVD-R"}, {ID: 2, Kind: library.BurnTask, Sectors: 800, Ready: true, Medium: "BD-R"},
+				},
+			},
+			want: []Action{{Task: 2, Drive: 2, Disc: 11}},
+		},
+		{
+			name: "many that fit nowhere don't hold up the rest",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1)}, Discs: []Disc{blank(11, 1, 11)},
+				Tasks: append(tooLarge(40), burn(41)),
+			},
+			want: []Action{{Load: true, Drive: 1, Disc: 11, Slot: 11}},
 		},
 		{
 			name: "a burned disc leaves before it is verified",
@@ -196,7 +265,7 @@ func TestRules(t *testing.T) {
 					t.Fatalf("%+v: started twice", a)
 				}
 				startedTask[a.Task] = true
-				if k.Kind == library.BurnTask && (!disc.Blank || disc.Capacity < k.Sectors || !k.Ready) {
+				if k.Kind == library.BurnTask && (!disc.Blank || disc.Capacity < k.Sectors || !k.Ready || k.SpareAreas && disc.WithSpares < k.Sectors || !k.SpareAreas && disc.Spared) {
 					t.Fatalf("%+v: burns %+v on %+v", a, k, disc)
 				}
 				if a.Drive != 0 && (drives[a.Drive].Disc != a.Disc || disc.Reload) {
@@ -220,6 +289,10 @@ func snapshots(t *rapid.T) (s Snapshot) {
 		d := Disc{
 			ID: int64(i + 1), Unit: rapid.IntRange(1, 2).Draw(t, "unit"), Blank: rapid.Bool().Draw(t, "blank"), Capacity: int64(rapid.IntRange(90, 110).Draw(t, "capacity")),
 			Reload: rapid.Bool().Draw(t, "reload"), Avoid: rapid.IntRange(0, nDrives).Draw(t, "avoid"),
+			Spared: rapid.Bool().Draw(t, "spared"), Medium: rapid.SampledFrom([]string{"BD-R", "DVD-R"}).Draw(t, "medium"),
+		}
+		if d.WithSpares = d.Capacity; !d.Spared {
+			d.WithSpares -= 5
 		}
 		if n := rapid.IntRange(0, nDrives).Draw(t, "in"); n > 0 && !inDrive[n] {
 			inDrive[n] = true
@@ -246,6 +319,7 @@ func snapshots(t *rapid.T) (s Snapshot) {
 		s.Tasks = append(s.Tasks, Task{
 			ID: int64(i + 1), Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Priority: rapid.IntRange(0, 3).Draw(t, "priority"),
 			Disc: int64(rapid.IntRange(1, nDiscs+1).Draw(t, "disc")), Sectors: 100, Ready: rapid.Bool().Draw(t, "ready"), Avoid: rapid.IntRange(0, nDrives).Draw(t, "avoid"),
+			SpareAreas: rapid.Bool().Draw(t, "spare areas"), Medium: rapid.SampledFrom([]string{"", "BD-R", "DVD-R"}).Draw(t, "planned for"),
 		})
 	}
 	return s

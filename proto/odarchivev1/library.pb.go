@@ -725,7 +725,10 @@ type Drive struct {
 	Suspect string `protobuf:"bytes,22,opt,name=suspect,proto3" json:"suspect,omitempty"`
 	// What its agent says is wrong with it; empty when nothing is. An operator can have taken a well drive out of service, and
 	// the agent of one with a fault tries it again by itself from time to time.
-	Fault         string `protobuf:"bytes,30,opt,name=fault,proto3" json:"fault,omitempty"`
+	Fault string `protobuf:"bytes,30,opt,name=fault,proto3" json:"fault,omitempty"`
+	// What the robot says is wrong with its place, in words; empty when nothing is. And the volume tag of the disc in it.
+	Trouble       string `protobuf:"bytes,31,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	Tag           string `protobuf:"bytes,32,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -847,6 +850,20 @@ func (x *Drive) GetSuspect() string {
 func (x *Drive) GetFault() string {
 	if x != nil {
 		return x.Fault
+	}
+	return ""
+}
+
+func (x *Drive) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *Drive) GetTag() string {
+	if x != nil {
+		return x.Tag
 	}
 	return ""
 }
@@ -2364,7 +2381,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xda\x02\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\x86\x03\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -2379,7 +2396,9 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\breadings\x18\x14 \x01(\x03R\breadings\x12\x18\n" +
 	"\acharges\x18\x15 \x01(\x03R\acharges\x12\x18\n" +
 	"\asuspect\x18\x16 \x01(\tR\asuspect\x12\x14\n" +
-	"\x05fault\x18\x1e \x01(\tR\x05fault\"\xa7\x05\n" +
+	"\x05fault\x18\x1e \x01(\tR\x05fault\x12\x18\n" +
+	"\atrouble\x18\x1f \x01(\tR\atrouble\x12\x10\n" +
+	"\x03tag\x18  \x01(\tR\x03tag\"\xa7\x05\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +

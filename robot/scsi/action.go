@@ -60,6 +60,11 @@ var actions = map[Code]Action{
 	{IllegalRequest, 0x3B, 0x11}: Operator,
 	{IllegalRequest, 0x3B, 0x12}: Operator,
 	{NotReady, 0x04, 0x12}:       Operator,
+	{NotReady, 0x04, 0x15}:       Operator,
+	{NotReady, 0x04, 0x17}:       Operator,
+	{NotReady, 0x04, 0x18}:       Operator,
+	{NotReady, 0x04, 0x83}:       Operator,
+	{IllegalRequest, 0x53, 0x81}: Operator,
 }
 
 // ActionFor returns what to do about a code.

@@ -140,12 +140,6 @@ func (d *Denon) move(ctx context.Context, moving *sync.WaitGroup, line io.Writer
 		switch {
 		case err == nil:
 			d.set(drive, 0)
-		case errors.Is(err, errEmptySlot), errors.Is(err, errElsewhere):
-			d.set(drive, 0x81)
-		case errors.Is(err, errRack):
-			d.set(drive, 0x8C)
-		case errors.Is(err, errOpened):
-			d.set(drive, 0x8F)
 		case errors.Is(err, errPower):
 			if err := d.Library.initialise(ctx, 1); err != nil {
 				d.Log.Error("it can't initialise", "error", err)
@@ -154,7 +148,11 @@ func (d *Denon) move(ctx context.Context, moving *sync.WaitGroup, line io.Writer
 			d.status, d.anew = [2]byte{}, true
 			d.mu.Unlock()
 		default:
-			d.set(drive, 0x8B)
+			code, ok := told(denonTells, err)
+			if !ok {
+				code = denonFails
+			}
+			d.set(drive, code)
 		}
 		d.Library.end(1)
 	})

@@ -200,19 +200,8 @@ var errSilent = errors.New("no answer")
 
 // code returns the error code of the manual's chart.
 func (p *Pioneer) code(err error) string {
-	switch {
-	case errors.Is(err, errDoor), errors.Is(err, errOpened):
-		return "E21"
-	case errors.Is(err, errHeld), errors.Is(err, errDropped):
-		return "E98"
-	case errors.Is(err, errEmptySlot), errors.Is(err, errElsewhere), errors.Is(err, errNothing):
-		return "E11"
-	case errors.Is(err, errClamped):
-		return "E92"
-	case errors.Is(err, errMoving):
-		return "E04"
-	case errors.Is(err, errOccupied):
-		return "E98"
+	if code, ok := told(pioneerTells, err); ok {
+		return code
 	}
 	if e := err.Error(); len(e) == 3 && e[0] == 'E' {
 		return e

@@ -38,23 +38,6 @@ func (c SenseCode) Error() string { return fmt.Sprintf("%X/%02X/%02X", c[0], c[1
 // ErrSilent is that no answer comes: a time-out, or a bus that went away with the power.
 var ErrSilent = errors.New("no answer")
 
-var smcCodes = []struct {
-	err  error
-	code SenseCode
-}{
-	{errEmptySlot, SenseCode{5, 0x3B, 0x0E}},
-	{errNothing, SenseCode{5, 0x3B, 0x0E}},
-	{errOccupied, SenseCode{5, 0x3B, 0x0D}},
-	{errClamped, SenseCode{5, 0x53, 0x02}},
-	{errCrooked, SenseCode{4, 0x15, 0x01}},
-	{errHeld, SenseCode{4, 0x15, 0x01}},
-	{errDropped, SenseCode{4, 0x15, 0x01}},
-	{errStuck, SenseCode{4, 0x15, 0x01}},
-	{errDoor, SenseCode{2, 0x04, 0x12}},
-	{errOpened, SenseCode{2, 0x04, 0x12}},
-	{errRack, SenseCode{5, 0x3B, 0x11}},
-}
-
 // Do carries a command out and returns how many bytes of in it answered. It fails with a SenseCode or with ErrSilent.
 func (m *SMC) Do(ctx context.Context, cdb, in []byte) (n int, err error) {
 	if len(cdb) < 6 {
@@ -93,10 +76,8 @@ func (m *SMC) Do(ctx context.Context, cdb, in []byte) (n int, err error) {
 	default:
 		return 0, SenseCode{5, 0x20, 0x00}
 	}
-	for _, known := range smcCodes {
-		if errors.Is(err, known.err) {
-			return 0, known.code
-		}
+	if code, ok := told(smcTells, err); ok {
+		return 0, code
 	}
 	return 0, err
 }

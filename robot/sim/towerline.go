@@ -22,25 +22,30 @@ type Speaker struct {
 	Log      *slog.Logger
 
 	mu     sync.Mutex
-	faults map[string]string // command → what happens to it, once
-	last   string            // status that is told once, or of the last command
-	bare   bool              // it has lost its calibration with its power
+	faults map[string][]string // command → what happens to it the next time, and then
+	peeked bool                // the command that is obeyed now has had its fault, and spoil is what that does to the answer
+	spoil  string
+	last   string // status that is told once, or of the last command
+	bare   bool   // it has lost its calibration with its power
 	voice  voice
 	moved  map[int]bool // bins of which a disc was grabbed and one put since power-on
 }
 
 // TowerActions are what a fault can do: Replies carry the command out and spoil the answer, stuck does nothing and says so as the
-// protocol does, and Mishaps happen to the disc.
-var TowerActions = slices.Concat(Replies, Mishaps, []string{"stuck", mishapTwo})
+// protocol does, Mishaps happen to the disc, and with well nothing happens: it puts off what was said after it.
+var TowerActions = slices.Concat(Replies, Mishaps, []string{"stuck", mishapTwo, well})
 
-// Fail makes the next command of a name suffer a fault. Names are of acts: "load", "unload", "shift", "status".
+const well = "well"
+
+// Fail makes the next command of a name suffer a fault, or the one after those that were named before. Names are of acts: "load", "unload",
+// "shift", "status".
 func (s *Speaker) Fail(command, action string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.faults == nil {
-		s.faults = map[string]string{}
+		s.faults = map[string][]string{}
 	}
-	s.faults[command] = action
+	s.faults[command] = append(s.faults[command], action)
 }
 
 // Reset is a person's hand on the reset button: the robot forgets what failed.
@@ -54,9 +59,22 @@ func (s *Speaker) Reset() {
 func (s *Speaker) strike(command string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.faults[command]
-	delete(s.faults, command)
+	if !s.peeked {
+		return s.next(command)
+	}
+	a := s.spoil
+	s.peeked, s.spoil = false, ""
 	return a
+}
+
+// next is the next fault of a command, which it suffers now. The caller holds mu.
+func (s *Speaker) next(command string) string {
+	queue := s.faults[command]
+	if len(queue) == 0 {
+		return ""
+	}
+	s.faults[command] = queue[1:]
+	return queue[0]
 }
 
 // Serve answers what comes over line until ctx ends or the line does.
@@ -125,12 +143,14 @@ func (s *Speaker) obey(ctx context.Context, command string) (act, answer string)
 func (s *Speaker) peek(act string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.faults[act]
-	if slices.Contains(Replies, a) {
-		return ""
+	s.peeked = true
+	switch a := s.next(act); {
+	case slices.Contains(Replies, a):
+		s.spoil = a
+	case a != well:
+		return a
 	}
-	delete(s.faults, act)
-	return a
+	return ""
 }
 
 var errStuck = errors.New("stuck")
@@ -150,11 +170,11 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 		}
 		if s.Tower.doorNews() {
 			code = "006"
-			s.moved = nil
+			s.measured()
 		}
 		return "status", frame("!e1" + code + "000C")
 	case scan(c, "!f020%dC", &n) && n < len(s.Tower.Status().Bins):
-		if !s.moved[n+1] {
+		if !s.measures(n + 1) {
 			return "height", frame("!f01365534C")
 		}
 		return "height", frame(fmt.Sprintf("!f010%05dC", 36000-120*s.Tower.height(n+1)))
@@ -178,10 +198,7 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 			act, err = "grab", s.stuck("grab", func() error { return s.Tower.TakeBin(ctx, from+1) })
 		}
 		if err == nil && n == 1 {
-			if s.moved == nil {
-				s.moved = map[int]bool{}
-			}
-			s.moved[from+1] = true
+			s.lifted(from + 1)
 		}
 	default:
 		return "unknown", frame("!f10C")
@@ -190,14 +207,13 @@ func (s *Speaker) rimage(ctx context.Context, c string) (act, answer string) {
 	case err == nil:
 		return act, frame("!f11C")
 	case errors.Is(err, errPower):
-		s.last, s.moved = "", nil
+		s.last = ""
+		s.measured()
 		return act, ""
-	case errors.Is(err, errDoor), errors.Is(err, errOpened):
-		s.last = "006"
-	case errors.Is(err, errShut):
-		s.last = "007"
-	default:
-		s.last = "003"
+	}
+	code, ok := told(rimageTells, err)
+	if s.last = code; !ok {
+		s.last = rimageFails
 	}
 	return act, frame("!f10C")
 }
@@ -251,26 +267,26 @@ func (s *Speaker) aleratec(ctx context.Context, c string) (act, answer string) {
 		return "clear", "C00\n"
 	case scan(c, "C03D0%1dN000%1d", &drive, &bin) && drive >= 1 && drive <= 3 && bin >= 1 && bin <= len(st.Bins):
 		err := s.both("load", func() error { return s.Tower.TakeBin(ctx, bin) }, func() error { return s.Tower.PutDrive(ctx, drive) })
-		return "load", s.aleratecEnd(err, "03", "04", "08", status)
+		return "load", s.ended(err, "03", "04", "08", status)
 	case scan(c, "C04D0%1dN000%1d", &drive, &bin) && drive >= 1 && drive <= 3 && bin >= 1 && bin <= len(st.Bins):
 		err := s.both("unload", func() error { return s.Tower.TakeDrive(ctx, drive) }, func() error { return s.Tower.PutBin(ctx, bin) })
-		return "unload", s.aleratecEnd(err, "04", "08", "04", status)
+		return "unload", s.ended(err, "04", "08", "04", status)
 	}
 	return "unknown", status("01", "01")
 }
 
-func (s *Speaker) aleratecEnd(err error, command, good, none string, status func(state, command string) string) string {
+func (s *Speaker) ended(err error, command, good, none string, status func(state, command string) string) string {
 	progress := fmt.Sprintf("T%sD1\nT%sD2\nT%sD3\n", command, command, command)
-	switch {
+	switch end, _ := told(aleratecTells, err); {
 	case err == nil:
 		return progress + "T" + command + "D4\n" + status(good, command)
-	case errors.Is(err, errEmptyBin), errors.Is(err, errNothing):
-		return progress + status(none, command)
-	case errors.Is(err, errDoor):
-		return status("01", "01")
 	case errors.Is(err, errPower):
 		s.last, s.bare = "", true
 		return ""
+	case end == aleratecNone:
+		return progress + status(none, command)
+	case end == aleratecRejected:
+		return status("01", "01")
 	}
 	s.last = "alarm"
 	return "\x15"
@@ -309,14 +325,12 @@ func (s *Speaker) letter(ctx context.Context, c string) (act, answer string) {
 	switch {
 	case err == nil:
 		return act, "X"
-	case errors.Is(err, errEmptyBin):
-		s.last = "22"
-	case errors.Is(err, errNothing):
-		s.last = "21"
 	case errors.Is(err, errPower):
 		return act, ""
-	default:
-		s.last = "18"
+	}
+	code, ok := told(letterTells, err)
+	if s.last = code; !ok {
+		s.last = letterFails
 	}
 	return act, "E"
 }

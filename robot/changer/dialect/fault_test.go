@@ -147,6 +147,57 @@ func (s *site) turn(c *stack.Changer) *stack.Changer {
 	return s.must()
 }
 
+// TestTwoPickedUnseenBefore: of a pile that the robot has never moved, too, and of one that it can't measure any more: it lifts a disc first.
+// Two that stick together in that do no harm.
+func TestTwoPickedUnseenBefore(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		door   bool     // it was opened since the robot measured
+		faults []string // of the grabs that come
+		jam    bool
+	}{
+		{"never moved", false, []string{"well", "two"}, true},
+		{"in the lift", false, []string{"two"}, false},
+		{"after the door was open", true, []string{"well", "two"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, "rimage", "rimage-liberty", piles(9, 5, 9, 0, 9, 0, 9, 0), 1)
+			driver := s.must()
+			top, below := slot(5), slot(4)
+			if c.door {
+				if err := errors.Join(driver.Move(t.Context(), top, bay(1)), driver.Move(t.Context(), bay(1), top)); err != nil {
+					t.Fatal(err)
+				}
+				s.tell("door open")
+				s.tell("door close")
+				if _, err := driver.Inventory(t.Context()); !errors.Is(err, robot.ErrDoor) {
+					t.Errorf("%v; want to be told of the door", err)
+				}
+				top, below = slot(4), slot(3)
+			}
+			for _, f := range c.faults {
+				s.tell("fault grab " + f)
+			}
+			err := driver.Move(t.Context(), top, bay(1))
+			if c.jam != errors.Is(err, robot.ErrJam) || !c.jam && err != nil {
+				t.Errorf("%v; want a jam: %v", err, c.jam)
+			}
+			if o := driver.Order(); c.jam != (o.Pending != nil && o.Pending.Slot == top.Number) {
+				t.Errorf("on its way is %v", o.Pending)
+			}
+			if err := driver.Move(t.Context(), below, bay(1)); c.jam && !errors.Is(err, robot.ErrJam) {
+				t.Errorf("it moves on: %v", err)
+			}
+			if !c.jam {
+				s.truth(driver.Order())
+			}
+			if err := driver.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestTwoPicked: a robot that measures its piles finds out that two discs were picked where one was wanted, of a pile that it has moved.
 func TestTwoPicked(t *testing.T) {
 	s := newSite(t, "rimage", "rimage-liberty", piles(9, 5, 9, 0, 9, 0, 9, 0), 1)

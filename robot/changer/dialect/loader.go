@@ -71,7 +71,7 @@ func (d *Dialect) machine() stack.Machine {
 	for _, b := range d.Bins {
 		m.Bins = append(m.Bins, stack.BinShape{Capacity: b.Capacity, Gives: b.Gives, Takes: b.Takes})
 	}
-	m.Shifts = d.shifts()
+	m.Shifts, m.Lifts = d.shifts(), d.lifts()
 	return m
 }
 
@@ -85,6 +85,16 @@ func (d *Dialect) shifts() bool {
 		}
 	}
 	return true
+}
+
+// lifts says that the robot measures piles, and can set a disc down on the one from which it took it.
+func (d *Dialect) lifts() bool {
+	for i, b := range d.Bins {
+		if b.Gives && b.Takes && d.carryOf(binPlace(i+1), binPlace(i+1)) == nil {
+			return false
+		}
+	}
+	return d.Height != nil
 }
 
 // carryOf is how a disc gets from one place to another, nil when it can't.

@@ -132,7 +132,11 @@ var kinds = map[scsi.Code]error{
 	{Key: scsi.IllegalRequest, ASC: 0x3B, ASCQ: 0x18}: robot.ErrUnreachable,
 	{Key: scsi.IllegalRequest, ASC: 0x53, ASCQ: 0x02}: robot.ErrBusy, // the drive has not let go of the disc
 	{Key: scsi.IllegalRequest, ASC: 0x3A, ASCQ: 0x00}: robot.ErrBusy, // the same, in the words of some drives
-	{Key: scsi.NotReady, ASC: 0x04, ASCQ: 0x12}:       robot.ErrDoor,
+	{Key: scsi.IllegalRequest, ASC: 0x53, ASCQ: 0x03}: robot.ErrBusy, // the same, of drives alone (IBM, Dell)
+	{Key: scsi.NotReady, ASC: 0x04, ASCQ: 0x18}:       robot.ErrDoor,
+	{Key: scsi.NotReady, ASC: 0x04, ASCQ: 0x12}:       robot.ErrDoor, // off line: somebody has it
+	{Key: scsi.NotReady, ASC: 0x04, ASCQ: 0x83}:       robot.ErrDoor, // Exabyte's word for it; IBM's for the power that a door cuts
+	{Key: scsi.IllegalRequest, ASC: 0x53, ASCQ: 0x81}: robot.ErrDoor, // the mail slot's (IBM)
 	{Key: scsi.NotReady, ASC: 0x3B, ASCQ: 0x12}:       robot.ErrDoor,
 	{Key: scsi.NotReady, ASC: 0x04, ASCQ: 0x03}:       robot.ErrJam,
 }

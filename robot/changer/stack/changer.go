@@ -18,6 +18,7 @@ type Changer struct {
 
 	hand  robot.Hand
 	order Order
+	mute  map[Place]bool // bins of which the robot could tell the height, and can't now: it has started anew
 }
 
 var _ robot.Changer = (*Changer)(nil)
@@ -114,6 +115,7 @@ func (c *Changer) ready(ctx context.Context, op string) error {
 	if err := c.resolve(ctx, op); err != nil {
 		return err
 	}
+	c.mute = map[Place]bool{}
 	for i, was := range c.order.Heights {
 		if was < 0 {
 			continue
@@ -121,7 +123,9 @@ func (c *Changer) ready(ctx context.Context, op string) error {
 		switch is, ok, err := c.loader.Height(ctx, i+1); {
 		case err != nil:
 			return named(op, err)
-		case ok && is != was:
+		case !ok:
+			c.mute[Bin(i+1)] = true
+		case is != was:
 			return fail(op, robot.ErrJam, robot.Address{}, "%v was %d discs high and is %d: a person has to say in which order its discs lie", Bin(i+1), was, is)
 		}
 	}

@@ -87,8 +87,24 @@ func (c *Changer) follow(ctx context.Context, op string, hops []hop) error {
 	return nil
 }
 
-// carry makes one hop. The store knows of it before the robot does.
+// carry makes one hop, and a lift before it where the robot can't tell how high the pile is from which it takes.
 func (c *Changer) carry(ctx context.Context, op string, h hop) error {
+	if c.machine.Lifts && h.from.Kind == InBin && c.machine.Bins[h.from.Number-1].Takes && (c.order.height(h.from) < 0 || c.mute[h.from]) {
+		switch n, err := c.measure(ctx, h.from); {
+		case err != nil:
+			return named(op, err)
+		case n < 0:
+			if err := c.hop(ctx, op, hop{h.from, h.from}); err != nil {
+				return err
+			}
+		}
+		delete(c.mute, h.from)
+	}
+	return c.hop(ctx, op, h)
+}
+
+// hop carries one disc. The store knows of it before the robot does.
+func (c *Changer) hop(ctx context.Context, op string, h hop) error {
 	o := c.order.clone()
 	p := &Carry{From: h.from, To: h.to, FromHeight: o.height(h.from), ToHeight: o.height(h.to)}
 	for _, side := range []struct {
@@ -149,8 +165,11 @@ func (c *Changer) settle(ctx context.Context, op string, where Where) error {
 				n = -1 // it is asked for again before the next carry
 			}
 			if was, want := p.heights(at, where); was >= 0 && n >= 0 && n != want {
-				return fail(op, robot.ErrJam, robot.Address{}, "%v was %d discs high and is %d with %v: more than one disc was moved, and a person has to look",
-					at, was, n, p)
+				why := "more than one disc was moved"
+				if p.From == p.To {
+					why = "somebody else has changed it"
+				}
+				return fail(op, robot.ErrJam, robot.Address{}, "%v was %d discs high and is %d with %v: %s, and a person has to look", at, was, n, p, why)
 			}
 			o.Heights[at.Number-1] = n
 		}
@@ -168,7 +187,7 @@ func (c Carry) heights(at Place, where Where) (was, want int) {
 	if at == c.To {
 		was, change = c.ToHeight, 1
 	}
-	if where == AtSource {
+	if where == AtSource || c.From == c.To {
 		change = 0
 	}
 	return was, was + change

@@ -28,7 +28,12 @@ type Carry struct {
 	ToHeight   int `json:"to_height"`
 }
 
-func (c Carry) String() string { return fmt.Sprintf("disc %d from %v to %v", c.Slot, c.From, c.To) }
+func (c Carry) String() string {
+	if c.From == c.To {
+		return fmt.Sprintf("disc %d, lifted off %v,", c.Slot, c.From)
+	}
+	return fmt.Sprintf("disc %d from %v to %v", c.Slot, c.From, c.To)
+}
 
 // NewOrder is the order of a machine whose bins hold so many discs, which are numbered from bin to bin and from the bottom up.
 func NewOrder(m Machine, counts []int) (Order, error) {

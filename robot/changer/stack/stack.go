@@ -56,6 +56,10 @@ type Machine struct {
 	Drives int
 	// Shifts says that a disc can go from bin to bin; otherwise it goes by way of a drive, whose tray is open.
 	Shifts bool
+	// Lifts says that the robot can tell how high a pile is, but maybe not before it has lifted a disc off it and set it down there again. It then
+	// does so with a pile that it can't tell the height of, before a disc is taken from it for good: discs stick together, and only two heights
+	// tell that two were taken.
+	Lifts bool
 	// HostOpensTray is that of robot.Properties.
 	HostOpensTray bool
 }

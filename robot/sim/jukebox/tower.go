@@ -20,7 +20,7 @@ import (
 )
 
 // TowerHelp lists what can be done by hand at a robot with piles.
-const TowerHelp = `door open, door close, hand BIN (lay the disc in the robot's hand on a bin), pile FROM TO, lay DRIVE BIN, empty DRIVE, away BIN, tidy, reset, fault ACT ACTION, status`
+const TowerHelp = `door open, door close, hand BIN (lay the disc in the robot's hand on a bin), pile FROM TO, lay DRIVE BIN, empty DRIVE, away BIN, set up, tidy, reset, fault ACT ACTION, status`
 
 // runTower serves a robot with piles.
 func (m *Main) runTower(ctx context.Context, dir string) error {
@@ -148,6 +148,9 @@ func byHand(tower *sim.Tower, speaker *sim.Speaker, words []string) (string, err
 		return "ok", nil
 	case text == "reset":
 		speaker.Reset()
+		return "ok", nil
+	case text == "set up":
+		speaker.SetUp()
 		return "ok", nil
 	case text == "tidy":
 		speaker.Reset()

@@ -1,0 +1,77 @@
+package schedule
+
+import "slices"
+
+// fits says whether t, a burn, can be recorded on a blank disc.
+func (t *Task) fits(d *Disc) bool {
+	switch {
+	case t.SpareAreas && d.WithSpares > 0:
+		return t.Sectors <= d.WithSpares
+	case d.Spared && !t.SpareAreas:
+		return false
+	}
+	return t.Sectors <= d.Capacity
+}
+
+// blank returns the blank disc of u that d can burn and on which t fits: of the medium that t was planned for before others, of the smallest size,
+// in the lowest slot. It is nil when there is none.
+func (u *unit) blank(d *drive, t *task) (best *disc) {
+	for _, b := range u.blanks {
+		if len(b.discs) == 0 || !d.takes(b.medium) {
+			continue
+		}
+		c := b.discs[0]
+		if t.fits(&c.Disc) && (best == nil || t.rather(c, best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+// rather says that a is the better blank for t than b.
+func (t *task) rather(a, b *disc) bool {
+	switch own := a.Medium == t.Medium; {
+	case t.Medium != "" && own != (b.Medium == t.Medium):
+		return own
+	case a.Capacity != b.Capacity:
+		return a.Capacity < b.Capacity
+	}
+	return a.Slot < b.Slot
+}
+
+// burn returns the burn that d should be given, with its blank: the most urgent one that fits on one. Those that need others don't hold up the rest.
+func (p *Planner) burn(u *unit, d *drive) candidate {
+	best := candidate{rank: none}
+	if d.ReadOnly || !p.burnable() || !u.stocked() {
+		return best
+	}
+	for _, t := range p.burns.items {
+		if t.state != queued || best.burn != nil && !p.burns.less(t, best.burn) {
+			continue
+		}
+		if b := u.blank(d, t); b != nil {
+			best = candidate{disc: b, burn: t, rank: due, score: t.Due}
+		}
+	}
+	return best
+}
+
+// stocked says whether u has a blank disc.
+func (u *unit) stocked() bool {
+	return slices.ContainsFunc(u.blanks, func(b *blanks) bool { return len(b.discs) > 0 })
+}
+
+// burnFor returns the burn that a blank disc in a drive should get: the most urgent one that fits on it, of those that were planned for its medium
+// before others. It is nil when there is none.
+func (p *Planner) burnFor(disc *disc) (best *task) {
+	own := func(t *task) bool { return t.Medium == "" || t.Medium == disc.Medium }
+	for _, t := range p.burns.items {
+		if t.state != queued || !t.fits(&disc.Disc) {
+			continue
+		}
+		if best == nil || own(t) && !own(best) || own(t) == own(best) && p.burns.less(t, best) {
+			best = t
+		}
+	}
+	return best
+}
