@@ -264,6 +264,7 @@ func (a *app) drives() *cobra.Command {
 		}
 		c.AddCommand(sub)
 	}
+	c.AddCommand(a.driveMedia(&name))
 	return c
 }
 

@@ -194,6 +194,9 @@ type Drive struct {
 	Readings, Charges int64
 	Suspect           string
 	Fault             string // that its agent has found
+	// Reads are the media that it reads, none for every one; ReadOnly says that it doesn't burn.
+	Reads    []string
+	ReadOnly bool
 }
 
 // Drives returns the drives of a library, or of all when the name is empty.
@@ -201,7 +204,7 @@ func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
 	rows, err := s.pool.Query(ctx, `
 select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0),
        (select count(*) from reading r where r.library_id = d.library_id and r.drive = d.number and r.kind = 'scrub' and r.finished > d.trusted),
-       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault
+       (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault, d.reads, d.read_only
   from drive d join library l on l.id = d.library_id
   left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join disc on disc.id = e.disc_id
