@@ -268,6 +268,7 @@ TAG the barcode of the disc in it. The last three show where there is something 
 		}
 		c.AddCommand(sub)
 	}
+	c.AddCommand(a.driveMedia(&name))
 	return c
 }
 

@@ -94,9 +94,20 @@ func (s *libraryServer) SetDrive(ctx context.Context, req *pb.SetDriveRequest) (
 	if err := s.store.SetDrive(ctx, req.GetLibrary(), int(req.GetNumber()), req.GetState() == pb.DriveState_DRIVE_STATE_UP, req.GetReason()); err != nil {
 		return nil, err
 	}
-	drives, err := s.store.Drives(ctx, req.GetLibrary())
+	return s.drive(ctx, req.GetLibrary(), req.GetNumber())
+}
+
+func (s *libraryServer) SetDriveMedia(ctx context.Context, req *pb.SetDriveMediaRequest) (*pb.Drive, error) {
+	if err := s.store.SetDriveMedia(ctx, req.GetLibrary(), int(req.GetNumber()), req.GetReads(), req.GetReadOnly()); err != nil {
+		return nil, err
+	}
+	return s.drive(ctx, req.GetLibrary(), req.GetNumber())
+}
+
+func (s *libraryServer) drive(ctx context.Context, lib string, number int32) (*pb.Drive, error) {
+	drives, err := s.store.Drives(ctx, lib)
 	for _, d := range drives {
-		if d.Number == int(req.GetNumber()) {
+		if d.Number == int(number) {
 			return driveProto(d), nil
 		}
 	}
@@ -239,6 +250,7 @@ func driveProto(d postgres.Drive) *pb.Drive {
 		Library: d.Library, Number: int32(d.Number), Name: d.Name, State: state, Reason: d.Reason, Disc: d.Disc, Doing: d.Doing, BytesDone: d.BytesDone, Bytes: d.Bytes,
 		Readings: d.Readings, Charges: d.Charges, Suspect: d.Suspect,
 		Fault: d.Fault, Trouble: d.Trouble, Tag: d.Tag,
+		Reads: d.Reads, ReadOnly: d.ReadOnly,
 	}
 }
 

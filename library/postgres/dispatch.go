@@ -58,7 +58,8 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
        coalesce(l.disc_id, e.disc_id, 0), coalesce(l.from_number, e.home, 0), coalesce(h.fill <> 'empty' and l.id is null, false),
        coalesce(extract(epoch from d.loaded), extract(epoch from now()))::float8,
        coalesce(t.id, 0), coalesce(t.kind::text, ''), coalesce(t.priority, 0), coalesce(t.bytes - t.bytes_done, 0) / 2048,
-       coalesce(extract(epoch from t.created), 0)::float8, coalesce(extract(epoch from t.due), 0)::float8
+       coalesce(extract(epoch from t.created), 0)::float8, coalesce(extract(epoch from t.due), 0)::float8,
+       d.read_only, d.reads, `+distrusted+`
   from drive d join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join element h on h.library_id = d.library_id and h.kind = 'slot' and h.number = e.home
   left join task t on t.library_id = d.library_id and t.drive = d.number and t.state = 'leased'
@@ -71,7 +72,7 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 		var loaded, created, due float64
 		r := &d.Running
 		err = row.Scan(&d.Number, &d.Unit, &d.Up, &d.Busy, &d.Known, &d.Full, &d.Disc, &d.Home, &d.HomeUnknown, &loaded,
-			&r.ID, &r.Kind, &r.Priority, &r.Sectors, &created, &due)
+			&r.ID, &r.Kind, &r.Priority, &r.Sectors, &created, &due, &d.ReadOnly, &d.Media, &d.Distrust)
 		d.Since, r.Created, r.Due = since(loaded), since(created), since(due)
 		if r.Disc = d.Disc; r.Kind == library.MoveTask {
 			d.Running = schedule.Task{}
@@ -115,7 +116,7 @@ const (
 select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null then e.number else 0 end,
        case when m.id is not null then m.drive when e.kind = 'drive' then e.number else 0 end,
        d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
-       d.medium
+       d.medium, coalesce((select ` + setNumber + ` from image i where i.id = d.image_id), 0)
   from (
     select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
     union select disc_id from task where library_id = $1 and state = 'leased' and kind = 'move' and disc_id is not null
@@ -139,7 +140,7 @@ func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string, tasks, discs []in
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d schedule.Disc, err error) {
-		err = row.Scan(&d.ID, &d.Unit, &d.Slot, &d.Drive, &d.Blank, &d.Capacity, &d.Reload, &d.Avoid, &d.Medium)
+		err = row.Scan(&d.ID, &d.Unit, &d.Slot, &d.Drive, &d.Blank, &d.Capacity, &d.Reload, &d.Avoid, &d.Medium, &d.Set)
 		d.Spared, d.WithSpares = archive.HasSpareAreas(d.Medium, d.Capacity), archive.WithSpareAreas(d.Medium, d.Capacity)
 		return d, err
 	})

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,4 +60,38 @@ func (s *Store) Probes(ctx context.Context, lib string) ([]Probe, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Probe])
+}
+
+// setNumber is the number by which a planner knows the set of image i; null when it is in none.
+const setNumber = `hashtextextended(i.set_id::text, 0)`
+
+// distrusted are the sets of which a disc has failed in drive d since somebody put it into service, and in no other drive: until somebody
+// looks, the drive is as likely to be at fault as the disc.
+const distrusted = `array(
+         select distinct ` + setNumber + ` from reading r join disc b on b.id = r.disc_id join image i on i.id = b.image_id and i.set_id is not null
+          where r.library_id = d.library_id and r.drive = d.number and not r.good and r.finished > d.trusted
+            and not exists (select from reading o where o.disc_id = r.disc_id and not o.good and (o.library_id, o.drive) <> (r.library_id, r.drive)))`
+
+// SetDriveMedia says which media a drive reads, none for every one, and whether it only reads.
+func (s *Store) SetDriveMedia(ctx context.Context, name string, number int, reads []string, readOnly bool) error {
+	for _, m := range reads {
+		if m == "" || strings.TrimSpace(m) != m {
+			return library.Errorf(library.Invalid, "set drive %d: %q is no medium: say it as 'odarchive discs' shows it", number, m)
+		}
+	}
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		id, err := libraryID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+update drive set reads = array(select distinct unnest($3::text[]) order by 1), read_only = $4 where library_id = $1 and number = $2`, id, number, reads, readOnly)
+		if err == nil && tag.RowsAffected() == 0 {
+			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)
+		}
+		if err != nil {
+			return err
+		}
+		return announce(ctx, tx, LibraryKey+id)
+	})
 }

@@ -58,6 +58,11 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
              then format('library %s has no blank disc of %s sectors%s: put some in and say so with ''odarchive library stock''', l.name, i.sectors,
                case when i.medium <> 'BD-R' then '' when p.spare_areas then ' once it has spare areas' else ' without spare areas' end)
            when not exists (select from drive where library_id = l.id and up) then format('no drive of library %s is up: see ''odarchive drives''', l.name)
+           when t.kind in ('verify', 'read') and not exists (select from drive r join element b on b.library_id = r.library_id and b.kind = 'drive' and b.number = r.number
+                                                              where r.library_id = l.id and r.up and b.unit = e.unit and (r.reads = '{}' or d.medium = any (r.reads)))
+             then format('no drive in service that reaches disc %s reads %s: put one that does into service with ''odarchive drives up'', or correct what they read with ''odarchive drives media''', d.label, d.medium)
+           when t.kind = 'burn' and not exists (select from drive r where r.library_id = l.id and r.up and not r.read_only and (r.reads = '{}' or i.medium = any (r.reads)))
+             then format('no drive of library %s that is in service burns %s: put one that does into service with ''odarchive drives up'', or correct what they do with ''odarchive drives media''', l.name, i.medium)
          end
            from work w join task t on t.id = w.id join library l on l.id = t.library_id
            left join disc d on d.id = t.disc_id left join element e on e.disc_id = d.id left join image i on i.id = t.image_id left join vault p on p.id = i.vault_id

@@ -196,6 +196,9 @@ type Drive struct {
 	Fault             string // that its agent has found
 	// Trouble is what the robot says is wrong with its place, Tag the volume tag of the disc in it.
 	Trouble, Tag string
+	// Reads are the media that it reads, none for every one; ReadOnly says that it doesn't burn.
+	Reads    []string
+	ReadOnly bool
 }
 
 // Drives returns the drives of a library, or of all when the name is empty.
@@ -204,7 +207,7 @@ func (s *Store) Drives(ctx context.Context, name string) ([]Drive, error) {
 select l.name, d.number, d.name, d.up, d.reason, coalesce(disc.label, ''), coalesce(t.kind::text, ''), coalesce(t.bytes_done, 0), coalesce(t.bytes, 0),
        (select count(*) from reading r where r.library_id = d.library_id and r.drive = d.number and r.kind = 'scrub' and r.finished > d.trusted),
        (select count(*) from drive_charge c where c.library_id = d.library_id and c.drive = d.number and c.at > d.trusted), d.suspect, d.fault,
-       coalesce(e.trouble, ''), coalesce(e.tag, '')
+       coalesce(e.trouble, ''), coalesce(e.tag, ''), d.reads, d.read_only
   from drive d join library l on l.id = d.library_id
   left join element e on e.library_id = d.library_id and e.kind = 'drive' and e.number = d.number
   left join disc on disc.id = e.disc_id

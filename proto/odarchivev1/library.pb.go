@@ -344,7 +344,7 @@ func (x DiscSet_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DiscSet_State.Descriptor instead.
 func (DiscSet_State) EnumDescriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{23, 0}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{24, 0}
 }
 
 // Address names an element within a library. Numbers start at 1 in each kind.
@@ -727,8 +727,12 @@ type Drive struct {
 	// the agent of one with a fault tries it again by itself from time to time.
 	Fault string `protobuf:"bytes,30,opt,name=fault,proto3" json:"fault,omitempty"`
 	// What the robot says is wrong with its place, in words; empty when nothing is. And the volume tag of the disc in it.
-	Trouble       string `protobuf:"bytes,31,opt,name=trouble,proto3" json:"trouble,omitempty"`
-	Tag           string `protobuf:"bytes,32,opt,name=tag,proto3" json:"tag,omitempty"`
+	Trouble string `protobuf:"bytes,31,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	Tag     string `protobuf:"bytes,32,opt,name=tag,proto3" json:"tag,omitempty"`
+	// The media that it takes, as discs name theirs ("BD-R"); empty for every one.
+	Reads []string `protobuf:"bytes,40,rep,name=reads,proto3" json:"reads,omitempty"`
+	// It doesn't burn.
+	ReadOnly      bool `protobuf:"varint,41,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -866,6 +870,20 @@ func (x *Drive) GetTag() string {
 		return x.Tag
 	}
 	return ""
+}
+
+func (x *Drive) GetReads() []string {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+func (x *Drive) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
 }
 
 // Disc is one physical medium.
@@ -1417,6 +1435,75 @@ func (x *SetDriveRequest) GetReason() string {
 	return ""
 }
 
+type SetDriveMediaRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
+	Number  int32                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// All of them, as discs name theirs; empty for every one.
+	Reads         []string `protobuf:"bytes,3,rep,name=reads,proto3" json:"reads,omitempty"`
+	ReadOnly      bool     `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDriveMediaRequest) Reset() {
+	*x = SetDriveMediaRequest{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDriveMediaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDriveMediaRequest) ProtoMessage() {}
+
+func (x *SetDriveMediaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDriveMediaRequest.ProtoReflect.Descriptor instead.
+func (*SetDriveMediaRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetDriveMediaRequest) GetLibrary() string {
+	if x != nil {
+		return x.Library
+	}
+	return ""
+}
+
+func (x *SetDriveMediaRequest) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SetDriveMediaRequest) GetReads() []string {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+func (x *SetDriveMediaRequest) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
 type ListDiscsRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
@@ -1435,7 +1522,7 @@ type ListDiscsRequest struct {
 
 func (x *ListDiscsRequest) Reset() {
 	*x = ListDiscsRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[12]
+	mi := &file_odarchive_v1_library_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1534,7 @@ func (x *ListDiscsRequest) String() string {
 func (*ListDiscsRequest) ProtoMessage() {}
 
 func (x *ListDiscsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[12]
+	mi := &file_odarchive_v1_library_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1547,7 @@ func (x *ListDiscsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDiscsRequest.ProtoReflect.Descriptor instead.
 func (*ListDiscsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDiscsRequest) GetLibrary() string {
@@ -1515,7 +1602,7 @@ type ListDiscsResponse struct {
 
 func (x *ListDiscsResponse) Reset() {
 	*x = ListDiscsResponse{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[13]
+	mi := &file_odarchive_v1_library_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1614,7 @@ func (x *ListDiscsResponse) String() string {
 func (*ListDiscsResponse) ProtoMessage() {}
 
 func (x *ListDiscsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[13]
+	mi := &file_odarchive_v1_library_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1627,7 @@ func (x *ListDiscsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDiscsResponse.ProtoReflect.Descriptor instead.
 func (*ListDiscsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListDiscsResponse) GetDiscs() []*Disc {
@@ -1571,7 +1658,7 @@ type StockBlanksRequest struct {
 
 func (x *StockBlanksRequest) Reset() {
 	*x = StockBlanksRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[14]
+	mi := &file_odarchive_v1_library_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1670,7 @@ func (x *StockBlanksRequest) String() string {
 func (*StockBlanksRequest) ProtoMessage() {}
 
 func (x *StockBlanksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[14]
+	mi := &file_odarchive_v1_library_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1683,7 @@ func (x *StockBlanksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockBlanksRequest.ProtoReflect.Descriptor instead.
 func (*StockBlanksRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StockBlanksRequest) GetLibrary() string {
@@ -1638,7 +1725,7 @@ type SlotRange struct {
 
 func (x *SlotRange) Reset() {
 	*x = SlotRange{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[15]
+	mi := &file_odarchive_v1_library_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1737,7 @@ func (x *SlotRange) String() string {
 func (*SlotRange) ProtoMessage() {}
 
 func (x *SlotRange) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[15]
+	mi := &file_odarchive_v1_library_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1750,7 @@ func (x *SlotRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlotRange.ProtoReflect.Descriptor instead.
 func (*SlotRange) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SlotRange) GetFirst() int32 {
@@ -1691,7 +1778,7 @@ type StockBlanksResponse struct {
 
 func (x *StockBlanksResponse) Reset() {
 	*x = StockBlanksResponse{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[16]
+	mi := &file_odarchive_v1_library_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1790,7 @@ func (x *StockBlanksResponse) String() string {
 func (*StockBlanksResponse) ProtoMessage() {}
 
 func (x *StockBlanksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[16]
+	mi := &file_odarchive_v1_library_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1803,7 @@ func (x *StockBlanksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockBlanksResponse.ProtoReflect.Descriptor instead.
 func (*StockBlanksResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StockBlanksResponse) GetAdded() int32 {
@@ -1746,7 +1833,7 @@ type SetElementRequest struct {
 
 func (x *SetElementRequest) Reset() {
 	*x = SetElementRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[17]
+	mi := &file_odarchive_v1_library_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1845,7 @@ func (x *SetElementRequest) String() string {
 func (*SetElementRequest) ProtoMessage() {}
 
 func (x *SetElementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[17]
+	mi := &file_odarchive_v1_library_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1858,7 @@ func (x *SetElementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetElementRequest.ProtoReflect.Descriptor instead.
 func (*SetElementRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetElementRequest) GetLibrary() string {
@@ -1814,7 +1901,7 @@ type StartScrubRequest struct {
 
 func (x *StartScrubRequest) Reset() {
 	*x = StartScrubRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[18]
+	mi := &file_odarchive_v1_library_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1913,7 @@ func (x *StartScrubRequest) String() string {
 func (*StartScrubRequest) ProtoMessage() {}
 
 func (x *StartScrubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[18]
+	mi := &file_odarchive_v1_library_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1926,7 @@ func (x *StartScrubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartScrubRequest.ProtoReflect.Descriptor instead.
 func (*StartScrubRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StartScrubRequest) GetDiscs() []string {
@@ -1864,7 +1951,7 @@ type StatisticsRequest struct {
 
 func (x *StatisticsRequest) Reset() {
 	*x = StatisticsRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[19]
+	mi := &file_odarchive_v1_library_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1963,7 @@ func (x *StatisticsRequest) String() string {
 func (*StatisticsRequest) ProtoMessage() {}
 
 func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[19]
+	mi := &file_odarchive_v1_library_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1976,7 @@ func (x *StatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsRequest.ProtoReflect.Descriptor instead.
 func (*StatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{20}
 }
 
 type StatisticsResponse struct {
@@ -1914,7 +2001,7 @@ type StatisticsResponse struct {
 
 func (x *StatisticsResponse) Reset() {
 	*x = StatisticsResponse{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[20]
+	mi := &file_odarchive_v1_library_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2013,7 @@ func (x *StatisticsResponse) String() string {
 func (*StatisticsResponse) ProtoMessage() {}
 
 func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[20]
+	mi := &file_odarchive_v1_library_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2026,7 @@ func (x *StatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticsResponse.ProtoReflect.Descriptor instead.
 func (*StatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatisticsResponse) GetDiscsBurned() int64 {
@@ -2036,7 +2123,7 @@ type ListSetsRequest struct {
 
 func (x *ListSetsRequest) Reset() {
 	*x = ListSetsRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[21]
+	mi := &file_odarchive_v1_library_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2135,7 @@ func (x *ListSetsRequest) String() string {
 func (*ListSetsRequest) ProtoMessage() {}
 
 func (x *ListSetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[21]
+	mi := &file_odarchive_v1_library_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2148,7 @@ func (x *ListSetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSetsRequest.ProtoReflect.Descriptor instead.
 func (*ListSetsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSetsRequest) GetVault() string {
@@ -2080,7 +2167,7 @@ type ListSetsResponse struct {
 
 func (x *ListSetsResponse) Reset() {
 	*x = ListSetsResponse{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[22]
+	mi := &file_odarchive_v1_library_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2179,7 @@ func (x *ListSetsResponse) String() string {
 func (*ListSetsResponse) ProtoMessage() {}
 
 func (x *ListSetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[22]
+	mi := &file_odarchive_v1_library_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2192,7 @@ func (x *ListSetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSetsResponse.ProtoReflect.Descriptor instead.
 func (*ListSetsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSetsResponse) GetSets() []*DiscSet {
@@ -2136,7 +2223,7 @@ type DiscSet struct {
 
 func (x *DiscSet) Reset() {
 	*x = DiscSet{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[23]
+	mi := &file_odarchive_v1_library_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2235,7 @@ func (x *DiscSet) String() string {
 func (*DiscSet) ProtoMessage() {}
 
 func (x *DiscSet) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[23]
+	mi := &file_odarchive_v1_library_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2248,7 @@ func (x *DiscSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscSet.ProtoReflect.Descriptor instead.
 func (*DiscSet) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DiscSet) GetId() string {
@@ -2243,7 +2330,7 @@ type SetMember struct {
 
 func (x *SetMember) Reset() {
 	*x = SetMember{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[24]
+	mi := &file_odarchive_v1_library_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2342,7 @@ func (x *SetMember) String() string {
 func (*SetMember) ProtoMessage() {}
 
 func (x *SetMember) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[24]
+	mi := &file_odarchive_v1_library_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2355,7 @@ func (x *SetMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMember.ProtoReflect.Descriptor instead.
 func (*SetMember) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetMember) GetIndex() int32 {
@@ -2308,7 +2395,7 @@ type CloseSetRequest struct {
 
 func (x *CloseSetRequest) Reset() {
 	*x = CloseSetRequest{}
-	mi := &file_odarchive_v1_library_proto_msgTypes[25]
+	mi := &file_odarchive_v1_library_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2407,7 @@ func (x *CloseSetRequest) String() string {
 func (*CloseSetRequest) ProtoMessage() {}
 
 func (x *CloseSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_library_proto_msgTypes[25]
+	mi := &file_odarchive_v1_library_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2420,7 @@ func (x *CloseSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSetRequest.ProtoReflect.Descriptor instead.
 func (*CloseSetRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CloseSetRequest) GetId() string {
@@ -2381,7 +2468,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\x86\x03\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xb9\x03\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -2398,7 +2485,9 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\asuspect\x18\x16 \x01(\tR\asuspect\x12\x14\n" +
 	"\x05fault\x18\x1e \x01(\tR\x05fault\x12\x18\n" +
 	"\atrouble\x18\x1f \x01(\tR\atrouble\x12\x10\n" +
-	"\x03tag\x18  \x01(\tR\x03tag\"\xa7\x05\n" +
+	"\x03tag\x18  \x01(\tR\x03tag\x12\x14\n" +
+	"\x05reads\x18( \x03(\tR\x05reads\x12\x1b\n" +
+	"\tread_only\x18) \x01(\bR\breadOnly\"\xa7\x05\n" +
 	"\x04Disc\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x18\n" +
@@ -2439,7 +2528,12 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12.\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x18.odarchive.v1.DriveStateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xda\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"{\n" +
+	"\x14SetDriveMediaRequest\x12\x18\n" +
+	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x14\n" +
+	"\x05reads\x18\x03 \x03(\tR\x05reads\x12\x1b\n" +
+	"\tread_only\x18\x04 \x01(\bR\breadOnly\"\xda\x01\n" +
 	"\x10ListDiscsRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x16\n" +
@@ -2543,13 +2637,14 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x0fDISC_STATE_GOOD\x10\x04\x12\x16\n" +
 	"\x12DISC_STATE_SUSPECT\x10\x05\x12\x16\n" +
 	"\x12DISC_STATE_RETIRED\x10\x06\x12\x16\n" +
-	"\x12DISC_STATE_SPOILED\x10\a2\xda\x06\n" +
+	"\x12DISC_STATE_SPOILED\x10\a2\xa4\a\n" +
 	"\x0eLibraryService\x12X\n" +
 	"\rListLibraries\x12\".odarchive.v1.ListLibrariesRequest\x1a#.odarchive.v1.ListLibrariesResponse\x12U\n" +
 	"\fListElements\x12!.odarchive.v1.ListElementsRequest\x1a\".odarchive.v1.ListElementsResponse\x12O\n" +
 	"\n" +
 	"ListDrives\x12\x1f.odarchive.v1.ListDrivesRequest\x1a .odarchive.v1.ListDrivesResponse\x12>\n" +
-	"\bSetDrive\x12\x1d.odarchive.v1.SetDriveRequest\x1a\x13.odarchive.v1.Drive\x12L\n" +
+	"\bSetDrive\x12\x1d.odarchive.v1.SetDriveRequest\x1a\x13.odarchive.v1.Drive\x12H\n" +
+	"\rSetDriveMedia\x12\".odarchive.v1.SetDriveMediaRequest\x1a\x13.odarchive.v1.Drive\x12L\n" +
 	"\tListDiscs\x12\x1e.odarchive.v1.ListDiscsRequest\x1a\x1f.odarchive.v1.ListDiscsResponse\x12R\n" +
 	"\vStockBlanks\x12 .odarchive.v1.StockBlanksRequest\x1a!.odarchive.v1.StockBlanksResponse\x12D\n" +
 	"\n" +
@@ -2574,7 +2669,7 @@ func file_odarchive_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_odarchive_v1_library_proto_goTypes = []any{
 	(ElementKind)(0),              // 0: odarchive.v1.ElementKind
 	(Fill)(0),                     // 1: odarchive.v1.Fill
@@ -2594,35 +2689,36 @@ var file_odarchive_v1_library_proto_goTypes = []any{
 	(*ListDrivesRequest)(nil),     // 15: odarchive.v1.ListDrivesRequest
 	(*ListDrivesResponse)(nil),    // 16: odarchive.v1.ListDrivesResponse
 	(*SetDriveRequest)(nil),       // 17: odarchive.v1.SetDriveRequest
-	(*ListDiscsRequest)(nil),      // 18: odarchive.v1.ListDiscsRequest
-	(*ListDiscsResponse)(nil),     // 19: odarchive.v1.ListDiscsResponse
-	(*StockBlanksRequest)(nil),    // 20: odarchive.v1.StockBlanksRequest
-	(*SlotRange)(nil),             // 21: odarchive.v1.SlotRange
-	(*StockBlanksResponse)(nil),   // 22: odarchive.v1.StockBlanksResponse
-	(*SetElementRequest)(nil),     // 23: odarchive.v1.SetElementRequest
-	(*StartScrubRequest)(nil),     // 24: odarchive.v1.StartScrubRequest
-	(*StatisticsRequest)(nil),     // 25: odarchive.v1.StatisticsRequest
-	(*StatisticsResponse)(nil),    // 26: odarchive.v1.StatisticsResponse
-	(*ListSetsRequest)(nil),       // 27: odarchive.v1.ListSetsRequest
-	(*ListSetsResponse)(nil),      // 28: odarchive.v1.ListSetsResponse
-	(*DiscSet)(nil),               // 29: odarchive.v1.DiscSet
-	(*SetMember)(nil),             // 30: odarchive.v1.SetMember
-	(*CloseSetRequest)(nil),       // 31: odarchive.v1.CloseSetRequest
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*Job)(nil),                   // 33: odarchive.v1.Job
+	(*SetDriveMediaRequest)(nil),  // 18: odarchive.v1.SetDriveMediaRequest
+	(*ListDiscsRequest)(nil),      // 19: odarchive.v1.ListDiscsRequest
+	(*ListDiscsResponse)(nil),     // 20: odarchive.v1.ListDiscsResponse
+	(*StockBlanksRequest)(nil),    // 21: odarchive.v1.StockBlanksRequest
+	(*SlotRange)(nil),             // 22: odarchive.v1.SlotRange
+	(*StockBlanksResponse)(nil),   // 23: odarchive.v1.StockBlanksResponse
+	(*SetElementRequest)(nil),     // 24: odarchive.v1.SetElementRequest
+	(*StartScrubRequest)(nil),     // 25: odarchive.v1.StartScrubRequest
+	(*StatisticsRequest)(nil),     // 26: odarchive.v1.StatisticsRequest
+	(*StatisticsResponse)(nil),    // 27: odarchive.v1.StatisticsResponse
+	(*ListSetsRequest)(nil),       // 28: odarchive.v1.ListSetsRequest
+	(*ListSetsResponse)(nil),      // 29: odarchive.v1.ListSetsResponse
+	(*DiscSet)(nil),               // 30: odarchive.v1.DiscSet
+	(*SetMember)(nil),             // 31: odarchive.v1.SetMember
+	(*CloseSetRequest)(nil),       // 32: odarchive.v1.CloseSetRequest
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*Job)(nil),                   // 34: odarchive.v1.Job
 }
 var file_odarchive_v1_library_proto_depIdxs = []int32{
 	0,  // 0: odarchive.v1.Address.kind:type_name -> odarchive.v1.ElementKind
 	6,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
 	1,  // 2: odarchive.v1.Element.fill:type_name -> odarchive.v1.Fill
-	32, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
+	33, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
 	3,  // 4: odarchive.v1.Drive.state:type_name -> odarchive.v1.DriveState
 	4,  // 5: odarchive.v1.Disc.state:type_name -> odarchive.v1.DiscState
 	6,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
-	32, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
-	32, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
+	33, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
+	33, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
 	2,  // 9: odarchive.v1.Disc.grade:type_name -> odarchive.v1.Grade
-	32, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
+	33, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
 	8,  // 11: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
 	0,  // 12: odarchive.v1.ListElementsRequest.kind:type_name -> odarchive.v1.ElementKind
 	7,  // 13: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
@@ -2631,37 +2727,39 @@ var file_odarchive_v1_library_proto_depIdxs = []int32{
 	4,  // 16: odarchive.v1.ListDiscsRequest.state:type_name -> odarchive.v1.DiscState
 	2,  // 17: odarchive.v1.ListDiscsRequest.grade:type_name -> odarchive.v1.Grade
 	10, // 18: odarchive.v1.ListDiscsResponse.discs:type_name -> odarchive.v1.Disc
-	21, // 19: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
+	22, // 19: odarchive.v1.StockBlanksRequest.slots:type_name -> odarchive.v1.SlotRange
 	6,  // 20: odarchive.v1.SetElementRequest.address:type_name -> odarchive.v1.Address
 	1,  // 21: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
-	29, // 22: odarchive.v1.ListSetsResponse.sets:type_name -> odarchive.v1.DiscSet
+	30, // 22: odarchive.v1.ListSetsResponse.sets:type_name -> odarchive.v1.DiscSet
 	5,  // 23: odarchive.v1.DiscSet.state:type_name -> odarchive.v1.DiscSet.State
-	32, // 24: odarchive.v1.DiscSet.created:type_name -> google.protobuf.Timestamp
-	30, // 25: odarchive.v1.DiscSet.members:type_name -> odarchive.v1.SetMember
+	33, // 24: odarchive.v1.DiscSet.created:type_name -> google.protobuf.Timestamp
+	31, // 25: odarchive.v1.DiscSet.members:type_name -> odarchive.v1.SetMember
 	11, // 26: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
 	13, // 27: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
 	15, // 28: odarchive.v1.LibraryService.ListDrives:input_type -> odarchive.v1.ListDrivesRequest
 	17, // 29: odarchive.v1.LibraryService.SetDrive:input_type -> odarchive.v1.SetDriveRequest
-	18, // 30: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
-	20, // 31: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
-	23, // 32: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
-	24, // 33: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
-	27, // 34: odarchive.v1.LibraryService.ListSets:input_type -> odarchive.v1.ListSetsRequest
-	31, // 35: odarchive.v1.LibraryService.CloseSet:input_type -> odarchive.v1.CloseSetRequest
-	25, // 36: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
-	12, // 37: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
-	14, // 38: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
-	16, // 39: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
-	9,  // 40: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
-	19, // 41: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
-	22, // 42: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
-	7,  // 43: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
-	33, // 44: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
-	28, // 45: odarchive.v1.LibraryService.ListSets:output_type -> odarchive.v1.ListSetsResponse
-	29, // 46: odarchive.v1.LibraryService.CloseSet:output_type -> odarchive.v1.DiscSet
-	26, // 47: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
-	37, // [37:48] is the sub-list for method output_type
-	26, // [26:37] is the sub-list for method input_type
+	18, // 30: odarchive.v1.LibraryService.SetDriveMedia:input_type -> odarchive.v1.SetDriveMediaRequest
+	19, // 31: odarchive.v1.LibraryService.ListDiscs:input_type -> odarchive.v1.ListDiscsRequest
+	21, // 32: odarchive.v1.LibraryService.StockBlanks:input_type -> odarchive.v1.StockBlanksRequest
+	24, // 33: odarchive.v1.LibraryService.SetElement:input_type -> odarchive.v1.SetElementRequest
+	25, // 34: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
+	28, // 35: odarchive.v1.LibraryService.ListSets:input_type -> odarchive.v1.ListSetsRequest
+	32, // 36: odarchive.v1.LibraryService.CloseSet:input_type -> odarchive.v1.CloseSetRequest
+	26, // 37: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
+	12, // 38: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
+	14, // 39: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
+	16, // 40: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
+	9,  // 41: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
+	9,  // 42: odarchive.v1.LibraryService.SetDriveMedia:output_type -> odarchive.v1.Drive
+	20, // 43: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
+	23, // 44: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
+	7,  // 45: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
+	34, // 46: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
+	29, // 47: odarchive.v1.LibraryService.ListSets:output_type -> odarchive.v1.ListSetsResponse
+	30, // 48: odarchive.v1.LibraryService.CloseSet:output_type -> odarchive.v1.DiscSet
+	27, // 49: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
+	38, // [38:50] is the sub-list for method output_type
+	26, // [26:38] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name
 	26, // [26:26] is the sub-list for extension extendee
 	0,  // [0:26] is the sub-list for field type_name
@@ -2679,7 +2777,7 @@ func file_odarchive_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_library_proto_rawDesc), len(file_odarchive_v1_library_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	LibraryService_ListElements_FullMethodName  = "/odarchive.v1.LibraryService/ListElements"
 	LibraryService_ListDrives_FullMethodName    = "/odarchive.v1.LibraryService/ListDrives"
 	LibraryService_SetDrive_FullMethodName      = "/odarchive.v1.LibraryService/SetDrive"
+	LibraryService_SetDriveMedia_FullMethodName = "/odarchive.v1.LibraryService/SetDriveMedia"
 	LibraryService_ListDiscs_FullMethodName     = "/odarchive.v1.LibraryService/ListDiscs"
 	LibraryService_StockBlanks_FullMethodName   = "/odarchive.v1.LibraryService/StockBlanks"
 	LibraryService_SetElement_FullMethodName    = "/odarchive.v1.LibraryService/SetElement"
@@ -46,6 +47,8 @@ type LibraryServiceClient interface {
 	// SetDrive takes a drive out of service or back into it. What it runs is finished first. One that its agent says is faulty is tried
 	// by the agent first, and comes back into service when that is done.
 	SetDrive(ctx context.Context, in *SetDriveRequest, opts ...grpc.CallOption) (*Drive, error)
+	// SetDriveMedia says which media a drive takes, and whether it only reads: discs of others are never put into it.
+	SetDriveMedia(ctx context.Context, in *SetDriveMediaRequest, opts ...grpc.CallOption) (*Drive, error)
 	// ListDiscs returns discs by label.
 	ListDiscs(ctx context.Context, in *ListDiscsRequest, opts ...grpc.CallOption) (*ListDiscsResponse, error)
 	// StockBlanks states that an operator has put blank discs into slots. It makes a disc of each slot that is not
@@ -105,6 +108,16 @@ func (c *libraryServiceClient) SetDrive(ctx context.Context, in *SetDriveRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Drive)
 	err := c.cc.Invoke(ctx, LibraryService_SetDrive_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) SetDriveMedia(ctx context.Context, in *SetDriveMediaRequest, opts ...grpc.CallOption) (*Drive, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Drive)
+	err := c.cc.Invoke(ctx, LibraryService_SetDriveMedia_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +208,8 @@ type LibraryServiceServer interface {
 	// SetDrive takes a drive out of service or back into it. What it runs is finished first. One that its agent says is faulty is tried
 	// by the agent first, and comes back into service when that is done.
 	SetDrive(context.Context, *SetDriveRequest) (*Drive, error)
+	// SetDriveMedia says which media a drive takes, and whether it only reads: discs of others are never put into it.
+	SetDriveMedia(context.Context, *SetDriveMediaRequest) (*Drive, error)
 	// ListDiscs returns discs by label.
 	ListDiscs(context.Context, *ListDiscsRequest) (*ListDiscsResponse, error)
 	// StockBlanks states that an operator has put blank discs into slots. It makes a disc of each slot that is not
@@ -231,6 +246,9 @@ func (UnimplementedLibraryServiceServer) ListDrives(context.Context, *ListDrives
 }
 func (UnimplementedLibraryServiceServer) SetDrive(context.Context, *SetDriveRequest) (*Drive, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetDrive not implemented")
+}
+func (UnimplementedLibraryServiceServer) SetDriveMedia(context.Context, *SetDriveMediaRequest) (*Drive, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetDriveMedia not implemented")
 }
 func (UnimplementedLibraryServiceServer) ListDiscs(context.Context, *ListDiscsRequest) (*ListDiscsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDiscs not implemented")
@@ -342,6 +360,24 @@ func _LibraryService_SetDrive_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LibraryServiceServer).SetDrive(ctx, req.(*SetDriveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_SetDriveMedia_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetDriveMediaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).SetDriveMedia(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_SetDriveMedia_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).SetDriveMedia(ctx, req.(*SetDriveMediaRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -494,6 +530,10 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetDrive",
 			Handler:    _LibraryService_SetDrive_Handler,
+		},
+		{
+			MethodName: "SetDriveMedia",
+			Handler:    _LibraryService_SetDriveMedia_Handler,
 		},
 		{
 			MethodName: "ListDiscs",
