@@ -624,12 +624,12 @@ select avg(extract(epoch from scrub_due - now())) filter (where lot = 'A' and st
 	}
 	// For one disc the same is found as for all.
 	err = b.s.inTx(ctx, func(tx pgx.Tx) error {
-		all, err := turns(ctx, tx, 0)
+		all, err := turns(ctx, tx, nil)
 		if err != nil || len(all) != 30 {
 			return fmt.Errorf("%d turns: %w", len(all), err)
 		}
 		for _, want := range all {
-			one, err := turns(ctx, tx, want.disc)
+			one, err := turns(ctx, tx, []int64{want.disc})
 			if err != nil || len(one) != 1 || one[0].risk != want.risk {
 				t.Errorf("disc %d: %+v, %v; among all %+v", want.disc, one, err, want)
 			}

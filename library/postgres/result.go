@@ -165,7 +165,7 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 		err = rec.burn()
 	case library.VerifyTask:
 		if err = rec.verify(); err == nil {
-			err = finishScrubs(ctx, tx)
+			err = finishScrubs(ctx, tx, []int64{t.ID})
 		}
 	case library.ReadTask:
 		if t.Image != nil {

@@ -38,6 +38,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	}
 	config.ConnConfig.RuntimeParams["application_name"] = "odarchive"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	config.ConnConfig.RuntimeParams["jit"] = "off" // nothing here runs long enough to be worth compiling
 	config.MaxConns = max(config.MaxConns, 16)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

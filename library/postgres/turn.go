@@ -163,9 +163,14 @@ func (t *sitting) run() error {
 	return t.finish()
 }
 
+// generic has PostgreSQL plan the statements of a transaction once for each connection, and not for each set of arguments: nothing in them depends on
+// what the arguments are, and planning takes longer than most of them run.
+const generic = `set local plan_cache_mode = force_generic_plan`
+
 // look locks the library's row and reads it, together with what is to be known of the tasks of which results have come.
 func (t *sitting) look() (map[int64]looked, error) {
 	b := &pgx.Batch{}
+	b.Queue(generic)
 	b.Queue(`
 select name, agent, instance, coalesce(planner::text, ''), plan_version, want_report, coalesce(last_seen > now() - $2::interval, false),
        extract(epoch from now())::float8
@@ -175,12 +180,15 @@ select name, agent, instance, coalesce(planner::text, ''), plan_version, want_re
 	}
 	r := t.tx.SendBatch(t.ctx, b)
 	defer r.Close()
+	if _, err := r.Exec(); err != nil {
+		return nil, err
+	}
 	var now float64
 	if err := r.QueryRow().Scan(&t.name, &t.agent, &t.instance, &t.mark, &t.version, &t.wantReport, &t.online, &now); err != nil {
 		return nil, notFound(err, "there is no library %s", t.d.lib)
 	}
 	t.now = since(now)
-	if b.Len() == 1 {
+	if b.Len() == 2 {
 		return nil, r.Close()
 	}
 	rows, err := r.Query()
