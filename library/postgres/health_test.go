@@ -492,7 +492,7 @@ func TestVerifyGoesOn(t *testing.T) {
 	}
 
 	// Something more urgent takes the drive.
-	b.exec(stopTask, task.Ref.ID, b.lib)
+	b.exec(stopTasks, []int64{task.Ref.ID})
 	snap, err := b.s.Snapshot(ctx, b.lib)
 	if err != nil || len(snap.Tasks) != 1 || snap.Tasks[0].Sectors != 125 || snap.Tasks[0].Sector != 875 {
 		t.Fatalf("%+v %v", snap.Tasks, err)

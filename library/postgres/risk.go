@@ -83,6 +83,15 @@ func (t *turn) wanted() time.Time {
 	return t.verified.Add(time.Duration(float64(t.interval) * t.risk.Share(t.interval) * health.Spread(t.disc)))
 }
 
+// after is when a good disc that has just been read should be read again, by what that has come to.
+func (t turn) after(j judgement) time.Time {
+	t.verified, t.risk.Grade, t.risk.Worsens = t.now, j.Grade, 0
+	if j.worsens != nil {
+		t.risk.Worsens = max(j.worsens.Sub(t.now), time.Hour)
+	}
+	return t.wanted()
+}
+
 // catchUp is over which part of its interval a vault that is behind is caught up with: all at once would keep people from their reads.
 const catchUp = 0.1
 

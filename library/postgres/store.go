@@ -22,11 +22,12 @@ import (
 
 // Store is the catalogue. Its methods may be called by several goroutines and by several processes on one database.
 type Store struct {
-	pool  *pgxpool.Pool
-	self  string // what marks the libraries that this Store plans
-	mu    sync.Mutex
-	desks map[string]*desk  // by library
-	named map[string]string // libraries' ids by name; neither ever changes
+	pool   *pgxpool.Pool
+	self   string // what marks the libraries that this Store plans
+	mu     sync.Mutex
+	desks  map[string]*desk // by library
+	rounds rounds
+	named  map[string]string // libraries' ids by name; neither ever changes
 }
 
 // Open connects to the database that dsn names (a libpq connection string or URL) and brings its schema up to date.
