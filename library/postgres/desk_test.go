@@ -28,8 +28,12 @@ func sameView(t *testing.T, a *agent) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.WithoutCancel(t.Context()))
-	sit := sitting{s: a.s, ctx: t.Context(), tx: tx, d: d, builds: d.builds}
-	if err := sit.catchUp(); err != nil {
+	sit := sitting{s: a.s, ctx: t.Context(), tx: tx, d: d, lib: a.lib, builds: d.builds}
+	noted, err := takeChanges(t.Context(), tx, []string{a.lib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sit.takeIn(noted[a.lib]); err != nil {
 		t.Fatal(err)
 	}
 	fresh := &desk{lib: a.lib}
@@ -191,7 +195,7 @@ func TestPlannedForAnother(t *testing.T) {
 	}
 	d := s.desk(a.lib)
 	err := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error {
-		sit := sitting{s: s, ctx: t.Context(), tx: tx, d: d, builds: 2}
+		sit := &sitting{s: s, ctx: t.Context(), tx: tx, d: d, lib: a.lib, builds: 2}
 		if err := d.read(t.Context(), tx, 2); err != nil {
 			return err
 		}
@@ -203,7 +207,8 @@ func TestPlannedForAnother(t *testing.T) {
 		if _, err := tx.Exec(t.Context(), `update element set fill = 'empty', disc_id = null where library_id = $1 and number = 1 and kind = 'slot'`, a.lib); err != nil {
 			return err
 		}
-		return sit.lease(actions)
+		sit.actions = actions
+		return lease(t.Context(), tx, []*sitting{sit})
 	})
 	d.clear()
 	d.mu.Unlock()

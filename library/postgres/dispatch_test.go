@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -241,43 +240,4 @@ select min(scrub_due) - now(), max(scrub_due) - now(), count(distinct scrub_due:
 	if err := s.pool.QueryRow(t.Context(), `select count(*) from disc where scrub_due < now()`).Scan(&overdue); err != nil || overdue != 0 {
 		t.Errorf("%d discs are overdue after their scrub: %v", overdue, err)
 	}
-}
-
-// BenchmarkAgents is what 100 agents get done that take no time for anything: moves and verifies, all through Postgres.
-func BenchmarkAgents(b *testing.B) {
-	s := open(b)
-	agents := make([]*agent, 100)
-	for i := range agents {
-		agents[i] = newAgent(b, s, fmt.Sprintf("lib%d", i), 20)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	done := func() (n int64) {
-		for _, a := range agents {
-			n += a.done.Load()
-		}
-		return n
-	}
-	b.ResetTimer()
-	began := time.Now()
-	target := int64(b.N)
-	var wg sync.WaitGroup
-	for _, a := range agents {
-		wg.Go(func() {
-			for ctx.Err() == nil && done() < target {
-				n, err := a.turn(ctx)
-				if err == nil && n == 0 {
-					_, err = s.pool.Exec(ctx, `
-insert into task (library_id, kind, priority, disc_id, bytes) select library_id, 'verify', $2, id, recorded * 2048 from disc where library_id = $1
-on conflict do nothing`, a.lib, library.PriorityScrub)
-				}
-				if err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.ReportMetric(float64(done())/time.Since(began).Seconds(), "tasks/s")
 }

@@ -19,47 +19,70 @@ func (rec *recorder) step(step, detail string) error {
 // consulted is how many of a disc's newest readings are looked at.
 const consulted = 100
 
-// history returns a disc's finished readings in ascending order of time, as far as an operator hasn't declared them void.
-func history(ctx context.Context, tx pgx.Tx, disc int64) ([]health.Reading, error) {
+// histories returns discs' finished readings in ascending order of time, as far as an operator hasn't declared them void.
+func histories(ctx context.Context, tx pgx.Tx, discs []int64) (map[int64][]health.Reading, error) {
 	rows, err := tx.Query(ctx, `
-select * from (
-  select r.finished, l.name || '/' || r.drive, r.kind = 'scrub', r.good, d.medium, r.sectors, r.retries, r.recovered, r.unreadable, r.disagreed, r.repaired, r.wrong,
+select x.* from unnest($1::bigint[]) u(disc) cross join lateral (
+  select r.disc_id, r.finished, l.name || '/' || r.drive, r.kind = 'scrub', r.good, d.medium, r.sectors, r.retries, r.recovered, r.unreadable, r.disagreed, r.repaired, r.wrong,
          r.worst_row, r.roots, r.slowest, r.slow, r.metric, coalesce(r.measured, 0),
          (select count(*) from reading_region where reading_id = r.id), r.id
     from reading r join disc d on d.id = r.disc_id join library l on l.id = r.library_id
-   where r.disc_id = $1 and r.finished is not null and (d.operator_grade is distinct from 'healthy' or r.finished > d.operator_judged)
-   order by r.id desc limit $2) x order by id`, disc, consulted)
+   where r.disc_id = u.disc and r.finished is not null and (d.operator_grade is distinct from 'healthy' or r.finished > d.operator_judged)
+   order by r.id desc limit $2) x order by x.disc_id, x.id`, discs, consulted)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r health.Reading, err error) {
-		var slow, regions, id int64
-		err = row.Scan(&r.At, &r.Drive, &r.Whole, &r.Good, &r.Medium, &r.Sectors, &r.Retries, &r.Recovered, &r.Unreadable, &r.Disagreed, &r.Repaired, &r.Wrong,
-			&r.WorstRow, &r.Roots, &r.Slowest, &slow, &r.Metric, &r.Measured, &regions, &id)
+	all := make(map[int64][]health.Reading, len(discs))
+	var r health.Reading
+	var disc, slow, regions, id int64
+	_, err = pgx.ForEachRow(rows, []any{
+		&disc, &r.At, &r.Drive, &r.Whole, &r.Good, &r.Medium, &r.Sectors, &r.Retries, &r.Recovered, &r.Unreadable, &r.Disagreed, &r.Repaired, &r.Wrong,
+		&r.WorstRow, &r.Roots, &r.Slowest, &slow, &r.Metric, &r.Measured, &regions, &id,
+	}, func() error {
 		r.Slow = float64(slow) / health.Regions
-		return r, err
+		all[disc] = append(all[disc], r)
+		return nil
 	})
+	return all, err
+}
+
+// judgement is what all that is known of a disc comes to.
+type judgement struct {
+	health.Verdict
+	worsens *time.Time // when it will be worse at the earliest; nil when no trend can be told
+}
+
+func judge(readings []health.Reading) judgement {
+	j := judgement{Verdict: health.Judge(readings)}
+	if trends := health.Trends(readings); len(trends) > 0 && trends[0].Told() {
+		j.worsens = &trends[0].Earliest
+	}
+	return j
+}
+
+// at is when the disc was judged by its readings; nil when there are none.
+func (j judgement) at() *time.Time {
+	if j.At.IsZero() {
+		return nil
+	}
+	return &j.At
 }
 
 // grade judges a disc by all that is known of it.
 func grade(ctx context.Context, tx pgx.Tx, disc int64) (v health.Verdict, readings []health.Reading, err error) {
-	if readings, err = history(ctx, tx, disc); err != nil {
+	all, err := histories(ctx, tx, []int64{disc})
+	if err != nil {
 		return v, nil, err
 	}
-	v = health.Judge(readings)
-	var worsens, at *time.Time
-	if trends := health.Trends(readings); len(trends) > 0 && trends[0].Told() {
-		worsens = &trends[0].Earliest
-	}
-	if !v.At.IsZero() {
-		at = &v.At
-	}
+	readings = all[disc]
+	j := judge(readings)
+	v = j.Verdict
 	var word *string
 	if err := tx.QueryRow(ctx, `
 update disc set grade = case when operator_grade > 'watch' then operator_grade else nullif($2, '')::disc_grade end,
        grade_reason = case when operator_grade > 'watch' then 'an operator says: ' || operator_reason else $3 end,
        grade_confirmed = case when operator_grade > 'watch' then true else $4 end, graded = $5, worsens = $6
- where id = $1 returning operator_grade::text`, disc, v.Grade.String(), v.Reason, v.Confirmed, at, worsens).Scan(&word); err != nil {
+ where id = $1 returning operator_grade::text`, disc, v.Grade.String(), v.Reason, v.Confirmed, j.at(), j.worsens).Scan(&word); err != nil {
 		return v, nil, err
 	}
 	if word != nil {

@@ -67,11 +67,11 @@ func (s *Store) DiscHealth(ctx context.Context, label string, limit int) (h Disc
 		if h.OperatorGrade, err = health.ParseGrade(word); err != nil {
 			return err
 		}
-		past, err := history(ctx, tx, id)
+		past, err := histories(ctx, tx, []int64{id})
 		if err != nil {
 			return err
 		}
-		h.BadIn, h.Trends = health.Judge(past).Drives, health.Trends(past)
+		h.BadIn, h.Trends = health.Judge(past[id]).Drives, health.Trends(past[id])
 		if h.Readings, err = readings(ctx, tx, id, limit); err != nil {
 			return err
 		}

@@ -492,7 +492,7 @@ func TestVerifyGoesOn(t *testing.T) {
 	}
 
 	// Something more urgent takes the drive.
-	b.exec(stopTask, task.Ref.ID, b.lib)
+	b.exec(stopTasks, []int64{task.Ref.ID})
 	snap, err := b.s.Snapshot(ctx, b.lib)
 	if err != nil || len(snap.Tasks) != 1 || snap.Tasks[0].Sectors != 125 || snap.Tasks[0].Sector != 875 {
 		t.Fatalf("%+v %v", snap.Tasks, err)
@@ -630,12 +630,12 @@ select avg(extract(epoch from scrub_due - now())) filter (where lot = 'A' and st
 	}
 	// For one disc the same is found as for all.
 	err = b.s.inTx(ctx, func(tx pgx.Tx) error {
-		all, err := turns(ctx, tx, 0)
+		all, err := turns(ctx, tx, nil)
 		if err != nil || len(all) != 30 {
 			return fmt.Errorf("%d turns: %w", len(all), err)
 		}
 		for _, want := range all {
-			one, err := turns(ctx, tx, want.disc)
+			one, err := turns(ctx, tx, []int64{want.disc})
 			if err != nil || len(one) != 1 || one[0].risk != want.risk {
 				t.Errorf("disc %d: %+v, %v; among all %+v", want.disc, one, err, want)
 			}

@@ -217,17 +217,42 @@ select distinct library_id::text from made`, id, labels, library.PriorityScrub, 
 	return s.Job(ctx, id)
 }
 
-// finishScrubs ends the scrubs whose tasks have all ended.
-func finishScrubs(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `
+// finishScrubs ends the scrubs whose tasks have all ended, of those that the given tasks belong to; of all when tasks is nil. Two that end the last two
+// tasks at once may each see the other's open: whoever tends looks at all scrubs again.
+func finishScrubs(ctx context.Context, tx pgx.Tx, tasks []int64) error {
+	which, args := ``, []any{}
+	if tasks != nil {
+		which, args = ` and j.id in (select job_id from task_job where task_id = any ($1))`, []any{tasks}
+	}
+	// The task looked at last is the one with the highest number, which is about the last to end: so there is seldom much to look through.
+	rows, err := tx.Query(ctx, `
+update job u set open_task = n.open
+  from (
+    select j.id, (select max(t.id) from task_job k join task t on t.id = k.task_id where k.job_id = j.id and t.state in ('queued', 'leased')) as open
+      from job j where j.kind = 'scrub' and j.state = 'running'`+which+`
+       and not exists (select from task t where t.id = j.open_task and t.state in ('queued', 'leased'))) n
+ where u.id = n.id returning n.id::text, n.open is null`, args...)
+	if err != nil {
+		return err
+	}
+	var over []string
+	var id string
+	var ended bool
+	if _, err := pgx.ForEachRow(rows, []any{&id, &ended}, func() error {
+		if ended {
+			over = append(over, id)
+		}
+		return nil
+	}); err != nil || len(over) == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
 update job j set finished = now(), state = case when s.bad = 0 then 'succeeded'::job_state else 'failed' end,
        error = case when s.bad = 0 then '' else format('%s of %s discs are not good: %s', s.bad, s.discs, s.labels) end
   from (
     select k.job_id, count(distinct d.id) as discs, count(distinct d.id) filter (where d.state <> 'good') as bad,
-           string_agg(distinct d.label, ', ' order by d.label) filter (where d.state <> 'good') as labels,
-           bool_or(t.state in ('queued', 'leased')) as open
-      from task_job k join job j on j.id = k.job_id and j.kind = 'scrub' and j.state = 'running'
-      join task t on t.id = k.task_id join disc d on d.id = t.disc_id group by k.job_id) s
- where s.job_id = j.id and not s.open and j.state = 'running'`)
+           string_agg(distinct d.label, ', ' order by d.label) filter (where d.state <> 'good') as labels
+      from task_job k join task t on t.id = k.task_id join disc d on d.id = t.disc_id where k.job_id = any ($1::uuid[]) group by k.job_id) s
+ where s.job_id = j.id and j.state = 'running'`, over)
 	return err
 }

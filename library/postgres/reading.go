@@ -81,6 +81,11 @@ returning id, done`, disc, lib, drive, c.Sector).Scan(&id, &before)
 // putRegions writes the regions of a reading that end behind a sector.
 func putRegions(ctx context.Context, tx pgx.Tx, reading int64, drive int, behind int64, regions []Region) error {
 	batch := &pgx.Batch{}
+	queueRegions(batch, reading, drive, behind, regions)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+func queueRegions(batch *pgx.Batch, reading int64, drive int, behind int64, regions []Region) {
 	for _, r := range regions {
 		if r.First+r.Sectors <= behind && r.Errors == 0 && r.Repaired == 0 || r.Sectors <= 0 || r.First < 0 || r.Number < 0 {
 			continue
@@ -91,64 +96,110 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict (reading_id, number) do update set errors = excluded.errors, repaired = excluded.repaired`,
 			reading, r.Number, r.First, r.Sectors, drive, max(r.Seconds, 0), r.Retries, r.Recovered, r.Unreadable, r.Disagreed, r.Errors, r.Sense, r.Repaired)
 	}
-	return tx.SendBatch(ctx, batch).Close()
 }
 
-// closeReading ends the open reading of the disc that the result is of; why is empty when the disc came out as it was burned. One
+// closeReadings ends the open readings of the discs that results are of; why is empty when the discs came out as they were burned. One
 // that was read in one go and never told how far it was is made now.
-func (rec *recorder) closeReading(why string) error {
-	t, r := rec.t, rec.r
-	var id, before int64
-	err := rec.tx.QueryRow(rec.ctx, `
+func closeReadings(ctx context.Context, tx pgx.Tx, lines []line, why string) error {
+	rows, err := tx.Query(ctx, `
 insert into reading (disc_id, library_id, drive, kind, sectors)
-select d.id, $2, $3, 'scrub', i.sectors from disc d join image i on i.id = d.image_id where d.id = $1
+select d.id, u.lib, u.drive, 'scrub', i.sectors
+  from unnest($1::uuid[], $2::bigint[], $3::int[]) u(lib, disc, drive) join disc d on d.id = u.disc join image i on i.id = d.image_id
 on conflict (disc_id) where finished is null do update set drive = excluded.drive
-returning id, done`, *t.Disc, rec.lib, *t.Drive).Scan(&id, &before)
+returning disc_id, id, done`, column(lines, func(x line) string { return x.lib }), column(lines, func(x line) int64 { return *x.Disc }),
+		column(lines, func(x line) int { return *x.Drive }))
 	if err != nil {
 		return err
 	}
-	if err := putRegions(rec.ctx, rec.tx, id, *t.Drive, before, r.Regions); err != nil {
+	type reading struct{ id, done int64 }
+	open := make(map[int64]reading, len(lines))
+	var disc int64
+	var r reading
+	if _, err := pgx.ForEachRow(rows, []any{&disc, &r.id, &r.done}, func() error {
+		open[disc] = r
+		return nil
+	}); err != nil {
 		return err
 	}
-	slowest, slow, err := rec.slowness(id)
-	if err != nil {
-		return err
-	}
-	var measured *float64
-	if r.Metric != "" {
-		measured = &r.Measured
-	}
-	return rec.exec(`
-update reading x set finished = now(), good = $2 = '', error = $2, hash_state = null,
-       done = case when $2 = '' then x.sectors else least(x.sectors, greatest(x.done, $3)) end,
-       seconds = coalesce(nullif(s.seconds, 0), $4), retries = s.retries, recovered = s.recovered, unreadable = greatest(s.unreadable, $5), disagreed = s.disagreed,
-       repaired = $6, wrong = $7, worst_row = $8, roots = $9,
-       slowest = $10, slow = $11, metric = $12, measured = $13
-  from (select coalesce(sum(seconds), 0) as seconds, coalesce(sum(retries), 0)::bigint as retries, coalesce(sum(recovered), 0)::bigint as recovered,
-               coalesce(sum(unreadable), 0)::bigint as unreadable, coalesce(sum(disagreed), 0)::bigint as disagreed
-          from reading_region where reading_id = $1) s
- where x.id = $1`,
-		id, why, r.Checkpoint.bytes()/2048, r.Seconds, max(r.Damaged, 0), max(r.Repaired, 0), max(r.Wrong, 0), max(r.WorstRow, 0), max(r.Roots, 0),
-		slowest, slow, r.Metric, measured)
-}
-
-// slowness compares the regions of a reading with what their places explain.
-func (rec *recorder) slowness(reading int64) (slowest float64, slow int, err error) {
-	var capacity int64
-	if err := rec.tx.QueryRow(rec.ctx, `select capacity from disc where id = $1`, *rec.t.Disc).Scan(&capacity); err != nil {
-		return 0, 0, err
-	}
-	regions, err := readRegions(rec.ctx, rec.tx, reading)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, s := range health.Slowness(pacesOf(regions), capacity) {
-		slowest = max(slowest, s)
-		if s >= health.SlowPlace {
-			slow++
+	batch := &pgx.Batch{}
+	var told []int64 // readings of whose regions something is known
+	for _, x := range lines {
+		r := open[*x.Disc]
+		queueRegions(batch, r.id, *x.Drive, r.done, x.r.Regions)
+		if r.done > 0 || len(x.r.Regions) > 0 {
+			told = append(told, r.id)
 		}
 	}
-	return slowest, slow, nil
+	if batch.Len() > 0 {
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
+		}
+	}
+	slow, err := slownesses(ctx, tx, told)
+	if err != nil {
+		return err
+	}
+	id := func(x line) int64 { return open[*x.Disc].id }
+	_, err = tx.Exec(ctx, `
+update reading x set finished = now(), good = $1 = '', error = $1, hash_state = null,
+       done = case when $1 = '' then x.sectors else least(x.sectors, greatest(x.done, u.done)) end,
+       seconds = coalesce(nullif(s.seconds, 0), u.seconds), retries = s.retries, recovered = s.recovered, unreadable = greatest(s.unreadable, u.unreadable), disagreed = s.disagreed,
+       repaired = u.repaired, wrong = u.wrong, worst_row = u.worst, roots = u.roots,
+       slowest = u.slowest, slow = u.slow, metric = u.metric, measured = case when u.metric <> '' then u.measured end
+  from unnest($2::bigint[], $3::bigint[], $4::float8[], $5::bigint[], $6::bigint[], $7::bigint[], $8::int[], $9::int[], $10::float8[], $11::int[], $12::text[], $13::float8[])
+         u(id, done, seconds, unreadable, repaired, wrong, worst, roots, slowest, slow, metric, measured)
+ cross join lateral (
+   select coalesce(sum(seconds), 0) as seconds, coalesce(sum(retries), 0)::bigint as retries, coalesce(sum(recovered), 0)::bigint as recovered,
+          coalesce(sum(unreadable), 0)::bigint as unreadable, coalesce(sum(disagreed), 0)::bigint as disagreed
+     from reading_region where reading_id = u.id) s
+ where x.id = u.id`, why, column(lines, id),
+		column(lines, func(x line) int64 { return x.r.Checkpoint.bytes() / 2048 }), column(lines, func(x line) float64 { return x.r.Seconds }),
+		column(lines, func(x line) int64 { return max(x.r.Damaged, 0) }), column(lines, func(x line) int64 { return max(x.r.Repaired, 0) }),
+		column(lines, func(x line) int64 { return max(x.r.Wrong, 0) }), column(lines, func(x line) int { return max(x.r.WorstRow, 0) }),
+		column(lines, func(x line) int { return max(x.r.Roots, 0) }), column(lines, func(x line) float64 { return slow[id(x)].slowest }),
+		column(lines, func(x line) int { return slow[id(x)].places }), column(lines, func(x line) string { return x.r.Metric }),
+		column(lines, func(x line) float64 { return x.r.Measured }))
+	return err
+}
+
+// slowness is how a reading compares with what its places explain: the slowest one, and how many are slow.
+type slowness struct {
+	slowest float64
+	places  int
+}
+
+// slownesses returns the slowness of readings.
+func slownesses(ctx context.Context, tx pgx.Tx, readings []int64) (map[int64]slowness, error) {
+	if len(readings) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+select g.reading_id, d.capacity, g.first, g.sectors, g.seconds, g.drive
+  from reading_region g join reading r on r.id = g.reading_id join disc d on d.id = r.disc_id where g.reading_id = any ($1) order by g.reading_id, g.number`, readings)
+	if err != nil {
+		return nil, err
+	}
+	paces, capacities := map[int64][]health.Pace{}, map[int64]int64{}
+	var id, capacity int64
+	var p health.Pace
+	if _, err := pgx.ForEachRow(rows, []any{&id, &capacity, &p.First, &p.Sectors, &p.Seconds, &p.Drive}, func() error {
+		paces[id], capacities[id] = append(paces[id], p), capacity
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	all := make(map[int64]slowness, len(paces))
+	for id, regions := range paces {
+		var s slowness
+		for _, x := range health.Slowness(regions, capacities[id]) {
+			s.slowest = max(s.slowest, x)
+			if x >= health.SlowPlace {
+				s.places++
+			}
+		}
+		all[id] = s
+	}
+	return all, nil
 }
 
 // ReadRegion is a region with the drive that read it.

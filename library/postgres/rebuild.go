@@ -129,7 +129,7 @@ select d.id, 'set', $2, 'its image was rebuilt from others of its set' from disc
 }
 
 // healLost begins to heal the images that running retrievals wait for and that none of their discs gives, where a set may give them.
-func healLost(ctx context.Context, tx pgx.Tx) error {
+func healLost(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
 	rows, err := tx.Query(ctx, `
 insert into heal (disc_id)
 select distinct on (i.id) d.id
@@ -138,7 +138,7 @@ select distinct on (i.id) d.id
   join extent x on x.content_id = c.id
   join image i on i.id = x.image_id join disc_set s on s.id = i.set_id and s.state = 'sealed' and i.set_index < s.data
   join disc d on d.image_id = i.id and d.state in ('good', 'suspect')
- where not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
+ where `+which+` and not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
    and not exists (
      select from extent y join disc o on o.image_id = y.image_id and o.state in ('good', 'suspect')
       where y.content_id = c.id and y.content_offset = x.content_offset
@@ -148,7 +148,7 @@ select distinct on (i.id) d.id
       where o.image_id = i.id and (h.finished is null or h.finished > now() - interval '1 day'))
  order by i.id, d.state desc, d.id
 on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false
-returning (select image_id::text from disc where id = disc_id)`)
+returning (select image_id::text from disc where id = disc_id)`, args...)
 	if err != nil {
 		return err
 	}

@@ -166,7 +166,7 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 		err = rec.burn()
 	case library.VerifyTask:
 		if err = rec.verify(); err == nil {
-			err = finishScrubs(ctx, tx)
+			err = finishScrubs(ctx, tx, []int64{t.ID})
 		}
 	case library.ReadTask:
 		if t.Image != nil {
@@ -371,8 +371,10 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 			return err
 		}
 	}
-	// Two reads that end at once don't see what the other has just brought into the cache: whoever reports last does.
-	if err := finishRetrievals(rec.ctx, rec.tx); err != nil {
+	if r.Error == "" && len(r.Lost) == 0 {
+		return brought(rec.ctx, rec.tx, []int64{t.ID})
+	}
+	if err := finishRetrievals(rec.ctx, rec.tx, servedBy, []int64{t.ID}); err != nil {
 		return err
 	}
 	return queueReads(rec.ctx, rec.tx)

@@ -71,10 +71,10 @@ update job set bytes = (select coalesce(sum(c.size), 0) from retrieval_content r
 		if err := arriveFirst(ctx, tx, id); err != nil {
 			return err
 		}
-		if err := finishRetrievals(ctx, tx); err != nil {
+		if err := finishRetrievals(ctx, tx, thisOne, id); err != nil {
 			return err
 		}
-		if err := queueReads(ctx, tx); err != nil {
+		if err := queueReadsFor(ctx, tx, id); err != nil {
 			return err
 		}
 		if err := announce(ctx, tx, JobKey+id); err != nil {
@@ -106,14 +106,22 @@ select r.id, r.archive_id, r.paths, r.tier, c.n, c.bytes, c.ready, c.bytes_ready
 	return r, notFound(err, "there is no retrieval %s", id)
 }
 
-// finishRetrievals ends the retrievals whose contents are all here, durable, and keeps those in the cache from now on.
-func finishRetrievals(ctx context.Context, tx pgx.Tx) error {
+// Which retrievals are looked at: there may be many that wait.
+const (
+	thisOne  = `j.id = $1::uuid`
+	servedBy = `j.id in (select job_id from task_job where task_id = any ($1::bigint[]))`
+	inCache  = `j.id in (select rc.retrieval_id from content c join retrieval_content rc on rc.content_id = c.id where c.vault_id = $1 and c.hash = any ($2))`
+	inFile   = `j.id in (select rc.retrieval_id from content c join retrieval_content rc on rc.content_id = c.id where c.segment_id = $1)`
+)
+
+// finishRetrievals ends those of the retrievals whose contents are all here, durable, and keeps those in the cache from now on.
+func finishRetrievals(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
 	rows, err := tx.Query(ctx, `
 update job j set state = 'succeeded', waiting_for = '', finished = now()
- where j.kind = 'retrieval' and j.state = 'running' and not exists (
+ where j.kind = 'retrieval' and j.state = 'running' and `+which+` and not exists (
    select from retrieval_content rc join content c on c.id = rc.content_id left join segment g on g.id = c.segment_id
     where rc.retrieval_id = j.id and (g.unsynced is not null or not c.staged and (c.cached_until is null or c.cached_until < now())))
-returning j.id::text`)
+returning j.id::text`, args...)
 	if err != nil {
 		return err
 	}
@@ -164,7 +172,7 @@ delete from cache_part p using content c where c.vault_id = $1 and c.hash = any 
 		if err := arrive(ctx, tx, vault, hashes); err != nil {
 			return err
 		}
-		return finishRetrievals(ctx, tx)
+		return finishRetrievals(ctx, tx, inCache, vault, hashes)
 	})
 }
 

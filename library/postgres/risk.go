@@ -23,7 +23,8 @@ type turn struct {
 // of it. This is how many of how many went bad.
 const wentBad = `(o.state in ('suspect', 'spoiled') or o.failed is not null or o.grade_confirmed and o.grade >= 'migrate_soon')`
 
-// matesOfAll counts for all discs in one go over the sorted table, matesOfOne for disc d.
+// matesOfAll counts for all discs in one go over the sorted table. matesOfSome counts for disc d the mates that went bad, which are few and have
+// an index, and only where there are such all of them: without, their number says nothing (health.Risk).
 const (
 	matesOfAll = `(
   select o.id, count(*) over mates - 1 as mates, count(*) filter (where ` + wentBad + `) over mates - ` + wentBad + `::int as failed
@@ -32,17 +33,20 @@ const (
    union all
   select o.id, count(*) over lot - 1, count(*) filter (where ` + wentBad + `) over lot - ` + wentBad + `::int
     from disc o where o.state not in ('blank', 'burning') and o.lot <> '' window lot as (partition by o.lot)) m on m.id = d.id`
-	matesOfOne = `lateral (
-  select d.id, count(*) as mates, count(*) filter (where ` + wentBad + `) as failed
-    from disc o where o.id <> d.id and o.state not in ('blank', 'burning') and o.lot = d.lot
-     and (d.lot <> '' or o.library_id = d.library_id and o.medium = d.medium and o.media_id = d.media_id and o.burned between d.burned - interval '30 days' and d.burned + interval '30 days')) m on true`
+	matesOfSome = `lateral (
+  select case when b.failed = 0 then 0 when d.lot <> '' then (select count(*) from disc o where ` + sameLot + `) else (select count(*) from disc o where ` + sameTime + `) end as mates, b.failed
+    from (select count(*) as failed from disc o where ` + wentBad + ` and (` + sameLot + ` or ` + sameTime + `)) b) m on true`
+
+	sameLot  = `d.lot <> '' and o.lot = d.lot and o.id <> d.id and o.state not in ('blank', 'burning')`
+	sameTime = `d.lot = '' and o.lot = '' and o.library_id = d.library_id and o.medium = d.medium and o.media_id = d.media_id
+       and o.burned between d.burned - interval '30 days' and d.burned + interval '30 days' and o.id <> d.id and o.state not in ('blank', 'burning')`
 )
 
-// turns returns recorded discs, or the one with that number, with their risks.
-func turns(ctx context.Context, tx pgx.Tx, disc int64) ([]turn, error) {
-	mates := matesOfOne
-	if disc == 0 {
-		mates = matesOfAll
+// turns returns recorded discs with their risks: those of the given numbers, or all when that is nil.
+func turns(ctx context.Context, tx pgx.Tx, discs []int64) ([]turn, error) {
+	mates, which, args := matesOfAll, ``, []any{}
+	if discs != nil {
+		mates, which, args = matesOfSome, ` and d.id = any ($1)`, []any{discs}
 	}
 	rows, err := tx.Query(ctx, `
 select d.id, v.scrub_interval, d.verified, d.scrub_due, now(), coalesce(d.grade::text, ''), d.state = 'suspect', coalesce(d.burned, d.verified), d.worsens,
@@ -50,7 +54,7 @@ select d.id, v.scrub_interval, d.verified, d.scrub_due, now(), coalesce(d.grade:
          + (select count(*) from disc_set s join image p on p.set_id = s.id and p.set_index >= s.data join disc c on c.image_id = p.id and c.state = 'good' and c.id <> d.id
              where s.id = i.set_id)
   from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id left join `+mates+`
- where d.state in ('good', 'suspect') and d.verified is not null and ($1 = 0 or d.id = $1)`, disc)
+ where d.state in ('good', 'suspect') and d.verified is not null`+which, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +65,9 @@ select d.id, v.scrub_interval, d.verified, d.scrub_due, now(), coalesce(d.grade:
 		if err := row.Scan(&t.disc, &t.interval, &t.verified, &t.due, &t.now, &grade, &t.risk.Suspect, &burned, &worsens,
 			&t.risk.Mates, &t.risk.FailedMates, &t.risk.Spare); err != nil {
 			return t, err
+		}
+		if t.risk.FailedMates == 0 {
+			t.risk.Mates = 0 // those of some discs are not counted then
 		}
 		t.risk.Age = t.now.Sub(burned)
 		if worsens != nil {
@@ -76,12 +83,21 @@ func (t *turn) wanted() time.Time {
 	return t.verified.Add(time.Duration(float64(t.interval) * t.risk.Share(t.interval) * health.Spread(t.disc)))
 }
 
+// after is when a good disc that has just been read should be read again, by what that has come to.
+func (t turn) after(j judgement) time.Time {
+	t.verified, t.risk.Grade, t.risk.Worsens = t.now, j.Grade, 0
+	if j.worsens != nil {
+		t.risk.Worsens = max(j.worsens.Sub(t.now), time.Hour)
+	}
+	return t.wanted()
+}
+
 // catchUp is over which part of its interval a vault that is behind is caught up with: all at once would keep people from their reads.
 const catchUp = 0.1
 
 // plan says when the scrubs are due of discs that were never planned, and of those that have become more urgent since.
 func plan(ctx context.Context, tx pgx.Tx) error {
-	all, err := turns(ctx, tx, 0)
+	all, err := turns(ctx, tx, nil)
 	if err != nil {
 		return err
 	}
@@ -103,7 +119,7 @@ func plan(ctx context.Context, tx pgx.Tx) error {
 
 // scrubbed plans the next scrub of a disc that has just been read as a whole.
 func (rec *recorder) scrubbed() error {
-	all, err := turns(rec.ctx, rec.tx, *rec.t.Disc)
+	all, err := turns(rec.ctx, rec.tx, []int64{*rec.t.Disc})
 	if err != nil {
 		return err
 	}

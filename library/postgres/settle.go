@@ -50,22 +50,57 @@ update job set state = 'succeeded', waiting_for = '', finished = now() where kin
 }
 
 // queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one that
-// lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed.
+// lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed. It looks at
+// everything that any retrieval waits for.
 func queueReads(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `
+	if err := queueWanted(ctx, tx, `true`, `true`, `excluded.bytes`); err != nil {
+		return err
+	}
+	if err := healLost(ctx, tx, `true`); err != nil {
+		return err
+	}
+	return failRetrievals(ctx, tx, `true`)
+}
+
+// queueReadsFor does that for what one retrieval waits for that has just been asked for.
+func queueReadsFor(ctx context.Context, tx pgx.Tx, retrieval string) error {
+	// What others wait for, too, has been counted.
+	if err := queueWanted(ctx, tx, `rc.retrieval_id = $4::uuid`, `
+not exists (select from retrieval_content o join job other on other.id = o.retrieval_id and other.state = 'running'
+             where o.content_id = rc.content_id and o.retrieval_id <> rc.retrieval_id)`, `task.bytes + excluded.bytes`, retrieval); err != nil {
+		return err
+	}
+	if err := healLost(ctx, tx, `rc.retrieval_id = $1::uuid`, retrieval); err != nil {
+		return err
+	}
+	return failRetrievals(ctx, tx, `rc.retrieval_id = $1::uuid`, retrieval)
+}
+
+// queueReadsAfter does that for what reads that have ended well left on their discs: more than one task brings back, or what was asked for meanwhile.
+func queueReadsAfter(ctx context.Context, tx pgx.Tx, reads []int64) error {
+	return queueWanted(ctx, tx, `
+rc.content_id in (select x.content_id from task t join disc d on d.id = t.disc_id join extent x on x.image_id = d.image_id where t.id = any ($4::bigint[]))`,
+		`true`, `greatest(task.bytes, excluded.bytes)`, reads)
+}
+
+// queueWanted queues the reads of those contents that retrievals wait for which meet a condition. Those that meet counted are part of what
+// the tasks will read; bytes says how that and what a queued task has already come together.
+func queueWanted(ctx context.Context, tx pgx.Tx, which, counted, bytes string, args ...any) error {
+	_, err := tx.Exec(ctx, `
 with pending as (
   select rc.content_id, min(r.tier) as tier,
-         min(coalesce(r.due, j.created + case r.tier when 1 then interval '5 minutes' when 3 then interval '12 hours' else interval '5 hours' end)) as due
+         min(coalesce(r.due, j.created + case r.tier when 1 then interval '5 minutes' when 3 then interval '12 hours' else interval '5 hours' end)) as due,
+         bool_and(`+counted+`) as counted
     from retrieval_content rc
     join retrieval r on r.id = rc.retrieval_id join job j on j.id = r.id and j.state = 'running'
     join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
-   where not exists ( -- a read that runs and knows of it will bring it
+   where `+which+` and not exists ( -- a read that runs and knows of it will bring it
      select from extent x join disc d on d.image_id = x.image_id
        join task t on t.disc_id = d.id and t.kind = 'read' and t.image_id is null and t.state = 'leased' and t.started >= j.created
       where x.content_id = rc.content_id)
    group by rc.content_id),
 choice as (
-  select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, x.length
+  select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, case when p.counted then x.length else 0 end as length
     from pending p join extent x on x.content_id = p.content_id
     join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
     left join element e on e.disc_id = d.id
@@ -75,18 +110,13 @@ choice as (
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
 on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is null do update
-   set priority = greatest(task.priority, excluded.priority), due = least(task.due, excluded.due), bytes = excluded.bytes`,
-		library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk); err != nil {
-		return err
-	}
-	if err := healLost(ctx, tx); err != nil {
-		return err
-	}
-	return failRetrievals(ctx, tx)
+   set priority = greatest(task.priority, excluded.priority), due = least(task.due, excluded.due), bytes = `+bytes,
+		append([]any{library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk}, args...)...)
+	return err
 }
 
-// failRetrievals ends the retrievals that wait for an extent no disc can give, and names a file of each.
-func failRetrievals(ctx context.Context, tx pgx.Tx) error {
+// failRetrievals ends those of the retrievals that wait for an extent no disc can give, and names a file of each.
+func failRetrievals(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
 	_, err := tx.Exec(ctx, `
 update job j set state = 'failed', finished = now(),
        error = format('%s of its contents can''t be read from any disc, one of them is "%s"', lost.n, lost.path)
@@ -97,7 +127,8 @@ update job j set state = 'failed', finished = now(),
       join retrieval r on r.id = rc.retrieval_id
       join job on job.id = r.id and job.state = 'running'
       join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
-     where c.size > coalesce((select sum(x.length) from extent x where x.content_id = c.id), 0) -- a rebuilt catalogue knows of no disc that has it
+     where `+which+` and (
+        c.size > coalesce((select sum(x.length) from extent x where x.content_id = c.id), 0) -- a rebuilt catalogue knows of no disc that has it
         or exists (
        select from extent x where x.content_id = c.id
           and not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
@@ -107,8 +138,8 @@ update job j set state = 'failed', finished = now(),
                and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id))
           and not exists ( -- what is being healed will give it
             select from extent z join disc o on o.image_id = z.image_id join heal h on h.disc_id = o.id and h.finished is null
-             where z.content_id = x.content_id and z.content_offset = x.content_offset))
+             where z.content_id = x.content_id and z.content_offset = x.content_offset)))
      group by rc.retrieval_id) lost
- where j.id = lost.retrieval_id and j.state = 'running'`)
+ where j.id = lost.retrieval_id and j.state = 'running'`, args...)
 	return err
 }

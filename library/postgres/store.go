@@ -22,11 +22,12 @@ import (
 
 // Store is the catalogue. Its methods may be called by several goroutines and by several processes on one database.
 type Store struct {
-	pool  *pgxpool.Pool
-	self  string // what marks the libraries that this Store plans
-	mu    sync.Mutex
-	desks map[string]*desk  // by library
-	named map[string]string // libraries' ids by name; neither ever changes
+	pool   *pgxpool.Pool
+	self   string // what marks the libraries that this Store plans
+	mu     sync.Mutex
+	desks  map[string]*desk // by library
+	rounds rounds
+	named  map[string]string // libraries' ids by name; neither ever changes
 }
 
 // Open connects to the database that dsn names (a libpq connection string or URL) and brings its schema up to date.
@@ -38,6 +39,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	}
 	config.ConnConfig.RuntimeParams["application_name"] = "odarchive"
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	config.ConnConfig.RuntimeParams["jit"] = "off" // nothing here runs long enough to be worth compiling
 	config.MaxConns = max(config.MaxConns, 16)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -7,37 +7,43 @@ import (
 )
 
 // looked is a leased task of which a result has come, with what decides whether that is ordinary. Most moves carry a disc to where it should
-// be. What follows is known beforehand, so that it is written without asking the database in between, and told to the desk.
-// Everything that is the least out of the ordinary goes through recorder, which asks.
+// be, most discs read as they were burned. What follows is known beforehand, so that a ledger writes it for many at once, and the desk is
+// told. Everything that is the least out of the ordinary goes through recorder, which asks.
 type looked struct {
 	leased
+	Library   string
 	Epoch     int64
 	DiscImage string
+	DiscState library.DiscState
 	Reload    bool
 	Capacity  int64
 	Medium    string
 	MediaID   string
-	Elsewhere bool // another element than its move's holds its disc
-	Stranger  bool // nobody knows which disc it is
+	Hash      []byte // of a verify: what the disc should read as
+	Calm      bool   // of a verify: nothing waits for what comes out, and no operator has condemned the disc
+	Elsewhere bool   // another element than its move's holds its disc
+	Stranger  bool   // nobody knows which disc it is
 }
 
 const lookAtTasks = `
-select t.id, t.epoch, t.kind, t.image_id::text, t.disc_id, t.drive, t.avoid_drive, t.priority,
+select t.id, t.library_id::text, t.epoch, t.kind, t.image_id::text, t.disc_id, t.drive, t.avoid_drive, t.priority,
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0),
-       coalesce(d.image_id::text, ''), coalesce(d.reload, false), coalesce(d.capacity, 0),
-       coalesce(d.medium, ''), coalesce(d.media_id, ''),
+       coalesce(d.image_id::text, ''), coalesce(d.state::text, ''), coalesce(d.reload, false), coalesce(d.capacity, 0),
+       coalesce(d.medium, ''), coalesce(d.media_id, ''), i.sha256,
+       i.safe is not null and d.operator_grade is distinct from 'migrate_soon' and d.operator_grade is distinct from 'migrate_now'
+         and not exists (select from disc o join heal h on h.disc_id = o.id and h.finished is null where o.image_id = i.id),
        t.kind = 'move' and exists (select from element e where e.disc_id = t.disc_id
-         and not (e.library_id = $1 and (e.kind = t.from_kind and e.number = t.from_number or e.kind = t.to_kind and e.number = t.to_number))),
+         and not (e.library_id = t.library_id and (e.kind = t.from_kind and e.number = t.from_number or e.kind = t.to_kind and e.number = t.to_number))),
        coalesce(d.state = 'unknown', false)
-  from task t left join disc d on d.id = t.disc_id
- where t.id = any ($2) and t.library_id = $1 and t.state = 'leased'`
+  from task t left join disc d on d.id = t.disc_id left join image i on t.kind = 'verify' and i.id = d.image_id
+ where t.id = any ($1) and t.state = 'leased'`
 
 func collectLooked(rows pgx.Rows) (map[int64]looked, error) {
 	found := map[int64]looked{}
 	var l looked
 	_, err := pgx.ForEachRow(rows, []any{
-		&l.ID, &l.Epoch, &l.Kind, &l.Image, &l.Disc, &l.Drive, &l.Avoid, &l.Priority, &l.From.Kind, &l.From.Number, &l.To.Kind, &l.To.Number,
-		&l.DiscImage, &l.Reload, &l.Capacity, &l.Medium, &l.MediaID, &l.Elsewhere, &l.Stranger,
+		&l.ID, &l.Library, &l.Epoch, &l.Kind, &l.Image, &l.Disc, &l.Drive, &l.Avoid, &l.Priority, &l.From.Kind, &l.From.Number, &l.To.Kind, &l.To.Number,
+		&l.DiscImage, &l.DiscState, &l.Reload, &l.Capacity, &l.Medium, &l.MediaID, &l.Hash, &l.Calm, &l.Elsewhere, &l.Stranger,
 	}, func() error {
 		found[l.ID] = l
 		l = looked{}
@@ -54,10 +60,21 @@ func idsOf(results []Result) []int64 {
 	return ids
 }
 
-// ordinary says whether the move of which r has come carried the disc to where it should be, and that is the one which it should be.
+// ordinary says whether the task of which r has come ended as tasks should, so that nothing has to be asked.
 func (l looked) ordinary(r Result) bool {
-	return r.Error == "" && r.Failure == NoFailure && r.Outcome == Moved && l.Disc != nil && !l.Elsewhere && !l.Stranger &&
-		(l.From.Kind == DriveBay || l.identified(r.Identity))
+	if r.Error != "" || r.Failure != NoFailure || l.Disc == nil || l.Drive == nil {
+		return false
+	}
+	switch l.Kind {
+	case library.MoveTask: // the disc is where it should be, and the one which it should be
+		return r.Outcome == Moved && !l.Elsewhere && !l.Stranger && (l.From.Kind == DriveBay || l.identified(r.Identity))
+	case library.VerifyTask: // a good disc has been read, and is good
+		return l.DiscState == library.Good && l.Calm && string(r.SHA256) == string(l.Hash) && len(l.Hash) > 0 &&
+			!r.Repairable && r.Slowly == 0 && r.Repaired == 0 && r.Damaged == 0 && r.Wrong == 0
+	case library.ReadTask: // everything that was wanted has come, without any trouble
+		return l.Image == nil && len(r.Lost) == 0 && r.Retries == 0 && r.Slowly == 0 && r.Repaired == 0 && r.Damaged == 0 && r.Wrong == 0
+	}
+	return false
 }
 
 func (l looked) identified(id Identity) bool {
@@ -70,89 +87,62 @@ func (l looked) identified(id Identity) bool {
 	return id.State == Ours && id.ImageID == l.DiscImage
 }
 
-// record takes in what the agent says: its results, its report, how far it is.
-func (t *sitting) record(found map[int64]looked) error {
+// sort tells what a ledger can record of what the agent says from what is recorded one by one, and tells the desk of what has ended.
+func (t *sitting) sort(found map[int64]looked, into *ledger) {
 	if t.call == nil {
-		return nil
+		return
 	}
-	// Whatever is not as it should be is recorded in the order in which it happened, and noted for the desk by the triggers.
+	into.renewed = append(into.renewed, t.lib)
+	// When something has happened to a disc on its way, everything is recorded in the order in which it happened, and noted for the desk by the
+	// triggers.
 	swift := t.call.Report == nil && !t.fresh
 	for _, r := range t.call.Results {
-		if l, ok := found[r.Ref.ID]; ok && l.Epoch == r.Ref.Epoch && l.Kind == library.MoveTask && !l.ordinary(r) {
+		if l, ok := found[r.Ref.ID]; ok && l.Epoch == r.Ref.Epoch && l.Library == t.lib && l.Kind == library.MoveTask && !l.ordinary(r) {
 			swift = false
 		}
 	}
-	b := &pgx.Batch{}
-	b.Queue(told, "on")
-	var rest []Result
 	for _, r := range t.call.Results {
 		l, ok := found[r.Ref.ID]
-		if !ok || l.Epoch != r.Ref.Epoch {
+		if !ok || l.Epoch != r.Ref.Epoch || l.Library != t.lib {
 			continue // of an old lease
 		}
 		delete(found, l.ID) // what was sent twice counts once
-		if !swift || l.Kind != library.MoveTask {
-			rest = append(rest, r)
+		if swift && l.ordinary(r) {
+			into.lines = append(into.lines, line{t.lib, l, r})
 		} else {
-			l.write(b, t.d.lib, r)
+			t.rest = append(t.rest, r)
 		}
 		if swift {
 			t.ended(l)
 		}
 	}
-	if len(rest) == 0 {
-		t.progress(b)
+	for _, p := range t.call.Running {
+		into.running = append(into.running, progress{t.lib, p})
+		t.carried(p)
 	}
-	b.Queue(told, "")
-	if err := t.tx.SendBatch(t.ctx, b).Close(); err != nil {
-		return err
+}
+
+// record takes in what the agent says that is out of the ordinary: results, its report, how far its verifies are.
+func (t *sitting) record() error {
+	if t.call == nil {
+		return nil
 	}
-	for _, r := range rest {
-		if err := record(t.ctx, t.tx, t.d.lib, r); err != nil {
+	for _, r := range t.rest {
+		if err := record(t.ctx, t.tx, t.lib, r); err != nil {
 			return err
 		}
 	}
 	if t.call.Report != nil {
-		if err := merge(t.ctx, t.tx, t.d.lib, *t.call.Report); err != nil {
-			return err
-		}
-	}
-	if len(rest) > 0 {
-		b := &pgx.Batch{}
-		t.progress(b)
-		if err := t.tx.SendBatch(t.ctx, b).Close(); err != nil {
+		if err := merge(t.ctx, t.tx, t.lib, *t.call.Report); err != nil {
 			return err
 		}
 	}
 	for _, p := range t.call.Running {
-		if err := keepReading(t.ctx, t.tx, t.d.lib, p.Ref, p.Checkpoint, p.Regions); err != nil {
+		if err := keepReading(t.ctx, t.tx, t.lib, p.Ref, p.Checkpoint, p.Regions); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// write queues the statements that an ordinary move comes to.
-func (l looked) write(b *pgx.Batch, lib string, r Result) {
-	b.Queue(endTask, r.ending(lib)...)
-	home := 0
-	if l.To.Kind == DriveBay {
-		home = l.From.Number
-		b.Queue(`
-update element set fill = 'empty', disc_id = null, home = null, flag = case when $4 then '' else flag end
- where library_id = $1 and kind = $2 and number = $3`, lib, l.From.Kind, l.From.Number, r.Identity.State == Ours)
-		b.Queue(`update drive set loaded = now() where library_id = $1 and number = $2`, lib, l.To.Number)
-	} else {
-		b.Queue(fillElement, lib, l.From.Kind, l.From.Number, Empty, nil, 0, "")
-	}
-	b.Queue(fillElement, lib, l.To.Kind, l.To.Number, Full, l.Disc, home, "")
-	if l.Reload && l.To.Kind == DriveBay {
-		b.Queue(`update disc set reload = false where id = $1`, *l.Disc)
-	}
-	rec := recorder{lib: lib, t: l.leased, r: r}
-	if args := rec.measurement(); args != nil {
-		b.Queue(addTiming, args...)
-	}
 }
 
 // ended tells the desk that a task is over. What else follows from that is noted by the triggers.
@@ -186,25 +176,13 @@ func (t *sitting) ended(l looked) {
 	}
 }
 
-// renewal is how much of a lease may be gone before it is renewed: an agent calls much more often than leases end.
-const renewal = Lease / 3
-
-// progress queues the statements that renew the agent's leases and say how far its tasks are.
-func (t *sitting) progress(b *pgx.Batch) {
-	b.Queue(`
-update task set lease_until = now() + $2::interval where library_id = $1 and state = 'leased' and lease_until < now() + $3::interval`,
-		t.d.lib, Lease, Lease-renewal)
-	for _, p := range t.call.Running {
-		b.Queue(`
-update task set bytes_done = $4, bytes = $5, carried = carried or $6
- where library_id = $1 and id = $2 and epoch = $3 and state = 'leased' and (bytes_done, bytes, carried) <> ($4, $5, carried or $6)`,
-			t.d.lib, p.Ref.ID, p.Ref.Epoch, p.BytesDone, p.Bytes, p.Carried)
-		e, known := t.d.running[p.Ref.ID]
-		if !p.Carried || !known || e.epoch != p.Ref.Epoch || e.carried || t.d.planner == nil {
-			continue
-		}
-		e.carried = true
-		t.d.running[p.Ref.ID] = e
-		t.d.tell(func(n listener) { n.Released(e.unit) })
+// carried tells the desk that the picker is free while a move goes on.
+func (t *sitting) carried(p Progress) {
+	e, known := t.d.running[p.Ref.ID]
+	if !p.Carried || !known || e.epoch != p.Ref.Epoch || e.carried || t.d.planner == nil {
+		return
 	}
+	e.carried = true
+	t.d.running[p.Ref.ID] = e
+	t.d.tell(func(n listener) { n.Released(e.unit) })
 }

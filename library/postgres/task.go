@@ -42,33 +42,42 @@ const MaxExtents = 16384
 const selectLeased = `
 select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0), t.kind = 'read' and t.image_id is not null,
-       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false)
+       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false), t.library_id::text
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
   left join reading r on t.kind = 'verify' and r.disc_id = d.id and r.finished is null
- where t.library_id = $1 and t.state = 'leased' order by t.id`
+ where t.library_id = any ($1::uuid[]) and t.state = 'leased' order by t.id`
 
-func collectLeased(rows pgx.Rows) ([]Task, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Task, err error) {
+// collectLeased returns leased tasks by their libraries.
+func collectLeased(rows pgx.Rows) (map[string][]Task, error) {
+	all := map[string][]Task{}
+	for rows.Next() {
+		var t Task
+		var lib string
 		var from Checkpoint
-		err = row.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
-			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas)
+		if err := rows.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas, &lib); err != nil {
+			return nil, err
+		}
 		if from.Sector > 0 {
 			t.Resume = &from
 		}
-		return t, err
-	})
+		all[lib] = append(all[lib], t)
+	}
+	return all, rows.Err()
 }
 
 // Leased returns the tasks that the library's agent should be running. The work of those in running is left out.
 func (s *Store) Leased(ctx context.Context, lib string, running []Ref) ([]Task, error) {
-	rows, err := s.pool.Query(ctx, selectLeased, lib)
+	rows, err := s.pool.Query(ctx, selectLeased, []string{lib})
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := collectLeased(rows)
+	defer rows.Close()
+	leased, err := collectLeased(rows)
 	if err != nil {
 		return nil, err
 	}
+	tasks := leased[lib]
 	return tasks, s.withExtents(ctx, tasks, refsOf(running))
 }
 

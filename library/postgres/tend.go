@@ -8,7 +8,7 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Tend looks after every library: sets that are due are closed, and what sets need is queued.
+// Tend looks after every library: sets that are due are closed, and what sets need is queued. Scrubs that are over are ended.
 func (s *Store) Tend(ctx context.Context) error {
 	rows, err := s.pool.Query(ctx, `select id::text from library order by name`)
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Store) Tend(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.inTx(ctx, func(tx pgx.Tx) error { return finishScrubs(ctx, tx, nil) })
 }
 
 // notLately keeps what has just failed from being tried again at once: whoever tends looks again in a minute.

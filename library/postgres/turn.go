@@ -3,22 +3,23 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/odarchive/odarchive/library"
+	"github.com/odarchive/odarchive/library/schedule"
 )
 
-// sitting is one transaction of a desk: what an agent says is recorded, what others have changed is taken in, what should start is
-// decided, checked and leased, and what is leased is read. Statements that don't wait for each other's answers travel together.
+// sitting is what happens at a desk in one transaction: what an agent says is recorded, what others have changed is taken in, what should start is
+// decided, checked and leased, and what is leased is read. Several sittings, at desks of different libraries, share the transaction.
 type sitting struct {
 	s    *Store
 	ctx  context.Context
 	tx   pgx.Tx
 	d    *desk
+	lib  string
 	call *Call
 	// What is wanted: decisions, with so many builds at a time, and the leased tasks.
 	decide bool
@@ -31,10 +32,18 @@ type sitting struct {
 	now                         time.Duration
 	online, wantReport          bool
 
-	fresh  bool    // the agent's process is new
-	knows  []int64 // tasks of whose end the desk was told
-	leased int
-	tasks  []Task
+	err     error             // why there is nothing to be done here; the others go on
+	fresh   bool              // the agent's process is new
+	rest    []Result          // those that are recorded one after the other
+	knows   []int64           // tasks of whose end the desk was told
+	actions []schedule.Action // what has been decided and not been leased yet
+	leased  int
+	tasks   []Task
+}
+
+// anew is the same wish, of which nothing has happened.
+func (t sitting) anew() *sitting {
+	return &sitting{s: t.s, lib: t.lib, call: t.call, decide: t.decide, builds: t.builds, list: t.list}
 }
 
 // Called records what an agent says: who it is, its results, what it sees and how far it is. A result of an old lease is
@@ -113,193 +122,100 @@ func (s *Store) Meet(ctx context.Context, c Call) (id string, err error) {
 // errPlanned says that a lease found the library in another state than it was planned for: the desk is read anew.
 var errPlanned = errors.New("the library is not as it was planned for")
 
-// take runs a turn in a transaction, again when Postgres asks for that or when somebody changed what had just been decided about.
+// take has a turn taken, together with those of other libraries that come at the same time.
 func (s *Store) take(ctx context.Context, lib string, t *sitting) error {
-	d := s.desk(lib)
-	defer d.mu.Unlock()
-	for attempt := 0; ; attempt++ {
-		next := sitting{s: s, ctx: ctx, d: d, call: t.call, decide: t.decide, builds: t.builds, list: t.list}
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			next.tx = tx
-			return next.run()
-		})
-		if err == nil {
-			d.version = next.version + 1
-			*t = next
-			return nil
-		}
-		d.clear() // what was decided has not come about
-		if (again(err) || errors.Is(err, errPlanned)) && attempt < 5 {
-			continue
-		}
-		return err
-	}
+	t.s, t.lib = s, lib
+	seat := &seat{ctx: ctx, sitting: *t}
+	err := s.rounds.join(seat, s.sit)
+	*t = seat.sitting
+	return err
 }
 
-func (t *sitting) run() error {
-	looked, err := t.look()
-	if err != nil {
-		return err
+// sit runs a round. One that fails, whoever's fault that is, is taken apart: each of its members is served alone.
+func (s *Store) sit(members []*seat) {
+	ctx, cancel := contextOf(members)
+	defer cancel()
+	if len(members) > 1 && s.sitOnce(ctx, inOrder(members)) == nil {
+		return
 	}
-	if err := t.greet(); err != nil {
-		return err
-	}
-	builds := t.builds
-	if !t.decide {
-		builds = t.d.builds
-	}
-	if !t.d.good(t.mark, t.s.self, t.version, t.now, builds) {
-		t.d.clear()
-	}
-	t.d.latest = t.now
-	if err := t.record(looked); err != nil {
-		return err
-	}
-	if t.decide {
-		if err := t.plan(); err != nil {
-			return err
-		}
-	}
-	return t.finish()
-}
-
-// look locks the library's row and reads it, together with what is to be known of the tasks of which results have come.
-func (t *sitting) look() (map[int64]looked, error) {
-	b := &pgx.Batch{}
-	b.Queue(`
-select name, agent, instance, coalesce(planner::text, ''), plan_version, want_report, coalesce(last_seen > now() - $2::interval, false),
-       extract(epoch from now())::float8
-  from library where id = $1 for update`, t.d.lib, Lease)
-	if t.call != nil && len(t.call.Results) > 0 {
-		b.Queue(lookAtTasks, t.d.lib, idsOf(t.call.Results))
-	}
-	r := t.tx.SendBatch(t.ctx, b)
-	defer r.Close()
-	var now float64
-	if err := r.QueryRow().Scan(&t.name, &t.agent, &t.instance, &t.mark, &t.version, &t.wantReport, &t.online, &now); err != nil {
-		return nil, notFound(err, "there is no library %s", t.d.lib)
-	}
-	t.now = since(now)
-	if b.Len() == 1 {
-		return nil, r.Close()
-	}
-	rows, err := r.Query()
-	if err != nil {
-		return nil, err
-	}
-	found, err := collectLooked(rows)
-	if err != nil {
-		return nil, err
-	}
-	return found, r.Close()
-}
-
-// greet says whether the agent may drive the library, and whether its process is new.
-func (t *sitting) greet() error {
-	c := t.call
-	if c == nil {
-		return nil
-	}
-	if t.agent != c.Agent && t.online {
-		return library.Errorf(library.Precondition, "library %s is driven by agent %s, which called less than %v ago", c.Library, t.agent, Lease)
-	}
-	t.fresh = t.instance != c.Instance
-	if !t.fresh {
-		return nil
-	}
-	// What the old process may still send is refused, and the journal of the new one knows what was begun.
-	t.d.clear()
-	b := &pgx.Batch{}
-	b.Queue(`update library set agent = $2, instance = $3, want_report = true where id = $1`, t.d.lib, c.Agent, c.Instance)
-	b.Queue(`update task set lease_until = now() + $2::interval, epoch = epoch + 1 where library_id = $1 and state = 'leased'`, t.d.lib, Lease)
-	return t.tx.SendBatch(t.ctx, b).Close()
-}
-
-// finish writes who planned last and what the agent said of itself, and reads what is leased.
-func (t *sitting) finish() error {
-	b := &pgx.Batch{}
-	if t.call != nil {
-		b.Queue(`update library set last_seen = now(), planner = $2, plan_version = $3 where id = $1`, t.d.lib, t.s.self, t.version+1)
-	} else {
-		b.Queue(`update library set planner = $2, plan_version = $3 where id = $1`, t.d.lib, t.s.self, t.version+1)
-	}
-	b.Queue(`select want_report from library where id = $1`, t.d.lib)
-	if t.list {
-		b.Queue(selectLeased, t.d.lib)
-	}
-	r := t.tx.SendBatch(t.ctx, b)
-	defer r.Close()
-	if _, err := r.Exec(); err != nil {
-		return err
-	}
-	if err := r.QueryRow().Scan(&t.wantReport); err != nil {
-		return err
-	}
-	if !t.list {
-		return r.Close()
-	}
-	rows, err := r.Query()
-	if err != nil {
-		return err
-	}
-	if t.tasks, err = collectLeased(rows); err != nil {
-		return err
-	}
-	return r.Close()
-}
-
-// plan brings the desk up to date and carries out what it decides.
-func (t *sitting) plan() error {
-	if t.d.planner == nil {
-		if err := t.d.read(t.ctx, t.tx, t.builds); err != nil {
-			return err
-		}
-	} else if err := t.catchUp(); err != nil {
-		return err
-	}
-	// What is stopped leaves its drive free for something else at once.
-	for range 4 {
-		actions := t.d.planner.Decide(t.now)
-		if len(actions) == 0 {
-			return nil
-		}
-		t.d.checker.Decide(t.now)
-		for _, a := range actions {
-			if err := t.d.checker.Check(a); err != nil {
-				return fmt.Errorf("schedule library %s: %w", t.name, err)
+	for _, m := range members {
+		alone := []*seat{m}
+		for attempt := 0; ; attempt++ {
+			// Again when Postgres asks for that, or when somebody changed what had just been decided about.
+			if m.err = s.sitOnce(ctx, alone); m.err == nil || attempt == 5 || !again(m.err) && !errors.Is(m.err, errPlanned) {
+				break
 			}
 		}
-		if err := t.lease(actions); err != nil {
-			return err
+	}
+}
+
+// sitOnce tries to hold all the sittings in one transaction. When it returns nil each has been held, or has its own error.
+func (s *Store) sitOnce(ctx context.Context, members []*seat) error {
+	r := round{s: s, ctx: ctx}
+	for _, m := range members {
+		t := m.sitting.anew()
+		t.d = s.desk(t.lib)
+		defer t.d.mu.Unlock()
+		r.sittings = append(r.sittings, t)
+	}
+	all := slices.Clone(r.sittings)
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		r.tx = tx
+		return r.run()
+	})
+	for i, t := range all {
+		if err != nil {
+			t.d.clear() // what was decided has not come about
+			continue
 		}
-		t.leased += len(actions)
+		members[i].err, members[i].sitting = t.err, *t
+		if t.err == nil {
+			t.d.version = t.version + 1
+		}
+	}
+	return err
+}
+
+// mayDrive returns why the agent may not drive the library.
+func (t *sitting) mayDrive() error {
+	if t.call != nil && t.agent != t.call.Agent && t.online {
+		return library.Errorf(library.Precondition, "library %s is driven by agent %s, which called less than %v ago", t.call.Library, t.agent, Lease)
 	}
 	return nil
 }
 
-// catchUp takes in what others have changed since the desk was up to date.
-func (t *sitting) catchUp() error {
-	rows, err := t.tx.Query(t.ctx, `delete from plan_change where library_id = $1 returning coalesce(task_id, 0), coalesce(disc_id, 0)`, t.d.lib)
-	if err != nil {
-		return err
+// greet notes the agent's process when it is new.
+func (t *sitting) greet() error {
+	c := t.call
+	if c == nil || t.instance == c.Instance {
+		return nil
 	}
+	t.fresh = true
+	// What the old process may still send is refused, and the journal of the new one knows what was begun.
+	t.d.clear()
+	b := &pgx.Batch{}
+	b.Queue(`update library set agent = $2, instance = $3, want_report = true where id = $1`, t.lib, c.Agent, c.Instance)
+	b.Queue(`update task set lease_until = now() + $2::interval, epoch = epoch + 1 where library_id = $1 and state = 'leased'`, t.lib, Lease)
+	return t.tx.SendBatch(t.ctx, b).Close()
+}
+
+// takeIn takes in what others have changed since the desk was up to date.
+func (t *sitting) takeIn(noted []change) error {
 	tasks, discs := []int64{}, []int64{}
-	var task, disc int64
 	news := false
-	_, err = pgx.ForEachRow(rows, []any{&task, &disc}, func() error {
+	for _, c := range noted {
 		switch {
-		case slices.Contains(t.knows, task):
-			return nil
-		case task != 0:
-			tasks = append(tasks, task)
-		case disc != 0:
-			discs = append(discs, disc)
+		case slices.Contains(t.knows, c.task):
+			continue
+		case c.task != 0:
+			tasks = append(tasks, c.task)
+		case c.disc != 0:
+			discs = append(discs, c.disc)
 		}
 		news = true
+	}
+	if !news {
 		return nil
-	})
-	if err != nil || !news {
-		return err
 	}
 	return t.d.reread(t.ctx, t.tx, tasks, discs)
 }

@@ -12,7 +12,7 @@ func (s *Store) Synced(ctx context.Context, segment int64) error {
 		if _, err := tx.Exec(ctx, `update segment set unsynced = null where id = $1`, segment); err != nil {
 			return err
 		}
-		return finishRetrievals(ctx, tx)
+		return finishRetrievals(ctx, tx, inFile, segment)
 	})
 }
 

@@ -55,10 +55,10 @@ func (rec *recorder) verify() error {
 	if why == "" && !(r.Repairable && state != library.Verifying) && string(r.SHA256) != string(want) {
 		why = fmt.Sprintf("the disc reads as %x, its image is %x", r.SHA256, want)
 	}
-	if err := rec.closeReading(why); err != nil {
+	if err := closeReadings(rec.ctx, rec.tx, []line{{rec.lib, looked{leased: t}, r}}, why); err != nil {
 		return err
 	}
-	if err := errors.Join(rec.trimRegions(), rec.noteSpeed()); err != nil {
+	if err := errors.Join(trimRegions(rec.ctx, rec.tx, []int64{*t.Disc}), rec.noteSpeed()); err != nil {
 		return err
 	}
 	v, err := rec.grade()
@@ -202,8 +202,10 @@ select d.id, 'other_copy', $2, nullif($3::bigint, 0), format('%s contents are so
 	return rec.readAgain(library.PriorityBulk)
 }
 
-// trimRegions keeps the regions of the disc's newest readings; the sums of all are kept.
-func (rec *recorder) trimRegions() error {
-	return rec.exec(`
-delete from reading_region where reading_id in (select id from reading where disc_id = $1 and finished is not null order by id desc offset $2)`, *rec.t.Disc, keptReadings)
+// trimRegions keeps the regions of the discs' newest readings; the sums of all are kept.
+func trimRegions(ctx context.Context, tx pgx.Tx, discs []int64) error {
+	_, err := tx.Exec(ctx, `
+delete from reading_region g using unnest($1::bigint[]) u(disc) cross join lateral (
+  select id from reading where disc_id = u.disc and finished is not null order by id desc offset $2) old where g.reading_id = old.id`, discs, keptReadings)
+	return err
 }
