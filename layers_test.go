@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"archive/ecc":             {"archive"},
 	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
+	"archive/snapshot":        {"archive"},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/survey":          {"archive", "archive/catalogue"},
 	"archive/project": {
