@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"library/durability": {},
 	"library/health":     {},
 	"library/simulate":   {"library", "library/schedule"},
-	"library/postgres":   {"archive", "library", "library/durability", "library/health", "library/schedule", "migrations"},
+	"library/postgres":   {"archive", "archive/snapshot", "library", "library/durability", "library/health", "library/schedule", "migrations"},
 	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.

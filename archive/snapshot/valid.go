@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -57,6 +58,9 @@ func (c *check) seconds(name string, s float64) {
 func (c *check) text(name, s string, least int) {
 	if len(s) < least || len(s) > mostText {
 		c.fail("%s: a text of %d bytes", name, len(s))
+	}
+	if strings.ContainsRune(s, 0) { // no database takes it
+		c.fail("%s: a text with a zero character", name)
 	}
 }
 

@@ -146,6 +146,7 @@ type PlannedImage struct {
 	Created  time.Time
 	Archives []ImageArchive
 	Extents  []PlannedExtent
+	Carries  *ParityDisc // of a parity image
 }
 
 // ImageArchive is an archive whose names and manifest an image carries, below a directory of its own.

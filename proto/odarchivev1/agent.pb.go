@@ -2218,7 +2218,11 @@ type Parity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Set   *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
 	// From 0.
-	Number        int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Number int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// disc_info.json of the disc; empty for none.
+	Info []byte `protobuf:"bytes,3,opt,name=info,proto3" json:"info,omitempty"`
+	// What the disc carries of the catalogue; missing where it carries nothing.
+	Snapshot      *SnapshotRef `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2267,6 +2271,172 @@ func (x *Parity) GetNumber() int32 {
 	return 0
 }
 
+func (x *Parity) GetInfo() []byte {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *Parity) GetSnapshot() *SnapshotRef {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+// SnapshotRef names a snapshot of the catalogue.
+type SnapshotRef struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Bytes         int64  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Sha256        []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRef) Reset() {
+	*x = SnapshotRef{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRef) ProtoMessage() {}
+
+func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRef.ProtoReflect.Descriptor instead.
+func (*SnapshotRef) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SnapshotRef) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnapshotRef) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SnapshotRef) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+type ReadSnapshotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadSnapshotRequest) Reset() {
+	*x = ReadSnapshotRequest{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadSnapshotRequest) ProtoMessage() {}
+
+func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*ReadSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReadSnapshotRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ReadSnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next of its bytes.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadSnapshotResponse) Reset() {
+	*x = ReadSnapshotResponse{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadSnapshotResponse) ProtoMessage() {}
+
+func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*ReadSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReadSnapshotResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Rebuild makes an image on the scratch disk from others of its set that lie there.
 type Rebuild struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -2286,7 +2456,7 @@ type Rebuild struct {
 
 func (x *Rebuild) Reset() {
 	*x = Rebuild{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2468,7 @@ func (x *Rebuild) String() string {
 func (*Rebuild) ProtoMessage() {}
 
 func (x *Rebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2481,7 @@ func (x *Rebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
 func (*Rebuild) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rebuild) GetSet() *SetRef {
@@ -2386,7 +2556,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2568,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2581,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -2506,7 +2676,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +2688,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +2701,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -2705,7 +2875,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2717,7 +2887,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2730,7 +2900,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2756,7 +2926,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2938,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2951,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2807,7 +2977,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2989,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +3002,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -2933,7 +3103,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3115,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3128,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -3059,7 +3229,7 @@ type ImageVault struct {
 
 func (x *ImageVault) Reset() {
 	*x = ImageVault{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3071,7 +3241,7 @@ func (x *ImageVault) String() string {
 func (*ImageVault) ProtoMessage() {}
 
 func (x *ImageVault) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3084,7 +3254,7 @@ func (x *ImageVault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
 func (*ImageVault) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageVault) GetId() string {
@@ -3139,7 +3309,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3321,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3334,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -3225,7 +3395,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3237,7 +3407,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3250,7 +3420,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -3282,7 +3452,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3294,7 +3464,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3307,7 +3477,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -3382,7 +3552,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3564,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3577,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -3428,7 +3598,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3440,7 +3610,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3453,7 +3623,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -3480,7 +3650,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3492,7 +3662,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3505,7 +3675,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3684,10 +3854,20 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n" +
 	"\asectors\x18\x04 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"H\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"\x93\x01\n" +
 	"\x06Parity\x12&\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x05R\x06number\"\x8d\x02\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
+	"\x04info\x18\x03 \x01(\fR\x04info\x125\n" +
+	"\bsnapshot\x18\x04 \x01(\v2\x19.odarchive.v1.SnapshotRefR\bsnapshot\"K\n" +
+	"\vSnapshotRef\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"%\n" +
+	"\x13ReadSnapshotRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"*\n" +
+	"\x14ReadSnapshotResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x8d\x02\n" +
 	"\aRebuild\x12&\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x19\n" +
@@ -3814,11 +3994,12 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x16MOVE_OUTCOME_NOT_MOVED\x10\x02\x12\x1d\n" +
 	"\x19MOVE_OUTCOME_SOURCE_EMPTY\x10\x03\x12!\n" +
 	"\x1dMOVE_OUTCOME_DESTINATION_FULL\x10\x04\x12\x18\n" +
-	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\xea\x02\n" +
+	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\xc3\x03\n" +
 	"\fAgentService\x12R\n" +
 	"\vSynchronize\x12 .odarchive.v1.SynchronizeRequest\x1a!.odarchive.v1.SynchronizeResponse\x12U\n" +
 	"\rDescribeImage\x12\".odarchive.v1.DescribeImageRequest\x1a\x1e.odarchive.v1.ImageDescription0\x01\x12S\n" +
-	"\x11ReadImageContents\x12&.odarchive.v1.ReadImageContentsRequest\x1a\x14.odarchive.v1.Pieces0\x01\x12Z\n" +
+	"\x11ReadImageContents\x12&.odarchive.v1.ReadImageContentsRequest\x1a\x14.odarchive.v1.Pieces0\x01\x12W\n" +
+	"\fReadSnapshot\x12!.odarchive.v1.ReadSnapshotRequest\x1a\".odarchive.v1.ReadSnapshotResponse0\x01\x12Z\n" +
 	"\rStoreContents\x12\".odarchive.v1.StoreContentsRequest\x1a#.odarchive.v1.StoreContentsResponse(\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
 var (
@@ -3834,7 +4015,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -3864,35 +4045,38 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*Seal)(nil),                     // 25: odarchive.v1.Seal
 	(*SetImage)(nil),                 // 26: odarchive.v1.SetImage
 	(*Parity)(nil),                   // 27: odarchive.v1.Parity
-	(*Rebuild)(nil),                  // 28: odarchive.v1.Rebuild
-	(*TaskProgress)(nil),             // 29: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 30: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 31: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 32: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 33: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 34: odarchive.v1.ImageHeader
-	(*ImageVault)(nil),               // 35: odarchive.v1.ImageVault
-	(*ImageArchive)(nil),             // 36: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 37: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 38: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 39: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 40: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 41: odarchive.v1.StoreContentsResponse
-	(*Address)(nil),                  // 42: odarchive.v1.Address
-	(Fill)(0),                        // 43: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 44: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 45: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 46: odarchive.v1.Pieces
+	(*SnapshotRef)(nil),              // 28: odarchive.v1.SnapshotRef
+	(*ReadSnapshotRequest)(nil),      // 29: odarchive.v1.ReadSnapshotRequest
+	(*ReadSnapshotResponse)(nil),     // 30: odarchive.v1.ReadSnapshotResponse
+	(*Rebuild)(nil),                  // 31: odarchive.v1.Rebuild
+	(*TaskProgress)(nil),             // 32: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 33: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 34: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 35: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 36: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 37: odarchive.v1.ImageHeader
+	(*ImageVault)(nil),               // 38: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 39: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 40: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 41: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 42: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 43: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 44: odarchive.v1.StoreContentsResponse
+	(*Address)(nil),                  // 45: odarchive.v1.Address
+	(Fill)(0),                        // 46: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 47: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 48: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 49: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	29, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	30, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	32, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	33, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	42, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	43, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	42, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	45, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	46, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	45, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -3908,57 +4092,60 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
 	24, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
 	25, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
-	28, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
-	42, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	42, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	31, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
+	45, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	45, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
 	27, // 26: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
 	16, // 27: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
 	20, // 28: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
 	23, // 29: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
 	23, // 30: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	44, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	47, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
 	26, // 32: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
 	26, // 33: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
 	23, // 34: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
-	23, // 35: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
-	26, // 36: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
-	10, // 37: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 38: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 39: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 40: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 41: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 42: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 43: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	31, // 44: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	44, // 45: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 46: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 47: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 48: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	34, // 49: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	36, // 50: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	37, // 51: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	44, // 52: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	35, // 53: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	23, // 54: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	44, // 55: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	44, // 56: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	38, // 57: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	44, // 58: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 59: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	45, // 60: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	3,  // 61: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	32, // 62: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	39, // 63: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	40, // 64: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	9,  // 65: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	33, // 66: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	46, // 67: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	41, // 68: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	65, // [65:69] is the sub-list for method output_type
-	61, // [61:65] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	28, // 35: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
+	23, // 36: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	26, // 37: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 38: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 39: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 40: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 41: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 42: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 43: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 44: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	34, // 45: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	47, // 46: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 47: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 48: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 49: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	37, // 50: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	39, // 51: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	40, // 52: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	47, // 53: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	38, // 54: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	23, // 55: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	47, // 56: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	47, // 57: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	41, // 58: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	47, // 59: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 60: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	48, // 61: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	3,  // 62: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	35, // 63: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	42, // 64: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	29, // 65: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
+	43, // 66: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	9,  // 67: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	36, // 68: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	49, // 69: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	30, // 70: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
+	44, // 71: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	67, // [67:72] is the sub-list for method output_type
+	62, // [62:67] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -3980,7 +4167,7 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Seal)(nil),
 		(*Task_Rebuild)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[30].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[33].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
@@ -3992,7 +4179,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
