@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"archive/ecc":             {"archive"},
 	"archive/discset":         {"archive", "archive/image"},
 	"archive/discset/decoder": {},
+	"archive/snapshot":        {"archive"},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/survey":          {"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/image/extent"},
 	// What a disc says about itself, against what is on it: the one place that knows both.
@@ -64,7 +65,7 @@ var mayImport = map[string][]string{
 	"library/durability": {},
 	"library/health":     {},
 	"library/simulate":   {"library", "library/schedule"},
-	"library/postgres":   {"archive", "archive/catalogue", "archive/ecc", "archive/survey", "library", "library/durability", "library/health", "library/schedule", "migrations"},
+	"library/postgres":   {"archive", "archive/catalogue", "archive/ecc", "archive/snapshot", "archive/survey", "library", "library/durability", "library/health", "library/schedule", "migrations"},
 	"migrations":         {},
 
 	// The processes. Controller and agent meet only in proto.

@@ -503,12 +503,17 @@ func parityDisc(t testing.TB) *laid {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := set.Compose(1)
+	d, err := set.Compose(1, discset.Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := d.Write(&b, acc.OpenChecks, func() (io.ReadCloser, error) { return acc.OpenParity(1) }); err != nil {
+	if err := d.Write(&b, func(name string) (io.ReadCloser, error) {
+		if name == discset.ChecksName {
+			return acc.OpenChecks()
+		}
+		return acc.OpenParity(1)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := image.Open(bytes.NewReader(b.Bytes()), int64(b.Len())/archive.SectorSize)

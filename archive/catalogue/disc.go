@@ -54,9 +54,12 @@ type Disc struct {
 // known before it is closed: its parity discs say it.
 type Parity struct {
 	Set          string // UUID
-	Index        int    // of the image, from 0
+	Index        int    // of the image, from 0; parity images come behind all data images that the set takes
 	Data, Images int    // how many data images the set takes, and how many parity images
 }
+
+// OfParity says that the disc carries parity of its set, and none of the archives' files.
+func (d *Disc) OfParity() bool { return d.Parity != nil && d.Parity.Index >= d.Parity.Data }
 
 // NewDisc describes a disc of a vault without archives. Its label follows from its number.
 func NewDisc(imageID string, number int64, vault, libraryID, library, medium string, created time.Time) Disc {

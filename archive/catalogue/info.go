@@ -180,7 +180,7 @@ func ReadInfo(b []byte) (*Disc, error) {
 		Vault: i.Vault, Policy: policy, LibraryID: i.LibraryID, Library: i.Library, Medium: i.Medium, Capacity: i.Capacity, Created: i.Date.Time,
 	}
 	if p := i.Parity; p != nil {
-		if !validUUID(p.Set) || p.Data < 1 || p.Parity < 1 || p.Data > 255 || p.Parity > 255-p.Data || p.Index < 0 || p.Index >= p.Data {
+		if !validUUID(p.Set) || p.Data < 1 || p.Parity < 1 || p.Data > 255 || p.Parity > 255-p.Data || p.Index < 0 || p.Index >= p.Data+p.Parity {
 			return nil, fmt.Errorf("read %s: image %d of the set %.60q of %d+%d: there is no such", InfoName, p.Index, p.Set, p.Data, p.Parity)
 		}
 		d.Parity = &Parity{p.Set, p.Index, p.Data, p.Parity}

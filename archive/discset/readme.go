@@ -59,3 +59,14 @@ DATA DISCS (index, label, identity, sectors)
 	}
 	return b.Bytes()
 }
+
+// snapshotReadme is what README.txt says besides where the disc carries a snapshot.
+const snapshotReadme = `
+WHAT THE LIBRARY KNEW
+  snapshot.jsonl.zst is what the library's catalogue knew when the set was closed and what
+  the other discs don't say of themselves: which discs there are and should be, which
+  sets they make, how the vaults are to be kept, and how well the discs read. It is text,
+  one JSON object a line, to be seen with:    zstd -dc snapshot.jsonl.zst | less
+  Its first line may name another one that it follows, which is on another parity disc.
+  The program's docs/disc-format-snapshot.md describes it.
+`

@@ -117,11 +117,10 @@ func (a *agent) sources(rec *discset.Recovery, sources []*pb.SetImage, files *cl
 		if number < 0 {
 			continue
 		}
-		disc, err := rec.Set.Compose(number)
+		parity, checks, err := discset.OpenDisc(f, s.GetSectors())
 		if err != nil {
-			return err
+			return discFault("parity image %d of set %s: %w", number, rec.Set.ID, err)
 		}
-		parity, checks := disc.Parity(f), disc.Checks(f)
 		rec.Images[index] = parity
 		if rec.Checks, err = discset.OpenChecks(rec.Set, checks); err != nil {
 			return err

@@ -156,9 +156,14 @@ func (a *agent) seal(t *pb.Seal, r *pb.TaskResult) (err error) {
 
 // writeParity writes a parity image: what was gathered, what says how to use it, and what protects the disc itself.
 func (a *agent) writeParity(ctx context.Context, t *pb.Build, file *os.File, out *counted) (err error) {
+	p := t.GetParity()
+	carried, err := a.snapshot(ctx, t.GetImageId(), p.GetSnapshot())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, carried.Close()) }()
 	a.sets.Lock()
 	defer a.sets.Unlock()
-	p := t.GetParity()
 	set, err := a.openSet(p.GetSet())
 	if err != nil {
 		return err
@@ -172,7 +177,7 @@ func (a *agent) writeParity(ctx context.Context, t *pb.Build, file *os.File, out
 		}
 		return &fault{pb.Failure_FAILURE_RETRY, errors.Join(e, err)}
 	}
-	disc, err := s.Compose(int(p.GetNumber()))
+	disc, err := s.Compose(int(p.GetNumber()), discset.Extras{Info: p.GetInfo(), Snapshot: carried.blob})
 	if err != nil {
 		return err
 	}
@@ -186,7 +191,15 @@ func (a *agent) writeParity(ctx context.Context, t *pb.Build, file *os.File, out
 		return defect("it comes to %d sectors, %d were planned", l.Sectors(), t.GetSectors())
 	}
 	out.left = l.Sectors() * archive.SectorSize
-	if err := disc.Write(out, set.OpenChecks, func() (io.ReadCloser, error) { return set.OpenParity(int(p.GetNumber())) }); err != nil {
+	if err := disc.Write(out, func(name string) (io.ReadCloser, error) {
+		switch name {
+		case discset.ChecksName:
+			return set.OpenChecks()
+		case discset.SnapshotName:
+			return carried.open(), nil
+		}
+		return set.OpenParity(int(p.GetNumber()))
+	}); err != nil {
 		return err
 	}
 	if out.left != 0 {

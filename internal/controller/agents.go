@@ -179,7 +179,7 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.BuildTask:
 		b := &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}
 		if t.Set != nil {
-			b.Parity = &pb.Parity{Set: setProto(t.Set.SetPlace), Number: int32(t.Set.Index - t.Set.Data)}
+			b.Parity = parityProto(t.Set)
 		}
 		p.Work = &pb.Task_Build{Build: b}
 	case library.BurnTask:

@@ -80,7 +80,7 @@ func (t *tender) parity(ctx context.Context) error {
 		return err
 	}
 	for _, s := range sealed {
-		images, err := parityImages(s)
+		images, err := t.parityImages(ctx, s)
 		if err != nil {
 			return fmt.Errorf("set %s: %w", s.ID, err)
 		}
@@ -93,7 +93,7 @@ func (t *tender) parity(ctx context.Context) error {
 }
 
 // parityImages lays out the parity discs of a sealed set.
-func parityImages(s postgres.SealedSet) ([]postgres.PlannedImage, error) {
+func (t *tender) parityImages(ctx context.Context, s postgres.SealedSet) ([]postgres.PlannedImage, error) {
 	set, err := discset.ReadSet(s.Description)
 	if err != nil {
 		return nil, err
@@ -104,16 +104,21 @@ func parityImages(s postgres.SealedSet) ([]postgres.PlannedImage, error) {
 	}
 	images := make([]postgres.PlannedImage, len(set.Parities))
 	for i, p := range set.Parities {
-		disc, err := set.Compose(i)
+		images[i].ID = p.ImageID
+		if _, err := fmt.Sscanf(p.Label, "OD_%d", &images[i].Number); err != nil {
+			return nil, fmt.Errorf("parity disc %d: %q is no label of this library's: %w", i, p.Label, err)
+		}
+	}
+	if err := t.carry(ctx, s, set, images, pack.Room(capacity, s.Roots)); err != nil {
+		return nil, err
+	}
+	for i := range images {
+		disc, err := set.Compose(i, extras(images[i].Carries))
 		if err != nil {
 			return nil, err
 		}
-		img := &images[i]
-		img.ID, img.Data = p.ImageID, disc.Layout.Sectors()
-		if _, err := fmt.Sscanf(p.Label, "OD_%d", &img.Number); err != nil {
-			return nil, fmt.Errorf("parity disc %d: %q is no label of this library's: %w", i, p.Label, err)
-		}
-		if err := protected(img, capacity, s.Roots); err != nil {
+		images[i].Data = disc.Layout.Sectors()
+		if err := protected(&images[i], capacity, s.Roots); err != nil {
 			return nil, err
 		}
 	}

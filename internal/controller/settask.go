@@ -45,3 +45,15 @@ func setTaskProto(t postgres.Task, p *pb.Task) {
 		}}
 	}
 }
+
+// parityProto says what a parity image is made of.
+func parityProto(w *postgres.SetWork) *pb.Parity {
+	p := &pb.Parity{Set: setProto(w.SetPlace), Number: int32(w.Index - w.Data)}
+	if c := w.Carries; c != nil {
+		p.Info = c.Info
+		if s := c.Snapshot; s != nil {
+			p.Snapshot = &pb.SnapshotRef{Id: s.ID, Bytes: s.Bytes, Sha256: s.SHA256}
+		}
+	}
+	return p
+}

@@ -63,6 +63,7 @@ func TestSet(t *testing.T) {
 	if len(set.GetMembers()) != 4 || set.GetState() != pb.DiscSet_STATE_SEALED {
 		t.Fatalf("%v", set)
 	}
+	s.carries(set, set.GetMembers()[3].GetDiscs()[0], false)
 	u.document(cli.ExitOK, []string{"id", "members", "spare", "state"}, "library", "sets")
 	s.Eventually("nothing is left on the scratch disk", func() bool {
 		left, err := filepath.Glob(s.path("agent", "scratch", "*"))
@@ -156,6 +157,7 @@ func TestSetIsGatheredAgain(t *testing.T) {
 
 	// The parity disc dies too: it is made anew, as it was.
 	dead := s.set().GetMembers()[len(set.GetMembers())].GetDiscs()[0]
+	s.carries(s.set(), dead, true)
 	before, err := os.ReadFile(s.path("jukebox", "discs", dead, "image.iso"))
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ func passed(ctx context.Context, tx pgx.Tx, b *pgx.Batch, lines []line) error {
 	if err := trimRegions(ctx, tx, discs); err != nil {
 		return err
 	}
+	if err := trust(ctx, tx, discs...); err != nil {
+		return err
+	}
 	read, err := histories(ctx, tx, discs)
 	if err != nil {
 		return err

@@ -147,6 +147,7 @@ type PlannedImage struct {
 	Capacity int64 // sectors of the blank disc, as the image says it
 	Archives []ImageArchive
 	Extents  []PlannedExtent
+	Carries  *ParityDisc // of a parity image
 }
 
 // ImageArchive is an archive whose names and manifest an image carries, below a directory of its own.

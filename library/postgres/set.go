@@ -95,12 +95,16 @@ type SealedSet struct {
 	Capacity    int64 // sectors
 	Roots       int
 	SpareAreas  bool
+	Vault       string
+	LibraryID   string
+	Library     string
 }
 
 // SealedSets returns the sets whose parity images are to be planned.
 func (s *Store) SealedSets(ctx context.Context) ([]SealedSet, error) {
 	rows, err := s.pool.Query(ctx, `
-select s.id::text, s.description, s.medium, s.capacity, v.roots, v.spare_areas from disc_set s join vault v on v.id = s.vault_id
+select s.id::text, s.description, s.medium, s.capacity, v.roots, v.spare_areas, v.name, l.id::text, l.name
+  from disc_set s join vault v on v.id = s.vault_id join library l on l.id = s.library_id
  where s.state = 'sealed' and not exists (select from image i where i.set_id = s.id and i.set_index >= s.data)`)
 	if err != nil {
 		return nil, err
@@ -122,6 +126,9 @@ insert into image (id, number, vault_id, library_id, medium, sectors, layer_sect
 select $2, $3, vault_id, library_id, medium, $4, $5, $6, closed, 1, id, data + $7 from disc_set where id = $1
 on conflict (id) do nothing`, set, img.ID, img.Number, img.Sectors, img.Layer, img.Data, i)
 			if err != nil || tag.RowsAffected() == 0 {
+				return err
+			}
+			if err := saveParityDisc(ctx, tx, img.ID, img.Carries); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, `

@@ -15,10 +15,11 @@ type SetWork struct {
 	Number      int64 // of the task's image
 	DataSectors int64 // of the task's image, without its error correction
 	Closed      time.Time
-	Description []byte     // set.json
-	Parities    []SetImage // that the set has or will have
-	Members     []SetImage // data images
-	AtHand      []SetImage // the images of the set, besides the task's, that lie on the scratch disk
+	Description []byte      // set.json
+	Parities    []SetImage  // that the set has or will have
+	Members     []SetImage  // data images
+	AtHand      []SetImage  // the images of the set, besides the task's, that lie on the scratch disk
+	Carries     *ParityDisc // of a parity image's build
 }
 
 // SetImage is an image of a set.
@@ -67,6 +68,9 @@ select set_index, id::text, number, sectors, coalesce(sha256, ''), at_hand from 
 		if i.AtHand && i.ID != image {
 			work.AtHand = append(work.AtHand, i)
 		}
+	}
+	if err == nil && work.Index >= work.Data {
+		work.Carries, err = s.parityDisc(ctx, image)
 	}
 	return work, err
 }

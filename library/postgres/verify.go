@@ -94,9 +94,9 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 	return rec.healed(image)
 }
 
-// trust lets a disc be asked again for what it could not give before: it has been read as a whole since, or an operator says that it is well.
-func trust(ctx context.Context, tx pgx.Tx, disc int64) error {
-	_, err := tx.Exec(ctx, `delete from read_failure where disc_id = $1`, disc)
+// trust lets discs be asked again for what they could not give before: they have been read as a whole since, or an operator says that they are well.
+func trust(ctx context.Context, tx pgx.Tx, discs ...int64) error {
+	_, err := tx.Exec(ctx, `delete from read_failure where disc_id = any ($1)`, discs)
 	return err
 }
 

@@ -2218,7 +2218,11 @@ type Parity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Set   *SetRef                `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
 	// From 0.
-	Number        int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Number int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// disc_info.json of the disc; empty for none.
+	Info []byte `protobuf:"bytes,3,opt,name=info,proto3" json:"info,omitempty"`
+	// What the disc carries of the catalogue; missing where it carries nothing.
+	Snapshot      *SnapshotRef `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2267,6 +2271,172 @@ func (x *Parity) GetNumber() int32 {
 	return 0
 }
 
+func (x *Parity) GetInfo() []byte {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *Parity) GetSnapshot() *SnapshotRef {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+// SnapshotRef names a snapshot of the catalogue.
+type SnapshotRef struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Bytes         int64  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Sha256        []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRef) Reset() {
+	*x = SnapshotRef{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRef) ProtoMessage() {}
+
+func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRef.ProtoReflect.Descriptor instead.
+func (*SnapshotRef) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SnapshotRef) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnapshotRef) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SnapshotRef) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+type ReadSnapshotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadSnapshotRequest) Reset() {
+	*x = ReadSnapshotRequest{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadSnapshotRequest) ProtoMessage() {}
+
+func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*ReadSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReadSnapshotRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ReadSnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next of its bytes.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadSnapshotResponse) Reset() {
+	*x = ReadSnapshotResponse{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadSnapshotResponse) ProtoMessage() {}
+
+func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*ReadSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReadSnapshotResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Rebuild makes an image on the scratch disk from others of its set that lie there.
 type Rebuild struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -2286,7 +2456,7 @@ type Rebuild struct {
 
 func (x *Rebuild) Reset() {
 	*x = Rebuild{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2468,7 @@ func (x *Rebuild) String() string {
 func (*Rebuild) ProtoMessage() {}
 
 func (x *Rebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2481,7 @@ func (x *Rebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
 func (*Rebuild) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rebuild) GetSet() *SetRef {
@@ -2386,7 +2556,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2568,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2581,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -2508,7 +2678,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2690,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2703,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -2714,7 +2884,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2896,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2909,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2765,7 +2935,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +2947,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +2960,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2816,7 +2986,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2998,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +3011,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -2944,7 +3114,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2956,7 +3126,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2969,7 +3139,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -3077,7 +3247,7 @@ type ImageVault struct {
 
 func (x *ImageVault) Reset() {
 	*x = ImageVault{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3089,7 +3259,7 @@ func (x *ImageVault) String() string {
 func (*ImageVault) ProtoMessage() {}
 
 func (x *ImageVault) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3102,7 +3272,7 @@ func (x *ImageVault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
 func (*ImageVault) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageVault) GetId() string {
@@ -3157,7 +3327,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3339,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3352,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -3243,7 +3413,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +3425,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +3438,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -3300,7 +3470,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3482,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3495,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -3400,7 +3570,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3412,7 +3582,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3425,7 +3595,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -3446,7 +3616,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3628,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3641,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -3498,7 +3668,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3510,7 +3680,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3523,7 +3693,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3546,7 +3716,7 @@ type WriteContentRequest struct {
 
 func (x *WriteContentRequest) Reset() {
 	*x = WriteContentRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3558,7 +3728,7 @@ func (x *WriteContentRequest) String() string {
 func (*WriteContentRequest) ProtoMessage() {}
 
 func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3571,7 +3741,7 @@ func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentRequest.ProtoReflect.Descriptor instead.
 func (*WriteContentRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WriteContentRequest) GetStep() isWriteContentRequest_Step {
@@ -3634,7 +3804,7 @@ type WriteBegin struct {
 
 func (x *WriteBegin) Reset() {
 	*x = WriteBegin{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3816,7 @@ func (x *WriteBegin) String() string {
 func (*WriteBegin) ProtoMessage() {}
 
 func (x *WriteBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3829,7 @@ func (x *WriteBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteBegin.ProtoReflect.Descriptor instead.
 func (*WriteBegin) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WriteBegin) GetRef() *TaskRef {
@@ -3708,7 +3878,7 @@ type WriteEnd struct {
 
 func (x *WriteEnd) Reset() {
 	*x = WriteEnd{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3720,7 +3890,7 @@ func (x *WriteEnd) String() string {
 func (*WriteEnd) ProtoMessage() {}
 
 func (x *WriteEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3733,7 +3903,7 @@ func (x *WriteEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
 func (*WriteEnd) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WriteEnd) GetSha256() []byte {
@@ -3755,7 +3925,7 @@ type WriteContentResponse struct {
 
 func (x *WriteContentResponse) Reset() {
 	*x = WriteContentResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3767,7 +3937,7 @@ func (x *WriteContentResponse) String() string {
 func (*WriteContentResponse) ProtoMessage() {}
 
 func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +3950,7 @@ func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentResponse.ProtoReflect.Descriptor instead.
 func (*WriteContentResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WriteContentResponse) GetTicket() []byte {
@@ -3966,10 +4136,20 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\bimage_id\x18\x02 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x18\n" +
 	"\asectors\x18\x04 \x01(\x03R\asectors\x12\x16\n" +
-	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"H\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\"\x93\x01\n" +
 	"\x06Parity\x12&\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x05R\x06number\"\x8d\x02\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
+	"\x04info\x18\x03 \x01(\fR\x04info\x125\n" +
+	"\bsnapshot\x18\x04 \x01(\v2\x19.odarchive.v1.SnapshotRefR\bsnapshot\"K\n" +
+	"\vSnapshotRef\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"%\n" +
+	"\x13ReadSnapshotRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"*\n" +
+	"\x14ReadSnapshotResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x8d\x02\n" +
 	"\aRebuild\x12&\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x19\n" +
@@ -4114,11 +4294,12 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x16MOVE_OUTCOME_NOT_MOVED\x10\x02\x12\x1d\n" +
 	"\x19MOVE_OUTCOME_SOURCE_EMPTY\x10\x03\x12!\n" +
 	"\x1dMOVE_OUTCOME_DESTINATION_FULL\x10\x04\x12\x18\n" +
-	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\xc5\x03\n" +
+	"\x14MOVE_OUTCOME_UNKNOWN\x10\x052\x9e\x04\n" +
 	"\fAgentService\x12R\n" +
 	"\vSynchronize\x12 .odarchive.v1.SynchronizeRequest\x1a!.odarchive.v1.SynchronizeResponse\x12U\n" +
 	"\rDescribeImage\x12\".odarchive.v1.DescribeImageRequest\x1a\x1e.odarchive.v1.ImageDescription0\x01\x12S\n" +
-	"\x11ReadImageContents\x12&.odarchive.v1.ReadImageContentsRequest\x1a\x14.odarchive.v1.Pieces0\x01\x12Z\n" +
+	"\x11ReadImageContents\x12&.odarchive.v1.ReadImageContentsRequest\x1a\x14.odarchive.v1.Pieces0\x01\x12W\n" +
+	"\fReadSnapshot\x12!.odarchive.v1.ReadSnapshotRequest\x1a\".odarchive.v1.ReadSnapshotResponse0\x01\x12Z\n" +
 	"\rStoreContents\x12\".odarchive.v1.StoreContentsRequest\x1a#.odarchive.v1.StoreContentsResponse(\x01\x12Y\n" +
 	"\fWriteContent\x12!.odarchive.v1.WriteContentRequest\x1a\".odarchive.v1.WriteContentResponse(\x010\x01B>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
@@ -4135,7 +4316,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -4165,39 +4346,42 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*Seal)(nil),                     // 25: odarchive.v1.Seal
 	(*SetImage)(nil),                 // 26: odarchive.v1.SetImage
 	(*Parity)(nil),                   // 27: odarchive.v1.Parity
-	(*Rebuild)(nil),                  // 28: odarchive.v1.Rebuild
-	(*TaskProgress)(nil),             // 29: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 30: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 31: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 32: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 33: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 34: odarchive.v1.ImageHeader
-	(*ImageVault)(nil),               // 35: odarchive.v1.ImageVault
-	(*ImageArchive)(nil),             // 36: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 37: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 38: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 39: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 40: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 41: odarchive.v1.StoreContentsResponse
-	(*WriteContentRequest)(nil),      // 42: odarchive.v1.WriteContentRequest
-	(*WriteBegin)(nil),               // 43: odarchive.v1.WriteBegin
-	(*WriteEnd)(nil),                 // 44: odarchive.v1.WriteEnd
-	(*WriteContentResponse)(nil),     // 45: odarchive.v1.WriteContentResponse
-	(*Address)(nil),                  // 46: odarchive.v1.Address
-	(Fill)(0),                        // 47: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 48: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 49: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 50: odarchive.v1.Pieces
+	(*SnapshotRef)(nil),              // 28: odarchive.v1.SnapshotRef
+	(*ReadSnapshotRequest)(nil),      // 29: odarchive.v1.ReadSnapshotRequest
+	(*ReadSnapshotResponse)(nil),     // 30: odarchive.v1.ReadSnapshotResponse
+	(*Rebuild)(nil),                  // 31: odarchive.v1.Rebuild
+	(*TaskProgress)(nil),             // 32: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 33: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 34: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 35: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 36: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 37: odarchive.v1.ImageHeader
+	(*ImageVault)(nil),               // 38: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 39: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 40: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 41: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 42: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 43: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 44: odarchive.v1.StoreContentsResponse
+	(*WriteContentRequest)(nil),      // 45: odarchive.v1.WriteContentRequest
+	(*WriteBegin)(nil),               // 46: odarchive.v1.WriteBegin
+	(*WriteEnd)(nil),                 // 47: odarchive.v1.WriteEnd
+	(*WriteContentResponse)(nil),     // 48: odarchive.v1.WriteContentResponse
+	(*Address)(nil),                  // 49: odarchive.v1.Address
+	(Fill)(0),                        // 50: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 51: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 52: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 53: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	29, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	30, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	32, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	33, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	46, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	47, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	46, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	49, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	50, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	49, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -4213,62 +4397,65 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
 	24, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
 	25, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
-	28, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
-	46, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	46, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	31, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
+	49, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	49, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
 	27, // 26: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
 	16, // 27: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
 	20, // 28: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
 	23, // 29: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
 	23, // 30: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	48, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	51, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
 	26, // 32: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
 	26, // 33: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
 	23, // 34: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
-	23, // 35: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
-	26, // 36: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
-	10, // 37: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 38: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 39: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 40: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 41: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 42: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 43: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	31, // 44: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	48, // 45: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 46: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 47: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 48: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	34, // 49: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	36, // 50: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	37, // 51: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	48, // 52: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	35, // 53: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	23, // 54: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	48, // 55: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	48, // 56: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	38, // 57: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	48, // 58: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 59: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	49, // 60: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	43, // 61: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
-	44, // 62: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
-	10, // 63: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
-	3,  // 64: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	32, // 65: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	39, // 66: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	40, // 67: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	42, // 68: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
-	9,  // 69: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	33, // 70: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	50, // 71: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	41, // 72: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	45, // 73: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
-	69, // [69:74] is the sub-list for method output_type
-	64, // [64:69] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	28, // 35: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
+	23, // 36: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	26, // 37: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 38: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 39: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 40: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 41: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 42: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 43: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 44: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	34, // 45: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	51, // 46: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 47: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 48: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 49: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	37, // 50: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	39, // 51: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	40, // 52: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	51, // 53: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	38, // 54: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	23, // 55: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	51, // 56: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	51, // 57: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	41, // 58: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	51, // 59: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 60: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	52, // 61: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	46, // 62: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
+	47, // 63: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
+	10, // 64: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
+	3,  // 65: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	35, // 66: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	42, // 67: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	29, // 68: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
+	43, // 69: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	45, // 70: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
+	9,  // 71: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	36, // 72: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	53, // 73: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	30, // 74: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
+	44, // 75: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	48, // 76: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
+	71, // [71:77] is the sub-list for method output_type
+	65, // [65:71] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -4290,13 +4477,13 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Seal)(nil),
 		(*Task_Rebuild)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[30].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[33].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
 		(*ImageDescription_Files)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[39].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[42].OneofWrappers = []any{
 		(*WriteContentRequest_Begin)(nil),
 		(*WriteContentRequest_End)(nil),
 	}
@@ -4306,7 +4493,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   43,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	AgentService_Synchronize_FullMethodName       = "/odarchive.v1.AgentService/Synchronize"
 	AgentService_DescribeImage_FullMethodName     = "/odarchive.v1.AgentService/DescribeImage"
 	AgentService_ReadImageContents_FullMethodName = "/odarchive.v1.AgentService/ReadImageContents"
+	AgentService_ReadSnapshot_FullMethodName      = "/odarchive.v1.AgentService/ReadSnapshot"
 	AgentService_StoreContents_FullMethodName     = "/odarchive.v1.AgentService/StoreContents"
 	AgentService_WriteContent_FullMethodName      = "/odarchive.v1.AgentService/WriteContent"
 )
@@ -40,6 +41,8 @@ type AgentServiceClient interface {
 	// ReadImageContents streams the contents of an image's extents from staging in ascending order of sectors.
 	// A piece's offset is within the content, so the pieces of a part start at the part's offset.
 	ReadImageContents(ctx context.Context, in *ReadImageContentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Pieces], error)
+	// ReadSnapshot streams the snapshot of the catalogue that a set's parity discs carry.
+	ReadSnapshot(ctx context.Context, in *ReadSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadSnapshotResponse], error)
 	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StoreContentsRequest, StoreContentsResponse], error)
@@ -104,9 +107,28 @@ func (c *agentServiceClient) ReadImageContents(ctx context.Context, in *ReadImag
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AgentService_ReadImageContentsClient = grpc.ServerStreamingClient[Pieces]
 
+func (c *agentServiceClient) ReadSnapshot(ctx context.Context, in *ReadSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadSnapshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[2], AgentService_ReadSnapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReadSnapshotRequest, ReadSnapshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_ReadSnapshotClient = grpc.ServerStreamingClient[ReadSnapshotResponse]
+
 func (c *agentServiceClient) StoreContents(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StoreContentsRequest, StoreContentsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[2], AgentService_StoreContents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[3], AgentService_StoreContents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +141,7 @@ type AgentService_StoreContentsClient = grpc.ClientStreamingClient[StoreContents
 
 func (c *agentServiceClient) WriteContent(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WriteContentRequest, WriteContentResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[3], AgentService_WriteContent_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &AgentService_ServiceDesc.Streams[4], AgentService_WriteContent_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +166,8 @@ type AgentServiceServer interface {
 	// ReadImageContents streams the contents of an image's extents from staging in ascending order of sectors.
 	// A piece's offset is within the content, so the pieces of a part start at the part's offset.
 	ReadImageContents(*ReadImageContentsRequest, grpc.ServerStreamingServer[Pieces]) error
+	// ReadSnapshot streams the snapshot of the catalogue that a set's parity discs carry.
+	ReadSnapshot(*ReadSnapshotRequest, grpc.ServerStreamingServer[ReadSnapshotResponse]) error
 	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]) error
@@ -168,6 +192,9 @@ func (UnimplementedAgentServiceServer) DescribeImage(*DescribeImageRequest, grpc
 }
 func (UnimplementedAgentServiceServer) ReadImageContents(*ReadImageContentsRequest, grpc.ServerStreamingServer[Pieces]) error {
 	return status.Error(codes.Unimplemented, "method ReadImageContents not implemented")
+}
+func (UnimplementedAgentServiceServer) ReadSnapshot(*ReadSnapshotRequest, grpc.ServerStreamingServer[ReadSnapshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReadSnapshot not implemented")
 }
 func (UnimplementedAgentServiceServer) StoreContents(grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]) error {
 	return status.Error(codes.Unimplemented, "method StoreContents not implemented")
@@ -236,6 +263,17 @@ func _AgentService_ReadImageContents_Handler(srv interface{}, stream grpc.Server
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AgentService_ReadImageContentsServer = grpc.ServerStreamingServer[Pieces]
 
+func _AgentService_ReadSnapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReadSnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AgentServiceServer).ReadSnapshot(m, &grpc.GenericServerStream[ReadSnapshotRequest, ReadSnapshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AgentService_ReadSnapshotServer = grpc.ServerStreamingServer[ReadSnapshotResponse]
+
 func _AgentService_StoreContents_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(AgentServiceServer).StoreContents(&grpc.GenericServerStream[StoreContentsRequest, StoreContentsResponse]{ServerStream: stream})
 }
@@ -271,6 +309,11 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadImageContents",
 			Handler:       _AgentService_ReadImageContents_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ReadSnapshot",
+			Handler:       _AgentService_ReadSnapshot_Handler,
 			ServerStreams: true,
 		},
 		{
