@@ -29,9 +29,11 @@ var mayImport = map[string][]string{
 	"archive/discset/decoder": {},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/survey":          {"archive", "archive/catalogue"},
-	"archive/project": {
-		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
+	"archive/disc": {
+		"archive", "archive/catalogue", "archive/ecc", "archive/image/extent", "archive/image/iso9660", "archive/image/udf",
 	},
+	"archive/rescue":  {"archive", "archive/catalogue", "archive/disc", "archive/discset", "archive/tree"},
+	"archive/project": {"archive", "archive/catalogue", "archive/disc", "archive/pack", "archive/tree"},
 
 	// The machine.
 	"robot":               {},
@@ -87,8 +89,8 @@ var mayImport = map[string][]string{
 	},
 	"internal/client": {"archive", "archive/catalogue", "archive/tree", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
-		"internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/disc", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/rescue", "archive/survey",
+		"archive/tree", "internal/client", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.
