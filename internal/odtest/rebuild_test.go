@@ -93,7 +93,7 @@ func TestRebuild(t *testing.T) {
 	s.Eventually("every disc has its place", func() bool {
 		n := 0
 		for _, d := range s.Discs() {
-			if d.GetState() == pb.DiscState_DISC_STATE_GOOD && d.GetAddress() != nil {
+			if d.GetState() == pb.DiscState_DISC_STATE_GOOD && d.GetPlace() != nil {
 				n++
 			}
 		}
