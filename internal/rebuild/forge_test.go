@@ -43,7 +43,8 @@ type forge struct {
 	images   []string                   // files of the data images, in their order
 	planned  []*pack.Image
 	parity   []string // of the parity discs
-	numbers  int
+	numbers  int // of images made before
+	first    int // of archives made before
 }
 
 // bytesOf are the bytes of a content: its hash says which.
@@ -57,7 +58,7 @@ func bytesOf(seed uint64, size int64) []byte {
 
 // archive adds an archive with so many files of size(i) bytes.
 func (f *forge) archive(files int, size func(i int) int64) {
-	n := len(f.archives)
+	n := f.first + len(f.archives)
 	a := pack.Archive{Archive: catalogue.Archive{ID: uuid(5, n), Name: fmt.Sprintf("archive %d", n), Description: "made for a test", Sealed: made.Add(time.Duration(n) * time.Hour)}}
 	entries := []archive.Entry{{Path: ".", Kind: archive.Dir, Mode: 0o755, ModTime: made}}
 	for i := range files {
