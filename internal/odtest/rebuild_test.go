@@ -2,14 +2,19 @@ package odtest
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/odarchive/odarchive/internal/cli"
 	"github.com/odarchive/odarchive/internal/client"
 	"github.com/odarchive/odarchive/internal/rebuild/database"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot/drive/file"
 )
 
 // rebuild runs `odarchive rebuild` on the data folder of the site's controller.
@@ -33,6 +38,34 @@ func (s *Site) images() []string {
 	return images
 }
 
+// lose takes the controller's database away, and staging with it.
+func (s *Site) lose() {
+	s.Helper()
+	s.Stop(Agent)
+	s.Stop(Controller)
+	for _, lost := range []string{"postgres", "staging"} {
+		if err := os.RemoveAll(s.path("controller", lost)); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// emptySlots says of the slots behind the last blank that they are empty: the robot can't tell, and would look into each.
+func (s *Site) emptySlots() {
+	s.Helper()
+	s.Eventually("the agent has shown the library", func() bool {
+		resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: "site"})
+		return err == nil && len(resp.GetElements()) > 0
+	})
+	for n := shape.Units * shape.SlotsPerUnit; n > s.options.Blanks; n-- {
+		if _, err := s.Client.Library.SetElement(s.Context(), &pb.SetElementRequest{
+			Library: "site", Address: &pb.Address{Kind: pb.ElementKind_ELEMENT_KIND_SLOT, Number: int32(n)}, Fill: pb.Fill_FILL_EMPTY,
+		}); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
 // The database is lost. It is made again from the discs, the controller starts on it, has the jukebox's discs loaded to see which they are,
 // and what was archived comes back byte for byte. Then the library goes on: what is archived after that does not collide with what was.
 func TestRebuild(t *testing.T) {
@@ -46,16 +79,11 @@ func TestRebuild(t *testing.T) {
 	if len(images) < 2 {
 		t.Fatalf("the archive is on %d discs, want several", len(images))
 	}
-	s.Stop(Agent)
-	s.Stop(Controller)
-	for _, lost := range []string{"postgres", "staging"} {
-		if err := os.RemoveAll(s.path("controller", lost)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.lose()
 	s.rebuild(cli.ExitOK, s.path("jukebox", "discs"))
 	s.Start(Controller)
 	s.Start(Agent)
+	s.emptySlots()
 
 	target := s.path("back")
 	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: target}); err != nil {
@@ -76,4 +104,73 @@ func TestRebuild(t *testing.T) {
 	s.fill(more, 2)
 	s.put(more)
 	s.CheckTruth(0)
+}
+
+// With the database a disc is lost. What it held is known from the others of its set, and comes back through them.
+func TestRebuildWithoutADisc(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 4000, Blanks: 10})
+	u := terminal{s, t}
+	u.must(cli.ExitOK, "vault", "create", "film", "--set", "3+1", "--roots", "32")
+	dir := s.path("source")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 1<<20)
+	random := rand.NewChaCha8([32]byte{9})
+	for i := range 14 { // two discs and a half
+		random.Read(data)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("reel%02d", i)), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Client.Wait(t.Context(), a.GetJobId(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if set := s.set(); len(set.GetMembers()) < 3 {
+		u.must(cli.ExitOK, "library", "close-set", set.GetId())
+	}
+	s.Eventually("the parity disc is verified", func() bool { return s.set().GetSpare() == 1 })
+	dead := s.set().GetMembers()[1].GetDiscs()[0]
+	before, err := os.ReadFile(s.path("jukebox", "discs", dead, "image.iso"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lose()
+	faults, err := json.Marshal(file.Faults{Unreadable: []file.SectorRun{{Count: int64(len(before) / 2048)}}})
+	if err == nil {
+		err = os.WriteFile(s.path("jukebox", "discs", dead, "faults.json"), faults, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rest []string
+	for _, image := range s.images() {
+		if filepath.Base(filepath.Dir(image)) != dead {
+			rest = append(rest, image)
+		}
+	}
+	said := s.rebuild(cli.ExitPartial, rest...)
+	if !strings.Contains(said, "whole with the parity of its sets") || !strings.Contains(said, "1 that were not there are known from their sets") {
+		t.Errorf("rebuild says\n%s", said)
+	}
+	s.Start(Controller)
+	s.Start(Agent)
+	s.emptySlots()
+	target := s.path("back")
+	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: target}); err != nil {
+		t.Fatal(err)
+	}
+	s.same(dir, target)
+	s.Eventually("a new disc takes its place", func() bool {
+		members := s.set().GetMembers()
+		return len(members) == 4 && len(members[1].GetDiscs()) == 1
+	})
+	if after, err := os.ReadFile(s.path("jukebox", "discs", s.set().GetMembers()[1].GetDiscs()[0], "image.iso")); err == nil && !bytes.Equal(before, after) {
+		t.Error("the new disc differs from the dead one")
+	}
 }

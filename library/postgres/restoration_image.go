@@ -119,21 +119,22 @@ create temp table carried (hash bytea, size bigint, content_offset bigint, lengt
 	return err
 }
 
-// found makes the row of the disc that was read. One that was given up for lost is good after all.
+// found makes the row of the disc that was read. One that was given up for lost, because it was not among the discs that were read before, is
+// good after all.
 func found(ctx context.Context, tx pgx.Tx, d *survey.Disc) error {
-	tag, err := tx.Exec(ctx, `
-update disc set state = 'good', reason = '', capacity = greatest(capacity, $2), recorded = $3 where image_id = $1 and state in ('good', 'suspect')`, d.ImageID, capacity(d), d.Sectors)
-	if err != nil {
-		return err
+	for _, step := range []string{
+		`delete from read_failure where disc_id in (select id from disc where image_id = $1 and state = 'suspect' and verified is null)`,
+		`update disc d set state = 'good', reason = '', verified = i.created from image i
+		  where i.id = $1 and d.image_id = i.id and d.state = 'suspect' and d.verified is null`,
+	} {
+		if _, err := tx.Exec(ctx, step, d.ImageID); err != nil {
+			return err
+		}
 	}
-	if tag.RowsAffected() > 0 {
-		_, err := tx.Exec(ctx, `delete from read_failure where disc_id in (select id from disc where image_id = $1)`, d.ImageID)
-		return err
-	}
-	_, err = tx.Exec(ctx, `
+	_, err := tx.Exec(ctx, `
 insert into disc (label, library_id, medium, capacity, state, image_id, recorded, burned, verified)
 select case when exists (select from disc where label = $2) then $2 || '-' || left($1::text, 8) else $2 end, library_id, medium, $3, 'good', id, sectors, created, created
-  from image where id = $1::uuid`, d.ImageID, d.Label, capacity(d))
+  from image where id = $1::uuid and not exists (select from disc where image_id = $1::uuid and state in ('verifying', 'good', 'suspect'))`, d.ImageID, d.Label, capacity(d))
 	if err != nil {
 		return fmt.Errorf("disc %s: %w", d.Label, err)
 	}
