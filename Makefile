@@ -57,6 +57,11 @@ rig: ## drivers, cdrskin and agent against emulated burners and changers; as roo
 bench-schedule: ## the scheduler's figures beside the baselines; draws docs/schedule.svg
 	@scripts/bench-schedule.sh
 
+.PHONY: golden
+golden: ## write the golden discs of a new version of the disc format (VERSION=…)
+	@[ -n "$(VERSION)" ] || { echo "VERSION=… says of which version" >&2; exit 1; }
+	GOLDEN_VERSION=$(VERSION) $(GO) test -count=1 -run '^TestWriteGolden$$' ./archive/golden
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen

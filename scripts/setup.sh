@@ -11,6 +11,7 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); } # need PROGRAM PACKAGE
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 need cc gcc
+need zstd zstd
 need 7z p7zip-full
 need xorriso xorriso
 need cdrskin cdrskin

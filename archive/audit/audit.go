@@ -88,10 +88,10 @@ func Audit(ctx context.Context, d Disc, o Options) (*Report, error) {
 		return nil, errors.New("audit: the disc has no files")
 	}
 	switch info, set := a.has(catalogue.InfoName), a.has(discset.SetName); {
-	case info:
-		a.data()
 	case set:
 		a.parity()
+	case info:
+		a.data()
 	case d.ID != "":
 		a.find("", "it was made by odarchive and has neither %s nor %s", catalogue.InfoName, discset.SetName)
 	}

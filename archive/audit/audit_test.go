@@ -479,8 +479,10 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// parityDisc makes a parity disc of a set of 3+2.
-func parityDisc(t testing.TB) *laid {
+// parityDisc makes a parity disc of a set of 3+2, as the first ones were.
+func parityDisc(t testing.TB) *laid { return parityDiscWith(t, discset.Extras{}, nil) }
+
+func parityDiscWith(t testing.TB, x discset.Extras, snapshot []byte) *laid {
 	t.Helper()
 	g := discset.Geometry{Data: 3, Parity: 2}
 	acc, err := discset.Open(t.TempDir(), "00000000-0000-0000-0000-0000000000c0", g)
@@ -503,14 +505,17 @@ func parityDisc(t testing.TB) *laid {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := set.Compose(1, discset.Extras{})
+	d, err := set.Compose(1, x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
 	if err := d.Write(&b, func(name string) (io.ReadCloser, error) {
-		if name == discset.ChecksName {
+		switch name {
+		case discset.ChecksName:
 			return acc.OpenChecks()
+		case discset.SnapshotName:
+			return io.NopCloser(bytes.NewReader(snapshot)), nil
 		}
 		return acc.OpenParity(1)
 	}); err != nil {

@@ -1,9 +1,12 @@
 package audit
 
 import (
+	"context"
+
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/discset"
+	"github.com/odarchive/odarchive/archive/snapshot"
 )
 
 // parity audits a disc of a set's parity: whatever else lies on it must be in SHA256SUMS.
@@ -19,9 +22,11 @@ func (a *audit) parity() {
 		return
 	}
 	var own *discset.Parity
+	index := set.Geometry.Data
 	for i := range set.Parities {
 		if p := &set.Parities[i]; a.disc.ID == "" && p.Label == a.disc.Label || a.disc.ID != "" && p.ImageID == a.disc.ID {
 			own = p
+			index += i
 		}
 	}
 	if own == nil {
@@ -42,7 +47,13 @@ func (a *audit) parity() {
 		discset.ChecksName: {size: set.ChecksSize(), hash: &set.Checks},
 		discset.ParityFile: {size: set.Sectors() * archive.SectorSize, hash: &own.SHA256},
 	}
-	large := map[string]bool{discset.ChecksName: true, discset.ParityFile: true}
+	large := map[string]bool{discset.ChecksName: true, discset.ParityFile: true, discset.SnapshotName: true}
+	if a.has(discset.InfoName) { // the first parity discs have none
+		a.parityInfo(set, own, index)
+	}
+	if a.has(discset.SnapshotName) {
+		a.snapshot(set)
+	}
 	if !a.listed() {
 		return
 	}
@@ -99,4 +110,49 @@ func (a *audit) listed() bool {
 		}
 	}
 	return true
+}
+
+// parityInfo holds what a parity disc says of itself against its set.
+func (a *audit) parityInfo(set *discset.Set, own *discset.Parity, index int) {
+	b, ok := a.small(discset.InfoName)
+	if !ok {
+		return
+	}
+	a.wants[discset.InfoName] = &want{size: int64(len(b))}
+	d, err := catalogue.ReadInfo(b)
+	switch {
+	case err != nil:
+		a.find("", "%v", err)
+	case d.ImageID != own.ImageID || d.Label != own.Label:
+		a.find(discset.InfoName, "it calls the disc %s, %q; %s calls it %s, %q", d.ImageID, d.Label, discset.SetName, own.ImageID, own.Label)
+	case d.Parity == nil || *d.Parity != catalogue.Parity{Set: set.ID, Index: index, Data: set.Geometry.Data, Images: set.Geometry.Parity}:
+		a.find(discset.InfoName, "it puts the disc into another place than %s, which has it as image %d of set %s of %v", discset.SetName, index, set.ID, set.Geometry)
+	case len(d.Archives) > 0:
+		a.find(discset.InfoName, "it names archives, and a parity disc has none")
+	}
+}
+
+// snapshot holds the catalogue that a parity disc carries against its own rules, when contents are looked at.
+func (a *audit) snapshot(set *discset.Set) {
+	f, err := a.fsys.Open(discset.SnapshotName)
+	if err != nil {
+		a.find(discset.SnapshotName, "%v", err)
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		a.find(discset.SnapshotName, "%v", err)
+		return
+	}
+	a.wants[discset.SnapshotName] = &want{size: info.Size()}
+	if !a.o.Contents {
+		return
+	}
+	sum, err := snapshot.Read(f, func(snapshot.Record) error { return context.Cause(a.ctx) })
+	if err != nil {
+		a.find(discset.SnapshotName, "%v", err)
+	} else if sum.Set != set.ID {
+		a.find(discset.SnapshotName, "it is of set %s, the disc of %s", sum.Set, set.ID)
+	}
 }

@@ -109,7 +109,7 @@ func uuidOf(id [16]byte) string {
 	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
 }
 
-// read reads disc_info.json, or set.json where there is that instead.
+// read reads disc_info.json; of a parity disc set.json, which says all that is needed, and of the first ones is all that there is.
 func (d *Disc) read(id, label string) error {
 	b, err := small(d.fsys, catalogue.InfoName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -126,6 +126,9 @@ func (d *Disc) read(id, label string) error {
 	}
 	if info.ImageID = strings.ToLower(info.ImageID); info.ImageID != id {
 		return fmt.Errorf("it is disc %s by its volume descriptor and %s by %s", id, info.ImageID, catalogue.InfoName)
+	}
+	if info.OfParity() {
+		return d.parity(id, label)
 	}
 	d.Disc = *info
 	return nil

@@ -23,6 +23,7 @@ type Survey struct {
 	discs    map[string]catalogue.Disc // by image
 	archives map[string]*known         // by id and root hash: two discs may claim different things of one id
 	contents map[content][]span
+	told     []told // on parity discs
 	// Doubts are what was found wrong with discs and is not believed; the rest of such a disc is.
 	Doubts []Doubt
 }
@@ -68,6 +69,10 @@ func (s *Survey) Add(where string, fsys fs.FS) error {
 	}
 	if d.ImageID == "" || d.LibraryID == "" {
 		return fmt.Errorf("survey %s: %w", where, ErrNoVault)
+	}
+	if d.OfParity() {
+		s.parity(where, fsys, d)
+		return nil
 	}
 	vault := d.Vault
 	if d.Policy != nil {

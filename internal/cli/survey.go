@@ -20,6 +20,8 @@ func (a *app) survey() *cobra.Command {
 		Use: "survey DISC…", Short: "Say which archives a vault's discs give back whole, and which bytes are on none",
 		Long: `Reads what discs of a vault say of themselves - images, devices, or folders where discs are mounted - and says of every archive that
 one of them speaks of whether all of its bytes are there, and if not, which files miss which bytes. Any discs do, in any order.
+Parity discs carry a snapshot of the library's catalogue: with one, it also names the discs that should exist and were not given, and
+the archives of which none of the discs speaks.
 It reads lists and not the files themselves: odarchive iso verify reads those. It exits with 4 when something is missing.`,
 		Example: "  odarchive survey *.iso\n  odarchive survey --json /dev/sr0 /mnt/disc",
 		Args:    cobra.MinimumNArgs(1),
@@ -32,6 +34,7 @@ type surveyed struct {
 	Discs    []surveyedDisc    `json:"discs"`
 	Archives []surveyedArchive `json:"archives"`
 	Doubts   []string          `json:"doubts"`
+	Missing  surveyedMissing   `json:"missing"`
 }
 
 type surveyedDisc struct {
@@ -95,6 +98,12 @@ func (a *app) surveyDiscs(places []string) (err error) {
 	}); err != nil {
 		return err
 	}
+	missing, err := s.Missing()
+	if err != nil {
+		return err
+	}
+	out.Missing = surveyedMissingOf(missing)
+	a.partial = a.partial || out.Missing.any()
 	return a.print(out, out.show)
 }
 
@@ -137,6 +146,7 @@ func (s *surveyed) show(w io.Writer) {
 			}
 		}
 	}
+	s.Missing.show(w)
 }
 
 // openSurveyed opens an image, a device, or a folder where a disc is mounted.

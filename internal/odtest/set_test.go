@@ -169,6 +169,11 @@ func TestSetIsGatheredAgain(t *testing.T) {
 	// The parity disc dies too: it is made anew, as it was.
 	dead := s.set().GetMembers()[len(set.GetMembers())].GetDiscs()[0]
 	s.carries(s.set(), dead, true)
+	one := set.GetMembers()[0].GetDiscs()[0]
+	survey := u.document(cli.ExitPartial, []string{"missing"}, "survey", s.path("jukebox", "discs", one, "image.iso"), s.path("jukebox", "discs", dead, "image.iso"))
+	if missing := survey[0]["missing"].(map[string]any)["discs"].([]any); len(missing) != len(set.GetMembers())-1 {
+		t.Errorf("of %d discs, one and the parity disc miss %v", len(set.GetMembers()), missing)
+	}
 	before, err := os.ReadFile(s.path("jukebox", "discs", dead, "image.iso"))
 	if err != nil {
 		t.Fatal(err)
