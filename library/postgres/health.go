@@ -250,11 +250,18 @@ select l.name, 'drive', format('drive %s is out of service: %s', d.number, d.rea
 union all
 select l.name, 'drive', format('drive %s is suspected, and the last one in service: %s', d.number, d.suspect) from drive d join library l on l.id = d.library_id where d.up and d.suspect <> ''
 union all
-select l.name, 'disc', format('disc %s is to be migrated %s: %s', d.label, case d.grade when 'migrate_now' then 'now' else 'soon' end, d.grade_reason)
-  from disc d join library l on l.id = d.library_id where d.state in ('good', 'suspect') and d.grade >= 'migrate_soon' and d.grade_confirmed
+select l.name, 'disc', format('disc %s is to be migrated %s: %s%s', d.label, case d.grade when 'migrate_now' then 'now' else 'soon' end, d.grade_reason,
+         case when h.disc_id is not null and h.finished is null then '; it is being replaced' when h.error <> '' then '; replacing it was given up: ' || h.error else '' end)
+  from disc d join library l on l.id = d.library_id left join heal h on h.disc_id = d.id
+ where d.state in ('good', 'suspect') and d.grade >= 'migrate_soon' and d.grade_confirmed
 union all
 select l.name, 'disc', format('disc %s is suspect: %s', d.label, d.reason)
   from disc d join library l on l.id = d.library_id where d.state = 'suspect' and not (d.grade_confirmed and coalesce(d.grade >= 'migrate_soon', false))
+union all
+select l.name, 'blanks', format('%s discs are to be replaced, and no blank disc is left for that', count(*))
+  from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = d.library_id
+ where h.finished is null and not exists (select from disc b join element e on e.disc_id = b.id where b.library_id = l.id and b.state in ('blank', 'burning', 'verifying')
+   and (b.state <> 'blank' or b.capacity >= i.sectors)) group by l.name
 union all
 select l.name, 'overdue', format('%s discs should have been scrubbed by now, the first on %s', count(*), min(d.scrub_due)::date)
   from disc d join library l on l.id = d.library_id where d.scrub_due < now() - interval '1 day' group by l.name

@@ -29,9 +29,8 @@ type bench struct {
 func newBench(t *testing.T, discs, drives int) *bench {
 	s := open(t)
 	b := &bench{T: t, agent: newAgent(t, s, "lib", discs), unreadable: map[int]bool{}}
-	if _, err := s.pool.Exec(t.Context(), `update drive set up = number <= $1`, drives); err != nil {
-		t.Fatal(err)
-	}
+	b.exec(`update drive set up = number <= $1`, drives)
+	b.exec(`update vault set heal_at = null`)
 	return b
 }
 
