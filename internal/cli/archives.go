@@ -173,12 +173,12 @@ func (a *app) vaults() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tSPARE AREAS\tMAX WAIT\tSCRUB EVERY\tARCHIVES\tBYTES", showVault)
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tSPARE AREAS\tMAX WAIT\tSCRUB EVERY\tHEAL\tARCHIVES\tBYTES", showVault)
 			})
 		},
 	}
 	var copies, roots int32
-	var sets string
+	var sets, heal string
 	var spare bool
 	var wait time.Duration
 	create := &cobra.Command{
@@ -192,9 +192,13 @@ func (a *app) vaults() *cobra.Command {
 			if err != nil {
 				return usage(cmd, err)
 			}
+			healing, err := parseHealing(heal)
+			if err != nil {
+				return usage(cmd, err)
+			}
 			return a.with(func(c *client.Client) error {
 				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{
-					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity,
+					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity, Healing: healing,
 				})
 				if err != nil {
 					return err
@@ -211,6 +215,7 @@ func (a *app) vaults() *cobra.Command {
 	create.Flags().Int32Var(&copies, "copies", 1, "verified discs that carry each byte")
 	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
 	create.Flags().StringVar(&sets, "set", "", "discs that share parity, and their parity discs, as in 12+2; none when not given")
+	create.Flags().StringVar(&heal, "heal", "now", healingHelp)
 	create.Flags().BoolVar(&spare, "spare-areas", false, "format BD-R with spare areas: less room, half the speed, and a drive mends bad places as it burns")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
 	c.AddCommand(create, a.setVault())
@@ -229,7 +234,7 @@ func showVault(v *pb.Vault) string {
 	if v.GetMaxWaitSeconds() > 0 {
 		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
 	}
-	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), yes(v.GetSpareAreas()), wait, showDays(v.GetScrubIntervalSeconds()), v.GetArchives(), size(v.GetBytes()))
+	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), yes(v.GetSpareAreas()), wait, showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()), v.GetArchives(), size(v.GetBytes()))
 }
 
 func (a *app) compare() *cobra.Command {

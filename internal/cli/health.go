@@ -145,32 +145,53 @@ that were burned within a month are taken for mates. An empty LOT takes it back.
 }
 
 func (a *app) setVault() *cobra.Command {
-	var interval string
+	var interval, heal string
 	c := &cobra.Command{
-		Use: "set NAME --scrub-interval TIME", Short: "Say how often each disc of a vault is read whole", Args: cobra.ExactArgs(1),
+		Use: "set NAME", Short: "Say how often each disc of a vault is read whole, and which are replaced by themselves", Args: cobra.ExactArgs(1),
 		Long: `Says how often each disc of a vault is read whole, from a day to 100 years; a new vault's discs are once a year. Discs at risk are read sooner than
-that, and all of them spread evenly. If nobody knows how long a medium lasts, ISO/IEC 29121 wants it tested every three years at least.`,
-		Example: "  odarchive vaults set photos --scrub-interval 180d",
+that, and all of them spread evenly. If nobody knows how long a medium lasts, ISO/IEC 29121 wants it tested every three years at least.
+
+Says as well which discs are replaced without anybody's having said so, as 'odarchive discs heal' does it: a new vault's are that are to be migrated at once.`,
+		Example: "  odarchive vaults set photos --scrub-interval 180d\n  odarchive vaults set photos --heal operator",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := parseTime(interval)
-			if err != nil {
-				return usage(cmd, err)
+			var seconds int64
+			var healing pb.Healing
+			var err error
+			if interval == "" && heal == "" {
+				return usage(cmd, errors.New("say what to set: --scrub-interval, --heal or both"))
+			}
+			if interval != "" {
+				d, err := parseTime(interval)
+				if err != nil {
+					return usage(cmd, err)
+				}
+				seconds = int64(d / time.Second)
+			}
+			if heal != "" {
+				if healing, err = parseHealing(heal); err != nil {
+					return usage(cmd, err)
+				}
 			}
 			return a.with(func(c *client.Client) error {
-				v, err := c.Health.SetScrubInterval(cmd.Context(), &pb.SetScrubIntervalRequest{Vault: args[0], Seconds: int64(d / time.Second)})
-				if err != nil {
-					return err
+				var v *pb.Vault
+				if interval != "" {
+					if v, err = c.Health.SetScrubInterval(cmd.Context(), &pb.SetScrubIntervalRequest{Vault: args[0], Seconds: seconds}); err != nil {
+						return err
+					}
+				}
+				if heal != "" {
+					if v, err = c.Health.SetHealing(cmd.Context(), &pb.SetHealingRequest{Vault: args[0], Healing: healing}); err != nil {
+						return err
+					}
 				}
 				return a.print(v, func(w io.Writer) {
-					fmt.Fprintf(w, "vault %s: each disc is read whole every %s\n", v.GetName(), showDays(v.GetScrubIntervalSeconds()))
+					fmt.Fprintf(w, "vault %s: each disc is read whole every %s, heal: %s\n", v.GetName(), showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()))
 				})
 			})
 		},
 	}
 	c.Flags().StringVar(&interval, "scrub-interval", "", "a time, as in 720h, 180d or 2y")
-	if err := c.MarkFlagRequired("scrub-interval"); err != nil {
-		panic(err)
-	}
+	c.Flags().StringVar(&heal, "heal", "", healingHelp)
 	return c
 }
 

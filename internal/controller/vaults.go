@@ -39,6 +39,15 @@ func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultReques
 		return nil, err
 	}
 	v.SpareAreas = req.GetSpareAreas()
+	if req.GetHealing() != pb.Healing_HEALING_UNSPECIFIED {
+		at, err := healingOf(req.GetHealing())
+		if err != nil {
+			return nil, err
+		}
+		if v, err = s.store.SetHealing(ctx, v.Name, at); err != nil {
+			return nil, err
+		}
+	}
 	return vaultProto(v), nil
 }
 
@@ -66,7 +75,7 @@ func vaultProto(v postgres.Vault) *pb.Vault {
 	return &pb.Vault{
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
 		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second), SpareAreas: v.SpareAreas,
-		SetData: int32(v.SetData), SetParity: int32(v.SetParity),
+		SetData: int32(v.SetData), SetParity: int32(v.SetParity), Healing: healingProto(v.HealAt),
 		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
 	}
 }

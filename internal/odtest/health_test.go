@@ -122,6 +122,7 @@ func TestOneDriveDoesNotCondemn(t *testing.T) {
 	s := New(t, Options{Sectors: 4000, Blanks: 3})
 	label, image := s.archived(5 << 20)
 	u := terminal{s, t}
+	u.must(cli.ExitOK, "vaults", "set", "default", "--heal", "operator")
 	for _, n := range []string{"2", "3", "4"} {
 		u.must(cli.ExitOK, "drives", "down", n)
 	}
@@ -161,6 +162,7 @@ func TestScratchIsGraded(t *testing.T) {
 	s := New(t, Options{Sectors: 4000, Blanks: 3})
 	label, image := s.archived(5 << 20)
 	u := terminal{s, t}
+	u.must(cli.ExitOK, "vaults", "set", "default", "--heal", "operator")
 	u.must(cli.ExitOK, "library", "alerts")
 	s.scratch(image, 2000, 50)
 	if j, err := s.Client.Wait(t.Context(), s.startScrub(label).GetId(), nil); err != nil {

@@ -108,7 +108,7 @@ func TestSilentCorruptionWithoutErrorCorrection(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 4})
 	u := terminal{s, t}
-	u.must(cli.ExitOK, "vault", "create", "bare", "--roots", "0", "--copies", "2")
+	u.must(cli.ExitOK, "vault", "create", "bare", "--roots", "0", "--copies", "2", "--heal", "operator")
 	dir := s.path("source")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

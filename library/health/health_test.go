@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -277,5 +278,28 @@ func TestSuspectInTheLongRun(t *testing.T) {
 	}
 	if found < 1900 {
 		t.Errorf("%d of 2,000 drives that fail with a fifth of their discs are found out", found)
+	}
+}
+
+// TestCompare: which of two discs is replaced first.
+func TestCompare(t *testing.T) {
+	order := []Risk{ // the first before all others, and so on
+		{Grade: MigrateSoon, Spare: 0},
+		{Grade: MigrateNow, Spare: 1, Suspect: true},
+		{Grade: MigrateNow, Spare: 1, Worsens: time.Hour},
+		{Grade: MigrateNow, Spare: 1, Worsens: 2 * time.Hour},
+		{Grade: MigrateNow, Spare: 1, FailedMates: 2},
+		{Grade: MigrateNow, Spare: 1, FailedMates: 1},
+		{Grade: MigrateNow, Spare: 1, Age: 2 * year},
+		{Grade: MigrateNow, Spare: 1, Age: year},
+		{Grade: MigrateSoon, Spare: 1, Suspect: true},
+		{Grade: MigrateNow, Spare: 2, Suspect: true},
+	}
+	for i, a := range order {
+		for k, b := range order {
+			if got, want := a.Compare(b), cmp.Compare(i, k); got != want {
+				t.Errorf("%+v and %+v: %d, want %d", a, b, got, want)
+			}
+		}
 	}
 }

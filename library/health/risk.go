@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Risk is what speaks for reading a disc sooner than its turn.
 type Risk struct {
@@ -14,6 +17,24 @@ type Risk struct {
 	Mates, FailedMates int
 	// Spare is how many more discs may be lost before data is: further copies, or parity discs. 0: this disc is the last one.
 	Spare int
+}
+
+// Compare orders discs by which is to be replaced first: it is negative when r is, positive when o is, and 0 when it is all the same. First comes the
+// disc without which least is left, then the one that is worst, then the one that is likely to become worse first.
+func (r Risk) Compare(o Risk) int {
+	after := func(x Risk) int {
+		switch {
+		case x.Suspect:
+			return 0
+		case x.Worsens > 0:
+			return 1
+		case x.FailedMates > 0:
+			return 2
+		}
+		return 3
+	}
+	return cmp.Or(cmp.Compare(r.Spare, o.Spare), cmp.Compare(o.Grade, r.Grade), cmp.Compare(after(r), after(o)),
+		cmp.Compare(r.Worsens, o.Worsens), cmp.Compare(o.FailedMates, r.FailedMates), cmp.Compare(o.Age, r.Age))
 }
 
 // leastShare is the least part of its interval after which a disc is read again: reading wears drives, too.

@@ -35,20 +35,26 @@ select d.state, i.id::text, i.safe is not null from disc d left join image i on 
 		if !safe {
 			return library.Errorf(library.Precondition, "disc %s: the other discs of its image are still being made: heal it when they are", label)
 		}
-		tag, err := tx.Exec(ctx, `
-insert into heal (disc_id) values ($1)
-on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false where heal.finished is not null`, id)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `insert into disc_step (disc_id, step, detail) values ($1, 'heal', 'it is to be replaced by a new disc')`, id); err != nil {
-			return err
-		}
-		if err := queueCopy(ctx, tx, *image, nil); err != nil {
+		begun, err := beginHeal(ctx, tx, id, *image, "it is to be replaced by a new disc", false)
+		if err != nil || !begun {
 			return err
 		}
 		return announce(ctx, tx, LibraryKey+lib)
 	})
+}
+
+// beginHeal begins to replace a disc, unless that is under way.
+func beginHeal(ctx context.Context, tx pgx.Tx, disc int64, image, why string, automatic bool) (begun bool, err error) {
+	tag, err := tx.Exec(ctx, `
+insert into heal (disc_id, automatic) values ($1, $2)
+on conflict (disc_id) do update set asked = now(), finished = null, error = '', by_set = false, automatic = excluded.automatic where heal.finished is not null`, disc, automatic)
+	if err != nil || tag.RowsAffected() == 0 {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, `insert into disc_step (disc_id, step, detail) values ($1, 'heal', $2)`, disc, why); err != nil {
+		return false, err
+	}
+	return true, queueCopy(ctx, tx, image, nil)
 }
 
 // MaxCopyFailures is how often a disc is tried for a copy of its image, in two drives where there are two.
@@ -192,6 +198,9 @@ returning u.disc_id, n.label`, image, *rec.t.Disc).Scan(&old, &label)
 	}
 	if err := rec.exec(`
 update task set state = 'cancelled', finished = now() where disc_id = $1 and state = 'queued' and kind in ('read', 'verify')`, old); err != nil {
+		return err
+	}
+	if err := beginHeals(rec.ctx, rec.tx, rec.lib); err != nil {
 		return err
 	}
 	return queueReads(rec.ctx, rec.tx)

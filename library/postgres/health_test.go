@@ -22,6 +22,8 @@ type bench struct {
 	drives []int               // in which verifies ran, in their order
 	copy   func(t Task) Result // of copies to the scratch disk
 	copies []int64             // discs that were copied, in their order
+	read   func(t Task) Result // of reads of contents; nil is well
+	burn   func(t Task) Result // of burns; nil is well
 	// unreadable are drives in which no disc says what it is.
 	unreadable map[int]bool
 }
@@ -29,9 +31,8 @@ type bench struct {
 func newBench(t *testing.T, discs, drives int) *bench {
 	s := open(t)
 	b := &bench{T: t, agent: newAgent(t, s, "lib", discs), unreadable: map[int]bool{}}
-	if _, err := s.pool.Exec(t.Context(), `update drive set up = number <= $1`, drives); err != nil {
-		t.Fatal(err)
-	}
+	b.exec(`update drive set up = number <= $1`, drives)
+	b.exec(`update vault set heal_at = null`)
 	return b
 }
 
@@ -71,6 +72,10 @@ func (b *bench) settleAs(instance string) {
 			case t.Kind == library.VerifyTask:
 				b.drives = append(b.drives, t.Drive)
 				r = b.verify(t)
+			case t.Kind == library.ReadTask && b.read != nil:
+				r = b.read(t)
+			case t.Kind == library.BurnTask && b.burn != nil:
+				r = b.burn(t)
 			case t.To.Kind == DriveBay && b.unreadable[t.To.Number]:
 				r.Identity = Identity{State: Unreadable}
 			}

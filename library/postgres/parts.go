@@ -68,9 +68,11 @@ insert into disc_step (disc_id, step, task_id, detail) select unnest($1::bigint[
 update disc set state = 'suspect', reason = $2 where id = any ($1) and state in ('good', 'suspect')`, discs, why); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
+		if _, err = tx.Exec(ctx, `
 insert into task (library_id, kind, priority, disc_id, bytes) select library_id, 'verify', $2, id, recorded * 2048 from disc where id = any ($1)
-on conflict do nothing`, discs, library.PriorityBulk)
-		return err
+on conflict do nothing`, discs, library.PriorityBulk); err != nil {
+			return err
+		}
+		return queueReads(ctx, tx)
 	})
 }

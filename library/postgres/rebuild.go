@@ -98,9 +98,25 @@ on conflict do nothing`, library.PriorityVerify, set, image, max(need-have-comin
 		return err
 	}
 	if lacking := need - have - coming - int(tag.RowsAffected()); lacking > 0 {
-		return giveUpHeals(ctx, tx, image, fmt.Sprintf("no disc gives the image any more, and its set needs %d of its other discs, of which %d can't be read", need, lacking))
+		absent, err := absentOf(ctx, tx, set, image)
+		if err != nil {
+			return err
+		}
+		return giveUpHeals(ctx, tx, image, fmt.Sprintf("no disc gives the image any more, and set %s needs %d of its other images to make it anew: %d are lacking, for these can't be read: %s",
+			set, need, lacking, absent))
 	}
 	return nil
+}
+
+// absentOf names the other images of a set that nothing gives now, by the discs that should.
+func absentOf(ctx context.Context, tx pgx.Tx, set, image string) (names string, err error) {
+	err = tx.QueryRow(ctx, `
+select coalesce(string_agg(format('image %s (%s)', x.number, coalesce(
+         (select string_agg(format('disc %s, %s', d.label, case when e.disc_id is null and d.state in ('good', 'suspect') then 'not in the library' else d.state::text end), '; ' order by d.id)
+            from disc d left join element e on e.disc_id = d.id where d.image_id = x.id), 'no disc')), ', ' order by x.set_index), 'none')
+  from image x where x.set_id = $1 and x.id <> $2 and not x.at_hand
+   and not exists (select from task t where t.image_id = x.id and t.kind = 'read' and t.state in ('queued', 'leased'))`, set, image).Scan(&names)
+	return names, err
 }
 
 // rebuilt: an image was computed from others of its set, or couldn't be.

@@ -354,13 +354,13 @@ select d.id, c.id from disc d join image i on i.id = d.image_id join content c o
 		if err := rec.lostContents(); err != nil {
 			return err
 		}
-	case r.Failure == DiscFailure || r.Failure == DriveFailure:
-		if t.Avoid != nil {
-			if err := rec.exec(`
+	case (r.Failure == DiscFailure || r.Failure == DriveFailure) && t.Avoid != nil:
+		// Two drives could do nothing with it: whatever is wanted of it is sought elsewhere.
+		if err := rec.exec(`
 insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+` on conflict do nothing`, *t.Disc); err != nil {
-				return err
-			}
+			return err
 		}
+	case r.Failure == DiscFailure || r.Failure == DriveFailure:
 		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
 			return err
 		}

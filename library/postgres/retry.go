@@ -8,20 +8,27 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
+// unsafeImages are the images of an archive ($1) that are not safe, and the parity images of their sets.
+const unsafeImages = `
+select i.id from placement p join image i on i.id = p.image_id and i.safe is null where p.archive_id = $1
+ union
+select i.id from placement p join image o on o.id = p.image_id join disc_set s on s.id = o.set_id and s.state = 'sealed'
+  join image i on i.set_id = s.id and i.set_index >= s.data and i.safe is null where p.archive_id = $1`
+
 // RetryJob goes on with an archive job that stopped because too many discs were spoiled for an image or because it could not be built:
-// each of its images that lacks copies, and for which nothing is under way, is burned once more for each that it lacks.
+// each of its images that lacks copies, and for which nothing is under way, is burned once more for each that it lacks. So are the parity images of
+// their sets, for which a job doesn't wait: it may have succeeded.
 func (s *Store) RetryJob(ctx context.Context, id string) (Job, error) {
 	job, err := s.Job(ctx, id)
 	if err != nil {
 		return Job{}, err
 	}
-	if job.Kind != library.ArchiveJob || job.State != library.Running {
-		return job, library.Errorf(library.Precondition, "job %s is a job of kind %s that is %s: only an archive job that runs can have stopped for an operator", job.ID, job.Kind, job.State)
+	if job.Kind != library.ArchiveJob || job.State != library.Running && job.State != library.Succeeded {
+		return job, library.Errorf(library.Precondition, "job %s is a job of kind %s that is %s: only an archive job can have stopped for an operator", job.ID, job.Kind, job.State)
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-select i.library_id::text from image i join placement p on p.image_id = i.id
- where p.archive_id = $1 and i.safe is null group by 1 order by 1`, job.ArchiveID)
+select library_id::text from image where id in (`+unsafeImages+`) group by 1 order by 1`, job.ArchiveID)
 		if err != nil {
 			return err
 		}
@@ -67,17 +74,16 @@ func burnLacking(ctx context.Context, tx pgx.Tx, lib, archive string) (queued in
 	tag, err := tx.Exec(ctx, `
 with lacking as (
   select i.id, i.sha256,
-         v.copies - (select count(*) from disc d where d.image_id = i.id and d.state in ('burning', 'verifying', 'good'))
+         i.copies - (select count(*) from disc d where d.image_id = i.id and d.state in ('burning', 'verifying', 'good'))
                   - (select count(*) from task t where t.image_id = i.id and t.kind = 'burn' and t.state = 'queued') as copies
-    from image i join vault v on v.id = i.vault_id join placement p on p.image_id = i.id
-   where p.archive_id = $2 and i.library_id = $1 and i.safe is null),
+    from image i where i.id in (`+unsafeImages+`) and i.library_id = $2),
 unbuilt as (
   select i.id from lacking i where i.sha256 is null and not exists (
     select from task t where t.image_id = i.id and t.kind = 'build' and t.state in ('queued', 'leased'))),
 builds as (
-  insert into task (library_id, kind, priority, image_id) select $1, 'build', $3, id from unbuilt on conflict do nothing returning 1),
+  insert into task (library_id, kind, priority, image_id) select $2, 'build', $3, id from unbuilt on conflict do nothing returning 1),
 burns as (
-  insert into task (library_id, kind, priority, image_id) select $1, 'burn', $3, l.id from lacking l, generate_series(1, l.copies) returning 1)
-select from builds union all select from burns`, lib, archive, library.PriorityBurn)
+  insert into task (library_id, kind, priority, image_id) select $2, 'burn', $3, l.id from lacking l, generate_series(1, l.copies) returning 1)
+select from builds union all select from burns`, archive, lib, library.PriorityBurn)
 	return tag.RowsAffected(), err
 }

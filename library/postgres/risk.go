@@ -51,8 +51,10 @@ func turns(ctx context.Context, tx pgx.Tx, discs []int64) ([]turn, error) {
 	rows, err := tx.Query(ctx, `
 select d.id, v.scrub_interval, d.verified, d.scrub_due, now(), coalesce(d.grade::text, ''), d.state = 'suspect', coalesce(d.burned, d.verified), d.worsens,
        coalesce(m.mates, 0), coalesce(m.failed, 0), (select count(*) from disc c where c.image_id = d.image_id and c.state = 'good' and c.id <> d.id)
-         + (select count(*) from disc_set s join image p on p.set_id = s.id and p.set_index >= s.data join disc c on c.image_id = p.id and c.state = 'good' and c.id <> d.id
-             where s.id = i.set_id)
+         + coalesce((select greatest(count(distinct p.id) filter (where p.set_index >= s.data and c.id is not null)
+                                     - count(distinct p.id) filter (where p.set_index < s.data and c.id is null), 0)
+             from disc_set s join image p on p.set_id = s.id and p.id <> i.id and (p.safe is not null or p.set_index >= s.data)
+             left join disc c on c.image_id = p.id and c.state = 'good' where s.id = i.set_id), 0)
   from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id left join `+mates+`
  where d.state in ('good', 'suspect') and d.verified is not null`+which, args...)
 	if err != nil {

@@ -114,32 +114,3 @@ on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is n
 		append([]any{library.PriorityExpedited, library.PriorityStandard, library.PriorityBulk}, args...)...)
 	return err
 }
-
-// failRetrievals ends those of the retrievals that wait for an extent no disc can give, and names a file of each.
-func failRetrievals(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
-	_, err := tx.Exec(ctx, `
-update job j set state = 'failed', finished = now(),
-       error = format('%s of its contents can''t be read from any disc, one of them is "%s"', lost.n, lost.path)
-  from (
-    select rc.retrieval_id, count(distinct rc.content_id) as n,
-           min((select encode(e.path, 'escape') from entry e where e.archive_id = r.archive_id and e.content_id = rc.content_id order by e.path limit 1)) as path
-      from retrieval_content rc
-      join retrieval r on r.id = rc.retrieval_id
-      join job on job.id = r.id and job.state = 'running'
-      join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
-     where `+which+` and (
-        c.size > coalesce((select sum(x.length) from extent x where x.content_id = c.id), 0) -- a rebuilt catalogue knows of no disc that has it
-        or exists (
-       select from extent x where x.content_id = c.id
-          and not exists (select from cache_part k where k.content_id = c.id and k.content_offset = x.content_offset)
-          and not exists (
-            select from extent y join disc d on d.image_id = y.image_id and d.state in ('good', 'suspect')
-             where y.content_id = x.content_id and y.content_offset = x.content_offset
-               and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id))
-          and not exists ( -- what is being healed will give it
-            select from extent z join disc o on o.image_id = z.image_id join heal h on h.disc_id = o.id and h.finished is null
-             where z.content_id = x.content_id and z.content_offset = x.content_offset)))
-     group by rc.retrieval_id) lost
- where j.id = lost.retrieval_id and j.state = 'running'`, args...)
-	return err
-}

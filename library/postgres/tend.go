@@ -8,7 +8,8 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Tend looks after every library: sets that are due are closed, and what sets need is queued. Scrubs that are over are ended.
+// Tend looks after every library: discs that are to be replaced begin to be, sets that are due are closed, and what sets need is queued. Scrubs that
+// are over are ended.
 func (s *Store) Tend(ctx context.Context) error {
 	rows, err := s.pool.Query(ctx, `select id::text from library order by name`)
 	if err != nil {
@@ -21,6 +22,9 @@ func (s *Store) Tend(ctx context.Context) error {
 	for _, lib := range libs {
 		if err := s.inTx(ctx, func(tx pgx.Tx) error {
 			if err := lockLibrary(ctx, tx, lib); err != nil {
+				return err
+			}
+			if err := beginHeals(ctx, tx, lib); err != nil {
 				return err
 			}
 			return tend(ctx, tx, lib)

@@ -24,10 +24,13 @@ type Vault struct {
 	SetData, SetParity int
 
 	SpareAreas bool // its BD-R are formatted with spare areas
+
+	// HealAt names the confirmed grade from which on its discs are replaced by themselves, as health.Grade does; empty: never.
+	HealAt string
 }
 
 const selectVault = `
-select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.set_data, v.set_parity, v.spare_areas
+select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.set_data, v.set_parity, v.spare_areas, coalesce(v.heal_at::text, '')
   from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
 
 // CreateVault makes a vault with the name and the policy of v, or returns the one of that name when its policy is the same.

@@ -66,7 +66,10 @@ func (rec *recorder) verify() error {
 		return err
 	}
 	if why != "" {
-		return rec.unwell(image, state, v, why)
+		if err := rec.unwell(image, state, v, why); err != nil {
+			return err
+		}
+		return rec.healConfirmed(v)
 	}
 	// What an operator condemned stays suspect, however well it reads.
 	if err := rec.exec(`
@@ -91,7 +94,18 @@ update disc set verified = now(), state = case when operator_grade > 'watch' the
 	if err := settle(rec.ctx, rec.tx, image); err != nil {
 		return err
 	}
-	return rec.healed(image)
+	if err := rec.healed(image); err != nil {
+		return err
+	}
+	return rec.healConfirmed(v)
+}
+
+// healConfirmed begins to replace the disc at once, if that is what its vault wants, now that two drives agree.
+func (rec *recorder) healConfirmed(v health.Verdict) error {
+	if v.Grade <= health.Watch || !v.Confirmed {
+		return nil
+	}
+	return beginHeals(rec.ctx, rec.tx, rec.lib)
 }
 
 // trust lets discs be asked again for what they could not give before: they have been read as a whole since, or an operator says that they are well.

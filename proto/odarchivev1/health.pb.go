@@ -920,6 +920,58 @@ func (x *SetScrubIntervalRequest) GetSeconds() int64 {
 	return 0
 }
 
+type SetHealingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         string                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Healing       Healing                `protobuf:"varint,2,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetHealingRequest) Reset() {
+	*x = SetHealingRequest{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetHealingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetHealingRequest) ProtoMessage() {}
+
+func (x *SetHealingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetHealingRequest.ProtoReflect.Descriptor instead.
+func (*SetHealingRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SetHealingRequest) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+func (x *SetHealingRequest) GetHealing() Healing {
+	if x != nil {
+		return x.Healing
+	}
+	return Healing_HEALING_UNSPECIFIED
+}
+
 type SetEvacuationLimitRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
@@ -931,7 +983,7 @@ type SetEvacuationLimitRequest struct {
 
 func (x *SetEvacuationLimitRequest) Reset() {
 	*x = SetEvacuationLimitRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +995,7 @@ func (x *SetEvacuationLimitRequest) String() string {
 func (*SetEvacuationLimitRequest) ProtoMessage() {}
 
 func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1008,7 @@ func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetEvacuationLimitRequest) GetLibrary() string {
@@ -981,7 +1033,7 @@ type SetEvacuationLimitResponse struct {
 
 func (x *SetEvacuationLimitResponse) Reset() {
 	*x = SetEvacuationLimitResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1045,7 @@ func (x *SetEvacuationLimitResponse) String() string {
 func (*SetEvacuationLimitResponse) ProtoMessage() {}
 
 func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1058,7 @@ func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
 }
 
 type SetLotRequest struct {
@@ -1021,7 +1073,7 @@ type SetLotRequest struct {
 
 func (x *SetLotRequest) Reset() {
 	*x = SetLotRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1085,7 @@ func (x *SetLotRequest) String() string {
 func (*SetLotRequest) ProtoMessage() {}
 
 func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1098,7 @@ func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotRequest.ProtoReflect.Descriptor instead.
 func (*SetLotRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetLotRequest) GetLibrary() string {
@@ -1079,7 +1131,7 @@ type SetLotResponse struct {
 
 func (x *SetLotResponse) Reset() {
 	*x = SetLotResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1143,7 @@ func (x *SetLotResponse) String() string {
 func (*SetLotResponse) ProtoMessage() {}
 
 func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1156,7 @@ func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotResponse.ProtoReflect.Descriptor instead.
 func (*SetLotResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetLotResponse) GetDiscs() int32 {
@@ -1122,7 +1174,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1186,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1199,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
 }
 
 type StatusResponse struct {
@@ -1161,7 +1213,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1225,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1238,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StatusResponse) GetWell() bool {
@@ -1216,7 +1268,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1280,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1293,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Alert) GetLibrary() string {
@@ -1275,7 +1327,7 @@ type ObservedFailuresRequest struct {
 
 func (x *ObservedFailuresRequest) Reset() {
 	*x = ObservedFailuresRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1339,7 @@ func (x *ObservedFailuresRequest) String() string {
 func (*ObservedFailuresRequest) ProtoMessage() {}
 
 func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1352,7 @@ func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresRequest.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ObservedFailuresRequest) GetVault() string {
@@ -1324,7 +1376,7 @@ type ObservedFailuresResponse struct {
 
 func (x *ObservedFailuresResponse) Reset() {
 	*x = ObservedFailuresResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1388,7 @@ func (x *ObservedFailuresResponse) String() string {
 func (*ObservedFailuresResponse) ProtoMessage() {}
 
 func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1401,7 @@ func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresResponse.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ObservedFailuresResponse) GetFailures() int64 {
@@ -1393,7 +1445,7 @@ type ObservedMedium struct {
 
 func (x *ObservedMedium) Reset() {
 	*x = ObservedMedium{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[18]
+	mi := &file_odarchive_v1_health_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1457,7 @@ func (x *ObservedMedium) String() string {
 func (*ObservedMedium) ProtoMessage() {}
 
 func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[18]
+	mi := &file_odarchive_v1_health_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1470,7 @@ func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedMedium.ProtoReflect.Descriptor instead.
 func (*ObservedMedium) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ObservedMedium) GetMedium() string {
@@ -1541,7 +1593,10 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x04disc\x18\x01 \x01(\tR\x04disc\"I\n" +
 	"\x17SetScrubIntervalRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x12\x18\n" +
-	"\aseconds\x18\x02 \x01(\x03R\aseconds\"O\n" +
+	"\aseconds\x18\x02 \x01(\x03R\aseconds\"Z\n" +
+	"\x11SetHealingRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\tR\x05vault\x12/\n" +
+	"\ahealing\x18\x02 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealing\"O\n" +
 	"\x19SetEvacuationLimitRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\"\x1c\n" +
@@ -1573,12 +1628,14 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\bfailures\x18\x02 \x01(\x03R\bfailures\x12\x1d\n" +
 	"\n" +
 	"disc_years\x18\x03 \x01(\x01R\tdiscYears\x12\x19\n" +
-	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\x90\x05\n" +
+	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\xd4\x05\n" +
 	"\rHealthService\x12M\n" +
 	"\rGetDiscHealth\x12\".odarchive.v1.GetDiscHealthRequest\x1a\x18.odarchive.v1.DiscHealth\x12E\n" +
 	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12C\n" +
 	"\bHealDisc\x12\x1d.odarchive.v1.HealDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +
-	"\x10SetScrubInterval\x12%.odarchive.v1.SetScrubIntervalRequest\x1a\x13.odarchive.v1.Vault\x12g\n" +
+	"\x10SetScrubInterval\x12%.odarchive.v1.SetScrubIntervalRequest\x1a\x13.odarchive.v1.Vault\x12B\n" +
+	"\n" +
+	"SetHealing\x12\x1f.odarchive.v1.SetHealingRequest\x1a\x13.odarchive.v1.Vault\x12g\n" +
 	"\x12SetEvacuationLimit\x12'.odarchive.v1.SetEvacuationLimitRequest\x1a(.odarchive.v1.SetEvacuationLimitResponse\x12C\n" +
 	"\x06SetLot\x12\x1b.odarchive.v1.SetLotRequest\x1a\x1c.odarchive.v1.SetLotResponse\x12C\n" +
 	"\x06Status\x12\x1b.odarchive.v1.StatusRequest\x1a\x1c.odarchive.v1.StatusResponse\x12a\n" +
@@ -1596,7 +1653,7 @@ func file_odarchive_v1_health_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_health_proto_rawDescData
 }
 
-var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_odarchive_v1_health_proto_goTypes = []any{
 	(*GetDiscHealthRequest)(nil),       // 0: odarchive.v1.GetDiscHealthRequest
 	(*DiscHealth)(nil),                 // 1: odarchive.v1.DiscHealth
@@ -1607,63 +1664,68 @@ var file_odarchive_v1_health_proto_goTypes = []any{
 	(*JudgeDiscRequest)(nil),           // 6: odarchive.v1.JudgeDiscRequest
 	(*HealDiscRequest)(nil),            // 7: odarchive.v1.HealDiscRequest
 	(*SetScrubIntervalRequest)(nil),    // 8: odarchive.v1.SetScrubIntervalRequest
-	(*SetEvacuationLimitRequest)(nil),  // 9: odarchive.v1.SetEvacuationLimitRequest
-	(*SetEvacuationLimitResponse)(nil), // 10: odarchive.v1.SetEvacuationLimitResponse
-	(*SetLotRequest)(nil),              // 11: odarchive.v1.SetLotRequest
-	(*SetLotResponse)(nil),             // 12: odarchive.v1.SetLotResponse
-	(*StatusRequest)(nil),              // 13: odarchive.v1.StatusRequest
-	(*StatusResponse)(nil),             // 14: odarchive.v1.StatusResponse
-	(*Alert)(nil),                      // 15: odarchive.v1.Alert
-	(*ObservedFailuresRequest)(nil),    // 16: odarchive.v1.ObservedFailuresRequest
-	(*ObservedFailuresResponse)(nil),   // 17: odarchive.v1.ObservedFailuresResponse
-	(*ObservedMedium)(nil),             // 18: odarchive.v1.ObservedMedium
-	(*Disc)(nil),                       // 19: odarchive.v1.Disc
-	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
-	(Grade)(0),                         // 21: odarchive.v1.Grade
-	(*SlotRange)(nil),                  // 22: odarchive.v1.SlotRange
-	(*Vault)(nil),                      // 23: odarchive.v1.Vault
+	(*SetHealingRequest)(nil),          // 9: odarchive.v1.SetHealingRequest
+	(*SetEvacuationLimitRequest)(nil),  // 10: odarchive.v1.SetEvacuationLimitRequest
+	(*SetEvacuationLimitResponse)(nil), // 11: odarchive.v1.SetEvacuationLimitResponse
+	(*SetLotRequest)(nil),              // 12: odarchive.v1.SetLotRequest
+	(*SetLotResponse)(nil),             // 13: odarchive.v1.SetLotResponse
+	(*StatusRequest)(nil),              // 14: odarchive.v1.StatusRequest
+	(*StatusResponse)(nil),             // 15: odarchive.v1.StatusResponse
+	(*Alert)(nil),                      // 16: odarchive.v1.Alert
+	(*ObservedFailuresRequest)(nil),    // 17: odarchive.v1.ObservedFailuresRequest
+	(*ObservedFailuresResponse)(nil),   // 18: odarchive.v1.ObservedFailuresResponse
+	(*ObservedMedium)(nil),             // 19: odarchive.v1.ObservedMedium
+	(*Disc)(nil),                       // 20: odarchive.v1.Disc
+	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
+	(Grade)(0),                         // 22: odarchive.v1.Grade
+	(Healing)(0),                       // 23: odarchive.v1.Healing
+	(*SlotRange)(nil),                  // 24: odarchive.v1.SlotRange
+	(*Vault)(nil),                      // 25: odarchive.v1.Vault
 }
 var file_odarchive_v1_health_proto_depIdxs = []int32{
-	19, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
-	20, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
-	21, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
+	20, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
+	21, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
+	22, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
 	2,  // 3: odarchive.v1.DiscHealth.readings:type_name -> odarchive.v1.Reading
 	3,  // 4: odarchive.v1.DiscHealth.trends:type_name -> odarchive.v1.Trend
 	4,  // 5: odarchive.v1.DiscHealth.steps:type_name -> odarchive.v1.DiscStep
 	5,  // 6: odarchive.v1.DiscHealth.regions:type_name -> odarchive.v1.DiscRegion
-	20, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
-	20, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
-	21, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
-	21, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
-	20, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
-	20, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
-	20, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
-	20, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
-	21, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
-	22, // 16: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
-	15, // 17: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
-	18, // 18: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
-	0,  // 19: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
-	6,  // 20: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
-	7,  // 21: odarchive.v1.HealthService.HealDisc:input_type -> odarchive.v1.HealDiscRequest
-	8,  // 22: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
-	9,  // 23: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
-	11, // 24: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
-	13, // 25: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
-	16, // 26: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
-	1,  // 27: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
-	1,  // 28: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
-	1,  // 29: odarchive.v1.HealthService.HealDisc:output_type -> odarchive.v1.DiscHealth
-	23, // 30: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
-	10, // 31: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
-	12, // 32: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
-	14, // 33: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
-	17, // 34: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	21, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
+	21, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
+	22, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
+	22, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
+	21, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
+	21, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
+	21, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
+	21, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
+	22, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
+	23, // 16: odarchive.v1.SetHealingRequest.healing:type_name -> odarchive.v1.Healing
+	24, // 17: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
+	16, // 18: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
+	19, // 19: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
+	0,  // 20: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
+	6,  // 21: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
+	7,  // 22: odarchive.v1.HealthService.HealDisc:input_type -> odarchive.v1.HealDiscRequest
+	8,  // 23: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
+	9,  // 24: odarchive.v1.HealthService.SetHealing:input_type -> odarchive.v1.SetHealingRequest
+	10, // 25: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
+	12, // 26: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
+	14, // 27: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
+	17, // 28: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
+	1,  // 29: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
+	1,  // 30: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
+	1,  // 31: odarchive.v1.HealthService.HealDisc:output_type -> odarchive.v1.DiscHealth
+	25, // 32: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
+	25, // 33: odarchive.v1.HealthService.SetHealing:output_type -> odarchive.v1.Vault
+	11, // 34: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
+	13, // 35: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
+	15, // 36: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
+	18, // 37: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
+	29, // [29:38] is the sub-list for method output_type
+	20, // [20:29] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_health_proto_init() }
@@ -1680,7 +1742,7 @@ func file_odarchive_v1_health_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_health_proto_rawDesc), len(file_odarchive_v1_health_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

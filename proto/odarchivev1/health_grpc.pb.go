@@ -23,6 +23,7 @@ const (
 	HealthService_JudgeDisc_FullMethodName          = "/odarchive.v1.HealthService/JudgeDisc"
 	HealthService_HealDisc_FullMethodName           = "/odarchive.v1.HealthService/HealDisc"
 	HealthService_SetScrubInterval_FullMethodName   = "/odarchive.v1.HealthService/SetScrubInterval"
+	HealthService_SetHealing_FullMethodName         = "/odarchive.v1.HealthService/SetHealing"
 	HealthService_SetEvacuationLimit_FullMethodName = "/odarchive.v1.HealthService/SetEvacuationLimit"
 	HealthService_SetLot_FullMethodName             = "/odarchive.v1.HealthService/SetLot"
 	HealthService_Status_FullMethodName             = "/odarchive.v1.HealthService/Status"
@@ -45,6 +46,8 @@ type HealthServiceClient interface {
 	HealDisc(ctx context.Context, in *HealDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(ctx context.Context, in *SetScrubIntervalRequest, opts ...grpc.CallOption) (*Vault, error)
+	// SetHealing sets which discs of a vault are replaced by themselves.
+	SetHealing(ctx context.Context, in *SetHealingRequest, opts ...grpc.CallOption) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
 	SetEvacuationLimit(ctx context.Context, in *SetEvacuationLimitRequest, opts ...grpc.CallOption) (*SetEvacuationLimitResponse, error)
 	// SetLot states that the discs in some slots were bought together: when one of them goes bad, the others are read sooner.
@@ -97,6 +100,16 @@ func (c *healthServiceClient) SetScrubInterval(ctx context.Context, in *SetScrub
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Vault)
 	err := c.cc.Invoke(ctx, HealthService_SetScrubInterval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) SetHealing(ctx context.Context, in *SetHealingRequest, opts ...grpc.CallOption) (*Vault, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Vault)
+	err := c.cc.Invoke(ctx, HealthService_SetHealing_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +172,8 @@ type HealthServiceServer interface {
 	HealDisc(context.Context, *HealDiscRequest) (*DiscHealth, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error)
+	// SetHealing sets which discs of a vault are replaced by themselves.
+	SetHealing(context.Context, *SetHealingRequest) (*Vault, error)
 	// SetEvacuationLimit sets how long it may take to read all that a library holds before that is alerted.
 	SetEvacuationLimit(context.Context, *SetEvacuationLimitRequest) (*SetEvacuationLimitResponse, error)
 	// SetLot states that the discs in some slots were bought together: when one of them goes bad, the others are read sooner.
@@ -188,6 +203,9 @@ func (UnimplementedHealthServiceServer) HealDisc(context.Context, *HealDiscReque
 }
 func (UnimplementedHealthServiceServer) SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetScrubInterval not implemented")
+}
+func (UnimplementedHealthServiceServer) SetHealing(context.Context, *SetHealingRequest) (*Vault, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetHealing not implemented")
 }
 func (UnimplementedHealthServiceServer) SetEvacuationLimit(context.Context, *SetEvacuationLimitRequest) (*SetEvacuationLimitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetEvacuationLimit not implemented")
@@ -294,6 +312,24 @@ func _HealthService_SetScrubInterval_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HealthService_SetHealing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetHealingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).SetHealing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_SetHealing_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).SetHealing(ctx, req.(*SetHealingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HealthService_SetEvacuationLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetEvacuationLimitRequest)
 	if err := dec(in); err != nil {
@@ -388,6 +424,10 @@ var HealthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetScrubInterval",
 			Handler:    _HealthService_SetScrubInterval_Handler,
+		},
+		{
+			MethodName: "SetHealing",
+			Handler:    _HealthService_SetHealing_Handler,
 		},
 		{
 			MethodName: "SetEvacuationLimit",

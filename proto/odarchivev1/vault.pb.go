@@ -22,6 +22,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Healing says which discs are replaced by themselves: a grade counts when two drives or an operator say so.
+type Healing int32
+
+const (
+	// Of a request: the default, MIGRATE_NOW.
+	Healing_HEALING_UNSPECIFIED Healing = 0
+	// None.
+	Healing_HEALING_OPERATOR Healing = 1
+	// Those that are to be migrated at once.
+	Healing_HEALING_MIGRATE_NOW Healing = 2
+	// Those that are to be migrated within a year, too.
+	Healing_HEALING_MIGRATE_SOON Healing = 3
+)
+
+// Enum value maps for Healing.
+var (
+	Healing_name = map[int32]string{
+		0: "HEALING_UNSPECIFIED",
+		1: "HEALING_OPERATOR",
+		2: "HEALING_MIGRATE_NOW",
+		3: "HEALING_MIGRATE_SOON",
+	}
+	Healing_value = map[string]int32{
+		"HEALING_UNSPECIFIED":  0,
+		"HEALING_OPERATOR":     1,
+		"HEALING_MIGRATE_NOW":  2,
+		"HEALING_MIGRATE_SOON": 3,
+	}
+)
+
+func (x Healing) Enum() *Healing {
+	p := new(Healing)
+	*p = x
+	return p
+}
+
+func (x Healing) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Healing) Descriptor() protoreflect.EnumDescriptor {
+	return file_odarchive_v1_vault_proto_enumTypes[0].Descriptor()
+}
+
+func (Healing) Type() protoreflect.EnumType {
+	return &file_odarchive_v1_vault_proto_enumTypes[0]
+}
+
+func (x Healing) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Healing.Descriptor instead.
+func (Healing) EnumDescriptor() ([]byte, []int) {
+	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{0}
+}
+
 // Vault is a named collection of archives with one policy.
 type Vault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -46,8 +103,10 @@ type Vault struct {
 	// Its BD-R are formatted with spare areas, in which a drive puts what it can't write elsewhere.
 	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
 	// Protection across discs: of every set_data discs and set_parity parity discs together, any set_parity may be lost. 0 and 0: none.
-	SetData       int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
-	SetParity     int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
+	SetData   int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
+	SetParity int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
+	// From when on a disc of it is replaced without anybody's having said so.
+	Healing       Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +225,13 @@ func (x *Vault) GetSetParity() int32 {
 	return 0
 }
 
+func (x *Vault) GetHealing() Healing {
+	if x != nil {
+		return x.Healing
+	}
+	return Healing_HEALING_UNSPECIFIED
+}
+
 type CreateVaultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -177,8 +243,10 @@ type CreateVaultRequest struct {
 	// Not given or false means BD-R without spare areas: all of it is for data, at full speed, and correction is the image's.
 	SpareAreas bool `protobuf:"varint,40,opt,name=spare_areas,json=spareAreas,proto3" json:"spare_areas,omitempty"`
 	// At least 1 and at most 255 together, or 0 and 0 for no sets.
-	SetData       int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
-	SetParity     int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
+	SetData   int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
+	SetParity int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
+	// It may be changed later, and so makes no other vault.
+	Healing       Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +328,13 @@ func (x *CreateVaultRequest) GetSetParity() int32 {
 		return x.SetParity
 	}
 	return 0
+}
+
+func (x *CreateVaultRequest) GetHealing() Healing {
+	if x != nil {
+		return x.Healing
+	}
+	return Healing_HEALING_UNSPECIFIED
 }
 
 type GetVaultRequest struct {
@@ -390,7 +465,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -405,7 +480,8 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"spareAreas\x12\x19\n" +
 	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
 	"\n" +
-	"set_parity\x18\x1f \x01(\x05R\tsetParity\"\xea\x01\n" +
+	"set_parity\x18\x1f \x01(\x05R\tsetParity\x12/\n" +
+	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealing\"\x9b\x02\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
@@ -415,13 +491,19 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"spareAreas\x12\x19\n" +
 	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
 	"\n" +
-	"set_parity\x18\x1f \x01(\x05R\tsetParityB\b\n" +
+	"set_parity\x18\x1f \x01(\x05R\tsetParity\x12/\n" +
+	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealingB\b\n" +
 	"\x06_roots\"%\n" +
 	"\x0fGetVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +
 	"\x11ListVaultsRequest\"A\n" +
 	"\x12ListVaultsResponse\x12+\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x13.odarchive.v1.VaultR\x06vaults2\xe5\x01\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x13.odarchive.v1.VaultR\x06vaults*k\n" +
+	"\aHealing\x12\x17\n" +
+	"\x13HEALING_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10HEALING_OPERATOR\x10\x01\x12\x17\n" +
+	"\x13HEALING_MIGRATE_NOW\x10\x02\x12\x18\n" +
+	"\x14HEALING_MIGRATE_SOON\x10\x032\xe5\x01\n" +
 	"\fVaultService\x12D\n" +
 	"\vCreateVault\x12 .odarchive.v1.CreateVaultRequest\x1a\x13.odarchive.v1.Vault\x12>\n" +
 	"\bGetVault\x12\x1d.odarchive.v1.GetVaultRequest\x1a\x13.odarchive.v1.Vault\x12O\n" +
@@ -440,29 +522,33 @@ func file_odarchive_v1_vault_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_vault_proto_rawDescData
 }
 
+var file_odarchive_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_odarchive_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_odarchive_v1_vault_proto_goTypes = []any{
-	(*Vault)(nil),                 // 0: odarchive.v1.Vault
-	(*CreateVaultRequest)(nil),    // 1: odarchive.v1.CreateVaultRequest
-	(*GetVaultRequest)(nil),       // 2: odarchive.v1.GetVaultRequest
-	(*ListVaultsRequest)(nil),     // 3: odarchive.v1.ListVaultsRequest
-	(*ListVaultsResponse)(nil),    // 4: odarchive.v1.ListVaultsResponse
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(Healing)(0),                  // 0: odarchive.v1.Healing
+	(*Vault)(nil),                 // 1: odarchive.v1.Vault
+	(*CreateVaultRequest)(nil),    // 2: odarchive.v1.CreateVaultRequest
+	(*GetVaultRequest)(nil),       // 3: odarchive.v1.GetVaultRequest
+	(*ListVaultsRequest)(nil),     // 4: odarchive.v1.ListVaultsRequest
+	(*ListVaultsResponse)(nil),    // 5: odarchive.v1.ListVaultsResponse
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_odarchive_v1_vault_proto_depIdxs = []int32{
-	5, // 0: odarchive.v1.Vault.created:type_name -> google.protobuf.Timestamp
-	0, // 1: odarchive.v1.ListVaultsResponse.vaults:type_name -> odarchive.v1.Vault
-	1, // 2: odarchive.v1.VaultService.CreateVault:input_type -> odarchive.v1.CreateVaultRequest
-	2, // 3: odarchive.v1.VaultService.GetVault:input_type -> odarchive.v1.GetVaultRequest
-	3, // 4: odarchive.v1.VaultService.ListVaults:input_type -> odarchive.v1.ListVaultsRequest
-	0, // 5: odarchive.v1.VaultService.CreateVault:output_type -> odarchive.v1.Vault
-	0, // 6: odarchive.v1.VaultService.GetVault:output_type -> odarchive.v1.Vault
-	4, // 7: odarchive.v1.VaultService.ListVaults:output_type -> odarchive.v1.ListVaultsResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 0: odarchive.v1.Vault.created:type_name -> google.protobuf.Timestamp
+	0, // 1: odarchive.v1.Vault.healing:type_name -> odarchive.v1.Healing
+	0, // 2: odarchive.v1.CreateVaultRequest.healing:type_name -> odarchive.v1.Healing
+	1, // 3: odarchive.v1.ListVaultsResponse.vaults:type_name -> odarchive.v1.Vault
+	2, // 4: odarchive.v1.VaultService.CreateVault:input_type -> odarchive.v1.CreateVaultRequest
+	3, // 5: odarchive.v1.VaultService.GetVault:input_type -> odarchive.v1.GetVaultRequest
+	4, // 6: odarchive.v1.VaultService.ListVaults:input_type -> odarchive.v1.ListVaultsRequest
+	1, // 7: odarchive.v1.VaultService.CreateVault:output_type -> odarchive.v1.Vault
+	1, // 8: odarchive.v1.VaultService.GetVault:output_type -> odarchive.v1.Vault
+	5, // 9: odarchive.v1.VaultService.ListVaults:output_type -> odarchive.v1.ListVaultsResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_vault_proto_init() }
@@ -476,13 +562,14 @@ func file_odarchive_v1_vault_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_vault_proto_rawDesc), len(file_odarchive_v1_vault_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_odarchive_v1_vault_proto_goTypes,
 		DependencyIndexes: file_odarchive_v1_vault_proto_depIdxs,
+		EnumInfos:         file_odarchive_v1_vault_proto_enumTypes,
 		MessageInfos:      file_odarchive_v1_vault_proto_msgTypes,
 	}.Build()
 	File_odarchive_v1_vault_proto = out.File
