@@ -57,6 +57,18 @@ rig: ## drivers, cdrskin and agent against emulated burners and changers; as roo
 bench-schedule: ## the scheduler's figures beside the baselines; draws docs/schedule.svg
 	@scripts/bench-schedule.sh
 
+.PHONY: bench-image
+bench-image: ## images beside genisoimage, xorriso and cat; a million files, 120 GiB, packing
+	@scripts/bench-image.sh
+
+.PHONY: bench-ecc
+bench-ecc: ## error correction inside a disc beside dvdisaster, by processor time
+	@scripts/bench-ecc.sh
+
+.PHONY: bench-discset
+bench-discset: ## protection across discs beside the library it uses; scrub; peak memory on large images
+	@scripts/bench-discset.sh
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen
