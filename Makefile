@@ -62,6 +62,18 @@ golden: ## write the golden discs of a new version of the disc format (VERSION=â
 	@[ -n "$(VERSION)" ] || { echo "VERSION=â€¦ says of which version" >&2; exit 1; }
 	GOLDEN_VERSION=$(VERSION) $(GO) test -count=1 -run '^TestWriteGolden$$' ./archive/golden
 
+.PHONY: bench-image
+bench-image: ## images beside genisoimage, xorriso and cat; a million files, 120 GiB, packing
+	@scripts/bench-image.sh
+
+.PHONY: bench-ecc
+bench-ecc: ## error correction inside a disc beside dvdisaster, by processor time
+	@scripts/bench-ecc.sh
+
+.PHONY: bench-discset
+bench-discset: ## protection across discs beside the library it uses; scrub; peak memory on large images
+	@scripts/bench-discset.sh
+
 .PHONY: proto
 proto: ## generate proto/odarchivev1 from proto/odarchive/v1
 	$(GO) -C tools run ./protogen

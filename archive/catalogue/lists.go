@@ -138,7 +138,7 @@ func (s *Size) nameSize(f *File) int {
 func (s *Size) addSum(f *File) {
 	switch {
 	case f.Parts > 0:
-	case strings.ContainsAny(f.Path, escaped):
+	case needsEscape(f.Path):
 		s.buf = appendSum(s.buf[:0], f, f.DiscPath())
 		s.Sums += int64(len(s.buf))
 	default:
@@ -215,13 +215,20 @@ func appendManifestSum(b []byte, a *Archive) []byte {
 	return appendSumLine(b, a.RootHash, ManifestPath(a.ID))
 }
 
-// escaped is what a name in SHA256SUMS can't hold as it is.
-const escaped = "\\\n\r"
+// needsEscape says whether a name has what SHA256SUMS can't hold as it is.
+func needsEscape(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c == '\\' || c == '\n' || c == '\r' {
+			return true
+		}
+	}
+	return false
+}
 
 // appendSumLine appends a line of SHA256SUMS. Names with a backslash or line end are escaped behind a leading backslash (GNU
 // coreutils manual, "cksum output modes").
 func appendSumLine(b []byte, h archive.Hash, path string) []byte {
-	if strings.ContainsAny(path, escaped) {
+	if needsEscape(path) {
 		b = append(b, '\\')
 		path = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(path)
 	}

@@ -21,18 +21,11 @@ const (
 
 // name gives every child of every directory its name on each side and puts them in the order of the ISO side.
 func (l *Layout) name() error {
+	var n isoNames
 	for i := range l.dirs {
 		d := &l.dirs[i]
 		l.udfNames(d)
-		ids := l.isoNames(d)
-		slices.SortFunc(d.children, func(a, b int32) int { return strings.Compare(ids[a], ids[b]) })
-		d.ids = make([]string, len(d.children))
-		for k, c := range d.children {
-			d.ids[k] = ids[c]
-			if c < 0 {
-				l.dirs[^c].iso = ids[c]
-			}
-		}
+		n.give(l, d)
 	}
 	l.order()
 	return nil
@@ -79,7 +72,20 @@ func Holds(path string) bool {
 }
 
 func udfHolds(name string) bool {
+	if ascii(name) {
+		return len(name) <= maxShown
+	}
 	return utf8.ValidString(name) && len(name) <= maxShown && cs0Length(name) <= maxCS0 && !strings.ContainsAny(name, "\uFEFF\uFFFE")
+}
+
+// ascii says whether a name has no byte beyond ASCII, which is so of most: the rest is slow to look at.
+func ascii(name string) bool {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // holdable replaces what a UDF name can't hold.
@@ -112,6 +118,9 @@ func fitRock(name, suffix string) string {
 
 // cs0Length returns the bytes of a name in OSTA CS0 (UDF 1.02 §2.1.1): a compression identifier, then 8 or 16 bits a character.
 func cs0Length(name string) int {
+	if ascii(name) {
+		return 1 + len(name)
+	}
 	n, wide := 1, false
 	for _, r := range name {
 		n += 1
@@ -163,15 +172,27 @@ func dCharacters(s string) string {
 	return string(b)
 }
 
-// isoNames returns the identifier of each child: upper case, no two alike, a file's with its version.
-func (l *Layout) isoNames(d *directory) map[int32]string {
-	ids := make(map[int32]string, len(d.children))
-	taken := make(map[string]bool, len(d.children))
-	next := map[string]int{} // by stem: where to look for a free number
+// isoNames gives the children of directories their identifiers on the ISO side, one directory after the other: a million files in a
+// thousand of them need no thousand maps.
+type isoNames struct {
+	taken map[string]bool
+	next  map[string]int // by identifier: where to look for a free number
+	most  int            // that were in a directory since the maps were made
+	named []isoName
+}
+
+type isoName struct {
+	id    string
+	child int32
+}
+
+// give names the children of d, upper case, no two alike, a file with its version, and puts them in that order.
+func (n *isoNames) give(l *Layout, d *directory) {
+	n.reset(len(d.children))
 	for _, c := range d.children {
 		name := l.childName(c)
 		if c < 0 {
-			ids[c] = uniqueISO(dCharacters(name), "", maxISODir, taken, next)
+			n.named = append(n.named, isoName{n.unique(dCharacters(name), "", maxISODir), c})
 			continue
 		}
 		stem, ext := name, ""
@@ -181,23 +202,40 @@ func (l *Layout) isoNames(d *directory) map[int32]string {
 		ext = dCharacters(ext)
 		ext = ext[:min(len(ext), 8)]
 		// A file's identifier always has a dot (ECMA-119 §7.5.1).
-		ids[c] = uniqueISO(dCharacters(stem), "."+ext, maxISO+1, taken, next) + ";1"
+		n.named = append(n.named, isoName{n.unique(dCharacters(stem), "."+ext, maxISO+1) + ";1", c})
 	}
-	return ids
+	slices.SortFunc(n.named, func(a, b isoName) int { return strings.Compare(a.id, b.id) })
+	d.ids = make([]string, len(n.named))
+	for k, x := range n.named {
+		d.ids[k], d.children[k] = x.id, x.child
+		if x.child < 0 {
+			l.dirs[^x.child].iso = x.id
+		}
+	}
 }
 
-// uniqueISO returns stem+ext, shortened to at most limit bytes, with a number where that is taken.
-func uniqueISO(stem, ext string, limit int, taken map[string]bool, next map[string]int) string {
+// reset makes ready for a directory. Emptying a map takes as long as it was ever large: after a large directory small ones get others.
+func (n *isoNames) reset(children int) {
+	if n.named = n.named[:0]; n.taken == nil || n.most > 64+8*children {
+		n.taken, n.next, n.most = make(map[string]bool, children), map[string]int{}, 0
+	}
+	clear(n.taken)
+	clear(n.next)
+	n.most = max(n.most, children)
+}
+
+// unique returns stem+ext, shortened to at most limit bytes, with a number where that is taken.
+func (n *isoNames) unique(stem, ext string, limit int) string {
 	if stem == "" {
 		stem = "_"
 	}
 	stem = stem[:min(len(stem), limit-len(ext))]
 	id := stem + ext
-	for n := next[id] + 1; taken[id]; n++ {
-		number := fmt.Sprintf("_%d", n)
-		next[stem+ext] = n
+	for k := n.next[id] + 1; n.taken[id]; k++ {
+		number := fmt.Sprintf("_%d", k)
+		n.next[stem+ext] = k
 		id = stem[:min(len(stem), limit-len(ext)-len(number))] + number + ext
 	}
-	taken[id] = true
+	n.taken[id] = true
 	return id
 }
