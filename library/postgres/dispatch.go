@@ -108,7 +108,7 @@ func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string, only []int64) ([]
 	})
 }
 
-// The discs that matter now: those in drives, those that queued tasks name, and of the blanks the first few of each unit, which are
+// The discs that matter now: those in drives, those that queued tasks name, and of the blanks the first few of each unit, size and lot, which are
 // enough: a burn takes the lowest slot. Those on their way belong to the drive that they go to or come from; those that are in no
 // place have none.
 const (
@@ -116,12 +116,12 @@ const (
 select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null then e.number else 0 end,
        case when m.id is not null then m.drive when e.kind = 'drive' then e.number else 0 end,
        d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
-       d.medium, coalesce((select ` + setNumber + ` from image i where i.id = d.image_id), 0)
+       d.medium, coalesce((select ` + setNumber + ` from image i where i.id = d.image_id), 0), d.lot
   from (
     select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null
     union select disc_id from task where library_id = $1 and state = 'leased' and kind = 'move' and disc_id is not null
     union (select disc_id from (
-      select e.disc_id, row_number() over (partition by e.unit, d.medium, d.capacity order by e.number) as n
+      select e.disc_id, row_number() over (partition by e.unit, d.medium, d.capacity, d.lot order by e.number) as n
         from element e join disc d on d.id = e.disc_id and d.state = 'blank'
        where e.library_id = $1 and e.kind = 'slot' and e.fill = 'full') b where n <= 16)
     union `
@@ -140,7 +140,7 @@ func snapshotDiscs(ctx context.Context, tx pgx.Tx, lib string, tasks, discs []in
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d schedule.Disc, err error) {
-		err = row.Scan(&d.ID, &d.Unit, &d.Slot, &d.Drive, &d.Blank, &d.Capacity, &d.Reload, &d.Avoid, &d.Medium, &d.Set)
+		err = row.Scan(&d.ID, &d.Unit, &d.Slot, &d.Drive, &d.Blank, &d.Capacity, &d.Reload, &d.Avoid, &d.Medium, &d.Set, &d.Lot)
 		d.Spared, d.WithSpares = archive.HasSpareAreas(d.Medium, d.Capacity), archive.WithSpareAreas(d.Medium, d.Capacity)
 		return d, err
 	})

@@ -14,29 +14,41 @@ func (t *Task) fits(d *Disc) bool {
 }
 
 // blank returns the blank disc of u that d can burn and on which t fits: of the medium that t was planned for before others, of the smallest size,
-// in the lowest slot. It is nil when there is none.
+// of the lot whose turn it is, in the lowest slot. It is nil when there is none.
 func (u *unit) blank(d *drive, t *task) (best *disc) {
 	for _, b := range u.blanks {
 		if len(b.discs) == 0 || !d.takes(b.medium) {
 			continue
 		}
 		c := b.discs[0]
-		if t.fits(&c.Disc) && (best == nil || t.rather(c, best)) {
+		if t.fits(&c.Disc) && (best == nil || u.rather(t, c, best)) {
 			best = c
 		}
 	}
 	return best
 }
 
-// rather says that a is the better blank for t than b.
-func (t *task) rather(a, b *disc) bool {
+// rather says that a is the better blank for t than b. Lots take turns, so that what is burned one after the other, the copies of an image and the
+// images of a set, does not age together.
+func (u *unit) rather(t *task, a, b *disc) bool {
 	switch own := a.Medium == t.Medium; {
 	case t.Medium != "" && own != (b.Medium == t.Medium):
 		return own
 	case a.Capacity != b.Capacity:
 		return a.Capacity < b.Capacity
+	case u.taken[a.Lot] != u.taken[b.Lot]:
+		return u.taken[a.Lot] < u.taken[b.Lot]
 	}
 	return a.Slot < b.Slot
+}
+
+// take notes that a blank disc is loaded.
+func (u *unit) take(d *disc) {
+	if u.taken == nil {
+		u.taken = map[string]int{}
+	}
+	u.loads++
+	u.taken[d.Lot] = u.loads
 }
 
 // burn returns the burn that d should be given, with its blank: the most urgent one that fits on one. Those that need others don't hold up the rest.

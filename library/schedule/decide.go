@@ -192,6 +192,9 @@ func (p *Planner) load(u *unit) bool {
 	}
 	disc := best.disc
 	u.hurry(best, p.now)
+	if disc.Blank {
+		u.take(disc)
+	}
 	slot := disc.Slot
 	p.unplace(disc)
 	disc.claimed, disc.Slot, disc.Drive = true, 0, into.Number

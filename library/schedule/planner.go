@@ -74,6 +74,9 @@ type unit struct {
 	waiting int // discs in queues from which something is to be read
 	reads   int // how much in all
 	hurried int // express discs mounted in a row while something late waited
+
+	loads int            // of blank discs
+	taken map[string]int // by lot: which of these was the last of it
 }
 
 // queue is the discs of one medium that wait in a unit.
@@ -86,10 +89,11 @@ type queue struct {
 	shied   int               // discs in shy
 }
 
-// blanks is the blank discs of one capacity and medium in a unit, by slot.
+// blanks is the blank discs of one capacity, medium and lot in a unit, by slot.
 type blanks struct {
 	medium   string
 	capacity int64
+	lot      string
 	discs    discHeap
 }
 

@@ -13,7 +13,7 @@ func (p *Planner) place(d *disc) {
 	}
 	u := p.unit(d.Unit)
 	if d.Blank {
-		b := u.blanksOf(d.Medium, d.Capacity)
+		b := u.blanksOf(d.Medium, d.Capacity, d.Lot)
 		d.key, d.heap = time.Duration(d.Slot), &b.discs
 		d.heap.add(d)
 		u.dirty = true
@@ -78,13 +78,13 @@ func (u *unit) queue(medium string) *queue {
 	return q
 }
 
-func (u *unit) blanksOf(medium string, capacity int64) *blanks {
+func (u *unit) blanksOf(medium string, capacity int64, lot string) *blanks {
 	for _, b := range u.blanks {
-		if b.medium == medium && b.capacity == capacity {
+		if b.medium == medium && b.capacity == capacity && b.lot == lot {
 			return b
 		}
 	}
-	b := &blanks{medium: medium, capacity: capacity}
+	b := &blanks{medium: medium, capacity: capacity, lot: lot}
 	u.blanks = append(u.blanks, b)
 	return b
 }

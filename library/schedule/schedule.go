@@ -70,6 +70,8 @@ type Disc struct {
 	Unknown bool
 	Medium  string
 	Set     int64 // the disc set it belongs to; 0 for none
+	// Lot names what it was bought together with: blanks of different lots are burned in turn. Empty when nobody has said so.
+	Lot string
 }
 
 // Task is a queued task.
