@@ -35,7 +35,7 @@ at: 'odarchive library elements --flagged' says why. EVACUATION is the time in w
 			})
 		},
 	}
-	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts(), a.lot(), a.sets(), a.closeSet())
+	c.AddCommand(a.elements(), a.stock(), a.setElement(), a.evacuationLimit(), a.alerts(), a.lot(), a.sets(), a.closeSet(), a.endLeases())
 	return c
 }
 

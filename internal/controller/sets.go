@@ -68,6 +68,9 @@ func (t *tender) run(ctx context.Context, changes *hub) error {
 			if err := t.store.Tend(ctx); err != nil && ctx.Err() == nil {
 				t.log.Error("looking after disc sets failed; it is tried again", "error", err)
 			}
+			if err := t.silenced(ctx); err != nil && ctx.Err() == nil {
+				t.log.Error("looking for silent libraries failed; it is tried again", "error", err)
+			}
 		case <-ctx.Done():
 			return nil
 		}

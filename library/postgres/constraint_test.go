@@ -229,8 +229,8 @@ func TestStagingIsKept(t *testing.T) {
 
 // leasedTask returns an insertion of a leased task.
 func leasedTask(kind, columns, values string) string {
-	return fmt.Sprintf(`insert into task (library_id, kind, state, epoch, lease_until, disc_id, %s)
-	  select d.library_id, '%s', 'leased', 1, now() + interval '1 minute', d.id, %s from disc d where d.label = 'lib-1';`, columns, kind, values)
+	return fmt.Sprintf(`insert into task (library_id, kind, state, epoch, disc_id, %s)
+	  select d.library_id, '%s', 'leased', 1, d.id, %s from disc d where d.label = 'lib-1';`, columns, kind, values)
 }
 
 func move(unit, drive, slot int) string {
@@ -241,7 +241,7 @@ func TestLeases(t *testing.T) {
 	verify := leasedTask("verify", "drive", "1")
 	read := func(drive int) string { return leasedTask("read", "drive", fmt.Sprint(drive)) }
 	burn := func(state string) string {
-		return fmt.Sprintf(`update task set state = '%s', lease_until = null, finished = now();`, state)
+		return fmt.Sprintf(`update task set state = '%s', finished = now();`, state)
 	}
 	again := leasedTask("burn", "drive, image_id", "2, d.image_id")
 	other := `update task set disc_id = (select id from disc where label = 'lib-2'), image_id = (select image_id from disc where label = 'lib-2');`
@@ -256,10 +256,8 @@ func TestLeases(t *testing.T) {
 		{"a second burn of a burned disc", leasedTask("burn", "drive, image_id", "1, d.image_id") + burn("done"), other + again, again, "task_one_burn_per_disc"},
 		{"a second burn after a failed one", leasedTask("burn", "drive, image_id", "1, d.image_id") + burn("failed"), other + again, again, "task_one_burn_per_disc"},
 		{"a drive that does not exist", "", read(4), read(5), "task_library_id_drive_fkey"},
-		{"no deadline", queued, grant(`, epoch = 1, lease_until = now()`), grant(`, epoch = 1`), "task_check"},
-		{"a deadline without a lease", queued, grant(`, epoch = 1, lease_until = now()`), `update task set lease_until = now()`, "task_check"},
-		{"no epoch", queued, grant(`, epoch = 1, lease_until = now()`), grant(`, lease_until = now()`), "task_check1"},
-		{"ended without an end", verify, burn("done"), `update task set state = 'done', lease_until = null`, "task_check2"},
+		{"no epoch", queued, grant(`, epoch = 1`), grant(``), "task_check1"},
+		{"ended without an end", verify, burn("done"), `update task set state = 'done'`, "task_check2"},
 		{"a move from nowhere", "", move(1, 1, 1), leasedTask("move", "unit, drive, to_kind, to_number", "1, 1, 'drive', 1"), "task_check3"},
 		{"a read of no drive", "", read(1), leasedTask("read", "unit", "1"), "task_check6"},
 		{"two verifies of one disc", queued, `update task set kind = 'read'; ` + queued, queued, "task_one_verify"},
@@ -272,8 +270,8 @@ func TestOldEpoch(t *testing.T) {
 	a := newAgent(t, s, "lib", 1)
 	var ref Ref
 	if err := s.pool.QueryRow(t.Context(), `
-insert into task (library_id, kind, state, epoch, lease_until, image_id)
-select library_id, 'build', 'leased', 7, now() + interval '1 hour', id from image returning id, epoch`).Scan(&ref.ID, &ref.Epoch); err != nil {
+insert into task (library_id, kind, state, epoch, image_id)
+select library_id, 'build', 'leased', 7, id from image returning id, epoch`).Scan(&ref.ID, &ref.Epoch); err != nil {
 		t.Fatal(err)
 	}
 	state := func() (now string) {

@@ -17,9 +17,9 @@ const (
 	told = `select set_config('odarchive.told', $1, true)`
 
 	leaseMoves = `
-insert into task (library_id, kind, state, disc_id, unit, drive, from_kind, from_number, to_kind, to_number, epoch, attempts, lease_until, started, agent)
-select l.id, 'move', 'leased', nullif(u.disc, 0), v.unit, u.drive, f.kind, f.number, t.kind, t.number, 1, 1, now() + $1::interval, now(), l.agent
-  from unnest($2::uuid[], $3::bigint[], $4::int[], $5::text[], $6::int[], $7::text[], $8::int[]) u(lib, disc, drive, from_kind, from_number, to_kind, to_number)
+insert into task (library_id, kind, state, disc_id, unit, drive, from_kind, from_number, to_kind, to_number, epoch, attempts, started, agent)
+select l.id, 'move', 'leased', nullif(u.disc, 0), v.unit, u.drive, f.kind, f.number, t.kind, t.number, 1, 1, now(), l.agent
+  from unnest($1::uuid[], $2::bigint[], $3::int[], $4::text[], $5::int[], $6::text[], $7::int[]) u(lib, disc, drive, from_kind, from_number, to_kind, to_number)
   join library l on l.id = u.lib
   join element v on v.library_id = l.id and v.kind = 'drive' and v.number = u.drive
   join element f on f.library_id = l.id and f.kind = u.from_kind::element_kind and f.number = u.from_number
@@ -30,10 +30,10 @@ returning library_id::text, drive, id, epoch`
 	// A burn spends its disc; a read serves the retrievals that wait for something on its disc.
 	leaseTasks = `
 with leased as (
-  update task t set state = 'leased', epoch = t.epoch + 1, attempts = t.attempts + 1, lease_until = now() + $1::interval, started = now(),
+  update task t set state = 'leased', epoch = t.epoch + 1, attempts = t.attempts + 1, started = now(),
          drive = nullif(u.drive, 0), disc_id = coalesce(nullif(u.disc, 0), t.disc_id), bytes_done = 0,
          agent = (select agent from library l where l.id = t.library_id)
-    from unnest($2::bigint[], $3::int[], $4::bigint[]) u(id, drive, disc)
+    from unnest($1::bigint[], $2::int[], $3::bigint[]) u(id, drive, disc)
    where t.id = u.id and t.state = 'queued' returning t.id, t.epoch, t.kind, t.image_id, t.disc_id, t.drive, t.bytes),
 burned as (
   update disc d set state = 'burning', image_id = l.image_id, burn_drive = l.drive,
@@ -41,7 +41,7 @@ burned as (
     from leased l where l.kind = 'burn' and d.id = l.disc_id),
 -- A verify that was broken off too long ago begins anew.
 forgotten as (
-  delete from reading r using leased l where l.kind = 'verify' and r.disc_id = l.disc_id and r.finished is null and r.begun < now() - $5::interval),
+  delete from reading r using leased l where l.kind = 'verify' and r.disc_id = l.disc_id and r.finished is null and r.begun < now() - $4::interval),
 served as (
   insert into task_job (task_id, job_id)
   select distinct l.id, rc.retrieval_id
@@ -54,7 +54,7 @@ select id, epoch, kind, bytes / 2048 from leased`
 	// How much of it is left is read when the next decision is made.
 	stopTasks = `
 with stopped as (
-  update task set state = 'queued', lease_until = null, drive = null, epoch = epoch + 1 where id = any ($1) and state = 'leased' and kind = 'verify'
+  update task set state = 'queued', drive = null, epoch = epoch + 1 where id = any ($1) and state = 'leased' and kind = 'verify'
   returning id, library_id, epoch, kind, bytes),
 noted as (insert into plan_change (library_id, task_id) select library_id, id from stopped)
 select id, epoch, kind, bytes / 2048 from stopped`
@@ -102,14 +102,14 @@ func lease(ctx context.Context, tx pgx.Tx, sittings []*sitting) error {
 		b.Queue(stopTasks, column(stops, func(x order) int64 { return x.Task })).Query(notesOf(stops, &begun))
 	}
 	if len(moves) > 0 {
-		b.Queue(leaseMoves, Lease,
+		b.Queue(leaseMoves,
 			column(moves, func(x order) string { return x.at.lib }), column(moves, func(x order) int64 { return x.Disc }), column(moves, func(x order) int { return x.Drive }),
 			column(moves, func(x order) string { return string(x.place(true).Kind) }), column(moves, func(x order) int { return x.place(true).Number }),
 			column(moves, func(x order) string { return string(x.place(false).Kind) }), column(moves, func(x order) int { return x.place(false).Number })).
 			Query(notesOfMoves(moves, &begun))
 	}
 	if len(tasks) > 0 {
-		b.Queue(leaseTasks, Lease, column(tasks, func(x order) int64 { return x.Task }), column(tasks, func(x order) int { return x.Drive }),
+		b.Queue(leaseTasks, column(tasks, func(x order) int64 { return x.Task }), column(tasks, func(x order) int { return x.Drive }),
 			column(tasks, func(x order) int64 { return x.Disc }), staleReading).Query(notesOf(tasks, &begun))
 	}
 	b.Queue(told, "")

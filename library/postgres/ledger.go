@@ -15,7 +15,6 @@ import (
 type ledger struct {
 	lines   []line
 	running []progress
-	renewed []string // libraries whose agents have called
 }
 
 // line is one result in a ledger.
@@ -52,7 +51,7 @@ func (l *ledger) of(kind library.TaskKind) (lines []line) {
 
 const (
 	endTasks = `
-update task t set state = 'done', lease_until = null, finished = now(), error = '', bytes_done = u.bytes, bytes = greatest(t.bytes, u.bytes), seconds = u.seconds,
+update task t set state = 'done', finished = now(), error = '', bytes_done = u.bytes, bytes = greatest(t.bytes, u.bytes), seconds = u.seconds,
        repaired = 0, worst_row = u.worst
   from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $5::int[]) u(id, epoch, bytes, seconds, worst)
  where t.id = u.id and t.epoch = u.epoch and t.state = 'leased'`
@@ -70,9 +69,6 @@ update element e set fill = 'full', disc_id = u.disc, home = nullif(u.home, 0)
 
 	loadDrives = `
 update drive d set loaded = now() from unnest($1::uuid[], $2::int[]) u(lib, number) where d.library_id = u.lib and d.number = u.number`
-
-	renewLeases = `
-update task set lease_until = now() + $2::interval where library_id = any ($1::uuid[]) and state = 'leased' and lease_until < now() + $3::interval`
 
 	advanceTasks = `
 update task t set bytes_done = u.done, bytes = u.bytes, carried = t.carried or u.carried
@@ -99,9 +95,6 @@ func (l *ledger) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	queueMoves(b, l.of(library.MoveTask))
 	queueTimings(b, l.lines)
-	if len(l.renewed) > 0 {
-		b.Queue(renewLeases, l.renewed, Lease, Lease-renewal)
-	}
 	if len(l.running) > 0 {
 		b.Queue(advanceTasks,
 			column(l.running, func(p progress) string { return p.lib }), column(l.running, func(p progress) int64 { return p.Ref.ID }),

@@ -135,7 +135,7 @@ type recorder struct {
 }
 
 const endTask = `
-update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, lease_until = null, finished = now(), error = $4,
+update task set state = case when $4 = '' then 'done'::task_state else 'failed' end, finished = now(), error = $4,
        bytes_done = greatest($5::bigint, $9::bigint), bytes = greatest(bytes, $5::bigint, $9::bigint), seconds = $6, repaired = $7, worst_row = $8
  where id = $1 and epoch = $2 and library_id = $3 and state = 'leased'
 returning id, kind, image_id::text, set_id::text, disc_id, drive, avoid_drive, priority,

@@ -159,14 +159,15 @@ func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
 		hashes[i], segs[i], offs[i] = c.Content.Hash[:], c.Segment, c.Offset
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
+		b := &pgx.Batch{}
+		b.Queue(generic)
+		b.Queue(`
 update content c set segment_id = u.g, segment_offset = u.o, cached_until = now() + $5::interval
   from unnest($2::bytea[], $3::bigint[], $4::bigint[]) u(h, g, o)
- where c.vault_id = $1 and c.hash = u.h and not c.staged`, vault, hashes, segs, offs, CacheTime); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-delete from cache_part p using content c where c.vault_id = $1 and c.hash = any ($2) and p.content_id = c.id`, vault, hashes); err != nil {
+ where c.vault_id = $1 and c.hash = u.h and not c.staged`, vault, hashes, segs, offs, CacheTime)
+		b.Queue(`
+delete from cache_part p using content c where c.vault_id = $1 and c.hash = any ($2) and p.content_id = c.id`, vault, hashes)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
 		if err := arrive(ctx, tx, vault, hashes); err != nil {

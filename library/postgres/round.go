@@ -236,7 +236,7 @@ func (r *round) finish() error {
 	}
 	b := &pgx.Batch{}
 	b.Queue(`
-update library l set planner = $1, plan_version = u.version, last_seen = case when u.called then now() else l.last_seen end
+update library l set planner = $1, plan_version = u.version, last_seen = case when u.called then now() else l.last_seen end, silent = l.silent and not u.called
   from unnest($2::uuid[], $3::bool[], $4::bigint[]) u(id, called, version) where l.id = u.id
 returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	b.Queue(selectLeased, lists)
@@ -266,6 +266,3 @@ returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	}
 	return res.Close()
 }
-
-// renewal is how much of a lease may be gone before it is renewed: an agent calls much more often than leases end.
-const renewal = Lease / 3

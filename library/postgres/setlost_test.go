@@ -42,8 +42,8 @@ insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_
 	return job
 }
 
-// gone is a read or copy of a disc that gives nothing any more.
-func gone(t Task) Result {
+// absent is a read or copy of a disc that gives nothing any more.
+func absent(t Task) Result {
 	r := dead(t)
 	for _, x := range t.Extents {
 		r.Lost = append(r.Lost, x.Hash)
@@ -69,7 +69,7 @@ func TestSetLostTooMany(t *testing.T) {
 	}
 	b.copy, b.read = b.verify, func(task Task) Result {
 		if lost[task.DiscID] {
-			return gone(task)
+			return absent(task)
 		}
 		return well(task)
 	}
@@ -113,7 +113,7 @@ func TestSetLostTooMany(t *testing.T) {
 // A heal that is given up ends the retrievals that waited for it, and a disc without a set says no word of one.
 func TestGivenUpHealEndsRetrievals(t *testing.T) {
 	b := newBench(t, 2, 2)
-	b.verify, b.copy, b.read = dead, dead, gone
+	b.verify, b.copy, b.read = dead, dead, absent
 	b.blanks(3, 1)
 	if err := b.s.HealDisc(t.Context(), "lib-1"); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestHealThatDoesNotHelp(t *testing.T) {
 	b := newBench(t, 4, 4)
 	b.inSet(2)
 	b.blanks(5, 4)
-	b.verify, b.copy, b.read = well, well, gone
+	b.verify, b.copy, b.read = well, well, absent
 	job := b.wanted("lib-1")
 	b.settle()
 	if j, err := b.s.Job(t.Context(), job); err != nil || j.State != library.Failed {

@@ -49,8 +49,8 @@ update job set state = 'succeeded', waiting_for = '', finished = now() where kin
 	return announce(ctx, tx, PlanKey) // segments may be empty now
 }
 
-// queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one that
-// lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed. It looks at
+// queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one in a
+// library that isn't silent, one that lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed. It looks at
 // everything that any retrieval waits for.
 func queueReads(ctx context.Context, tx pgx.Tx) error {
 	if err := queueWanted(ctx, tx, `true`, `true`, `excluded.bytes`); err != nil {
@@ -103,10 +103,10 @@ choice as (
   select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, case when p.counted then x.length else 0 end as length
     from pending p join extent x on x.content_id = p.content_id
     join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
-    left join element e on e.disc_id = d.id
+    join library l on l.id = d.library_id left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
      and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
-   order by p.content_id, x.content_offset, p.tier, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
+   order by p.content_id, x.content_offset, p.tier, l.silent, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
 on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is null do update

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,7 @@ import (
 type Store struct {
 	pool   *pgxpool.Pool
 	self   string // what marks the libraries that this Store plans
+	opened time.Time
 	mu     sync.Mutex
 	desks  map[string]*desk // by library
 	rounds rounds
@@ -53,7 +55,9 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 }
 
 // New returns a Store over a pool whose database has been migrated.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool, self: uuid.NewString()} }
+func New(pool *pgxpool.Pool) *Store {
+	return &Store{pool: pool, self: uuid.NewString(), opened: time.Now()}
+}
 
 // Migrate brings the schema of pool's database up to date, under a lock.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {

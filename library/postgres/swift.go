@@ -92,7 +92,6 @@ func (t *sitting) sort(found map[int64]looked, into *ledger) {
 	if t.call == nil {
 		return
 	}
-	into.renewed = append(into.renewed, t.lib)
 	// When something has happened to a disc on its way, everything is recorded in the order in which it happened, and noted for the desk by the
 	// triggers.
 	swift := t.call.Report == nil && !t.fresh

@@ -10,7 +10,8 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Lease is how long a leased task lives without a word from its agent.
+// Lease is how long the last word of an agent keeps other agents from its library. What it was given it keeps: another agent that
+// comes after that gets it under another epoch.
 const Lease = time.Minute
 
 // Call is what an agent says when it synchronizes.

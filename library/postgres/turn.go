@@ -195,7 +195,7 @@ func (t *sitting) greet() error {
 	t.d.clear()
 	b := &pgx.Batch{}
 	b.Queue(`update library set agent = $2, instance = $3, want_report = true where id = $1`, t.lib, c.Agent, c.Instance)
-	b.Queue(`update task set lease_until = now() + $2::interval, epoch = epoch + 1 where library_id = $1 and state = 'leased'`, t.lib, Lease)
+	b.Queue(`update task set epoch = epoch + 1 where library_id = $1 and state = 'leased'`, t.lib)
 	return t.tx.SendBatch(t.ctx, b).Close()
 }
 

@@ -2430,6 +2430,94 @@ func (x *CloseSetRequest) GetId() string {
 	return ""
 }
 
+type EndLeasesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Library       string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"` // its name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLeasesRequest) Reset() {
+	*x = EndLeasesRequest{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLeasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLeasesRequest) ProtoMessage() {}
+
+func (x *EndLeasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLeasesRequest.ProtoReflect.Descriptor instead.
+func (*EndLeasesRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *EndLeasesRequest) GetLibrary() string {
+	if x != nil {
+		return x.Library
+	}
+	return ""
+}
+
+type EndLeasesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ended         int32                  `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"` // how many tasks were under way
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLeasesResponse) Reset() {
+	*x = EndLeasesResponse{}
+	mi := &file_odarchive_v1_library_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLeasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLeasesResponse) ProtoMessage() {}
+
+func (x *EndLeasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_library_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLeasesResponse.ProtoReflect.Descriptor instead.
+func (*EndLeasesResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_library_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *EndLeasesResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
 var File_odarchive_v1_library_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_library_proto_rawDesc = "" +
@@ -2606,7 +2694,11 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x05discs\x18\x03 \x03(\tR\x05discs\x12\x1a\n" +
 	"\bgathered\x18\x04 \x01(\bR\bgathered\"!\n" +
 	"\x0fCloseSetRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id*\x8e\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\",\n" +
+	"\x10EndLeasesRequest\x12\x18\n" +
+	"\alibrary\x18\x01 \x01(\tR\alibrary\")\n" +
+	"\x11EndLeasesResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended*\x8e\x01\n" +
 	"\vElementKind\x12\x1c\n" +
 	"\x18ELEMENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ELEMENT_KIND_SLOT\x10\x01\x12\x16\n" +
@@ -2637,7 +2729,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x0fDISC_STATE_GOOD\x10\x04\x12\x16\n" +
 	"\x12DISC_STATE_SUSPECT\x10\x05\x12\x16\n" +
 	"\x12DISC_STATE_RETIRED\x10\x06\x12\x16\n" +
-	"\x12DISC_STATE_SPOILED\x10\a2\xa4\a\n" +
+	"\x12DISC_STATE_SPOILED\x10\a2\xf2\a\n" +
 	"\x0eLibraryService\x12X\n" +
 	"\rListLibraries\x12\".odarchive.v1.ListLibrariesRequest\x1a#.odarchive.v1.ListLibrariesResponse\x12U\n" +
 	"\fListElements\x12!.odarchive.v1.ListElementsRequest\x1a\".odarchive.v1.ListElementsResponse\x12O\n" +
@@ -2652,7 +2744,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\n" +
 	"StartScrub\x12\x1f.odarchive.v1.StartScrubRequest\x1a\x11.odarchive.v1.Job\x12I\n" +
 	"\bListSets\x12\x1d.odarchive.v1.ListSetsRequest\x1a\x1e.odarchive.v1.ListSetsResponse\x12@\n" +
-	"\bCloseSet\x12\x1d.odarchive.v1.CloseSetRequest\x1a\x15.odarchive.v1.DiscSet\x12O\n" +
+	"\bCloseSet\x12\x1d.odarchive.v1.CloseSetRequest\x1a\x15.odarchive.v1.DiscSet\x12L\n" +
+	"\tEndLeases\x12\x1e.odarchive.v1.EndLeasesRequest\x1a\x1f.odarchive.v1.EndLeasesResponse\x12O\n" +
 	"\n" +
 	"Statistics\x12\x1f.odarchive.v1.StatisticsRequest\x1a .odarchive.v1.StatisticsResponseB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
@@ -2669,7 +2762,7 @@ func file_odarchive_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_odarchive_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_odarchive_v1_library_proto_goTypes = []any{
 	(ElementKind)(0),              // 0: odarchive.v1.ElementKind
 	(Fill)(0),                     // 1: odarchive.v1.Fill
@@ -2704,21 +2797,23 @@ var file_odarchive_v1_library_proto_goTypes = []any{
 	(*DiscSet)(nil),               // 30: odarchive.v1.DiscSet
 	(*SetMember)(nil),             // 31: odarchive.v1.SetMember
 	(*CloseSetRequest)(nil),       // 32: odarchive.v1.CloseSetRequest
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*Job)(nil),                   // 34: odarchive.v1.Job
+	(*EndLeasesRequest)(nil),      // 33: odarchive.v1.EndLeasesRequest
+	(*EndLeasesResponse)(nil),     // 34: odarchive.v1.EndLeasesResponse
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*Job)(nil),                   // 36: odarchive.v1.Job
 }
 var file_odarchive_v1_library_proto_depIdxs = []int32{
 	0,  // 0: odarchive.v1.Address.kind:type_name -> odarchive.v1.ElementKind
 	6,  // 1: odarchive.v1.Element.address:type_name -> odarchive.v1.Address
 	1,  // 2: odarchive.v1.Element.fill:type_name -> odarchive.v1.Fill
-	33, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
+	35, // 3: odarchive.v1.Library.last_seen:type_name -> google.protobuf.Timestamp
 	3,  // 4: odarchive.v1.Drive.state:type_name -> odarchive.v1.DriveState
 	4,  // 5: odarchive.v1.Disc.state:type_name -> odarchive.v1.DiscState
 	6,  // 6: odarchive.v1.Disc.place:type_name -> odarchive.v1.Address
-	33, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
-	33, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
+	35, // 7: odarchive.v1.Disc.burned:type_name -> google.protobuf.Timestamp
+	35, // 8: odarchive.v1.Disc.verified:type_name -> google.protobuf.Timestamp
 	2,  // 9: odarchive.v1.Disc.grade:type_name -> odarchive.v1.Grade
-	33, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
+	35, // 10: odarchive.v1.Disc.scrub_due:type_name -> google.protobuf.Timestamp
 	8,  // 11: odarchive.v1.ListLibrariesResponse.libraries:type_name -> odarchive.v1.Library
 	0,  // 12: odarchive.v1.ListElementsRequest.kind:type_name -> odarchive.v1.ElementKind
 	7,  // 13: odarchive.v1.ListElementsResponse.elements:type_name -> odarchive.v1.Element
@@ -2732,7 +2827,7 @@ var file_odarchive_v1_library_proto_depIdxs = []int32{
 	1,  // 21: odarchive.v1.SetElementRequest.fill:type_name -> odarchive.v1.Fill
 	30, // 22: odarchive.v1.ListSetsResponse.sets:type_name -> odarchive.v1.DiscSet
 	5,  // 23: odarchive.v1.DiscSet.state:type_name -> odarchive.v1.DiscSet.State
-	33, // 24: odarchive.v1.DiscSet.created:type_name -> google.protobuf.Timestamp
+	35, // 24: odarchive.v1.DiscSet.created:type_name -> google.protobuf.Timestamp
 	31, // 25: odarchive.v1.DiscSet.members:type_name -> odarchive.v1.SetMember
 	11, // 26: odarchive.v1.LibraryService.ListLibraries:input_type -> odarchive.v1.ListLibrariesRequest
 	13, // 27: odarchive.v1.LibraryService.ListElements:input_type -> odarchive.v1.ListElementsRequest
@@ -2745,21 +2840,23 @@ var file_odarchive_v1_library_proto_depIdxs = []int32{
 	25, // 34: odarchive.v1.LibraryService.StartScrub:input_type -> odarchive.v1.StartScrubRequest
 	28, // 35: odarchive.v1.LibraryService.ListSets:input_type -> odarchive.v1.ListSetsRequest
 	32, // 36: odarchive.v1.LibraryService.CloseSet:input_type -> odarchive.v1.CloseSetRequest
-	26, // 37: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
-	12, // 38: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
-	14, // 39: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
-	16, // 40: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
-	9,  // 41: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
-	9,  // 42: odarchive.v1.LibraryService.SetDriveMedia:output_type -> odarchive.v1.Drive
-	20, // 43: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
-	23, // 44: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
-	7,  // 45: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
-	34, // 46: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
-	29, // 47: odarchive.v1.LibraryService.ListSets:output_type -> odarchive.v1.ListSetsResponse
-	30, // 48: odarchive.v1.LibraryService.CloseSet:output_type -> odarchive.v1.DiscSet
-	27, // 49: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
-	38, // [38:50] is the sub-list for method output_type
-	26, // [26:38] is the sub-list for method input_type
+	33, // 37: odarchive.v1.LibraryService.EndLeases:input_type -> odarchive.v1.EndLeasesRequest
+	26, // 38: odarchive.v1.LibraryService.Statistics:input_type -> odarchive.v1.StatisticsRequest
+	12, // 39: odarchive.v1.LibraryService.ListLibraries:output_type -> odarchive.v1.ListLibrariesResponse
+	14, // 40: odarchive.v1.LibraryService.ListElements:output_type -> odarchive.v1.ListElementsResponse
+	16, // 41: odarchive.v1.LibraryService.ListDrives:output_type -> odarchive.v1.ListDrivesResponse
+	9,  // 42: odarchive.v1.LibraryService.SetDrive:output_type -> odarchive.v1.Drive
+	9,  // 43: odarchive.v1.LibraryService.SetDriveMedia:output_type -> odarchive.v1.Drive
+	20, // 44: odarchive.v1.LibraryService.ListDiscs:output_type -> odarchive.v1.ListDiscsResponse
+	23, // 45: odarchive.v1.LibraryService.StockBlanks:output_type -> odarchive.v1.StockBlanksResponse
+	7,  // 46: odarchive.v1.LibraryService.SetElement:output_type -> odarchive.v1.Element
+	36, // 47: odarchive.v1.LibraryService.StartScrub:output_type -> odarchive.v1.Job
+	29, // 48: odarchive.v1.LibraryService.ListSets:output_type -> odarchive.v1.ListSetsResponse
+	30, // 49: odarchive.v1.LibraryService.CloseSet:output_type -> odarchive.v1.DiscSet
+	34, // 50: odarchive.v1.LibraryService.EndLeases:output_type -> odarchive.v1.EndLeasesResponse
+	27, // 51: odarchive.v1.LibraryService.Statistics:output_type -> odarchive.v1.StatisticsResponse
+	39, // [39:52] is the sub-list for method output_type
+	26, // [26:39] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name
 	26, // [26:26] is the sub-list for extension extendee
 	0,  // [0:26] is the sub-list for field type_name
@@ -2777,7 +2874,7 @@ func file_odarchive_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_library_proto_rawDesc), len(file_odarchive_v1_library_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

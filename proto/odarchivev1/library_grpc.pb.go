@@ -30,6 +30,7 @@ const (
 	LibraryService_StartScrub_FullMethodName    = "/odarchive.v1.LibraryService/StartScrub"
 	LibraryService_ListSets_FullMethodName      = "/odarchive.v1.LibraryService/ListSets"
 	LibraryService_CloseSet_FullMethodName      = "/odarchive.v1.LibraryService/CloseSet"
+	LibraryService_EndLeases_FullMethodName     = "/odarchive.v1.LibraryService/EndLeases"
 	LibraryService_Statistics_FullMethodName    = "/odarchive.v1.LibraryService/Statistics"
 )
 
@@ -62,6 +63,10 @@ type LibraryServiceClient interface {
 	ListSets(ctx context.Context, in *ListSetsRequest, opts ...grpc.CallOption) (*ListSetsResponse, error)
 	// CloseSet ends an open set with the images that it has: its parity is made and burned. One that is closed stays as it is.
 	CloseSet(ctx context.Context, in *CloseSetRequest, opts ...grpc.CallOption) (*DiscSet, error)
+	// EndLeases says that the agent of a library that has not called for five minutes will not come back, and ends all that it was given.
+	// What changes no disc is queued again; a disc that was being burned is spoiled, and never burned again; both places of a move that
+	// was under way need a look. FAILED_PRECONDITION when the agent has called.
+	EndLeases(ctx context.Context, in *EndLeasesRequest, opts ...grpc.CallOption) (*EndLeasesResponse, error)
 	// Statistics counts what the controller has done since its database was made.
 	Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error)
 }
@@ -184,6 +189,16 @@ func (c *libraryServiceClient) CloseSet(ctx context.Context, in *CloseSetRequest
 	return out, nil
 }
 
+func (c *libraryServiceClient) EndLeases(ctx context.Context, in *EndLeasesRequest, opts ...grpc.CallOption) (*EndLeasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndLeasesResponse)
+	err := c.cc.Invoke(ctx, LibraryService_EndLeases_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *libraryServiceClient) Statistics(ctx context.Context, in *StatisticsRequest, opts ...grpc.CallOption) (*StatisticsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatisticsResponse)
@@ -223,6 +238,10 @@ type LibraryServiceServer interface {
 	ListSets(context.Context, *ListSetsRequest) (*ListSetsResponse, error)
 	// CloseSet ends an open set with the images that it has: its parity is made and burned. One that is closed stays as it is.
 	CloseSet(context.Context, *CloseSetRequest) (*DiscSet, error)
+	// EndLeases says that the agent of a library that has not called for five minutes will not come back, and ends all that it was given.
+	// What changes no disc is queued again; a disc that was being burned is spoiled, and never burned again; both places of a move that
+	// was under way need a look. FAILED_PRECONDITION when the agent has called.
+	EndLeases(context.Context, *EndLeasesRequest) (*EndLeasesResponse, error)
 	// Statistics counts what the controller has done since its database was made.
 	Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error)
 	mustEmbedUnimplementedLibraryServiceServer()
@@ -267,6 +286,9 @@ func (UnimplementedLibraryServiceServer) ListSets(context.Context, *ListSetsRequ
 }
 func (UnimplementedLibraryServiceServer) CloseSet(context.Context, *CloseSetRequest) (*DiscSet, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseSet not implemented")
+}
+func (UnimplementedLibraryServiceServer) EndLeases(context.Context, *EndLeasesRequest) (*EndLeasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndLeases not implemented")
 }
 func (UnimplementedLibraryServiceServer) Statistics(context.Context, *StatisticsRequest) (*StatisticsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Statistics not implemented")
@@ -490,6 +512,24 @@ func _LibraryService_CloseSet_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_EndLeases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndLeasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).EndLeases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_EndLeases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).EndLeases(ctx, req.(*EndLeasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LibraryService_Statistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatisticsRequest)
 	if err := dec(in); err != nil {
@@ -558,6 +598,10 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseSet",
 			Handler:    _LibraryService_CloseSet_Handler,
+		},
+		{
+			MethodName: "EndLeases",
+			Handler:    _LibraryService_EndLeases_Handler,
 		},
 		{
 			MethodName: "Statistics",
