@@ -17,7 +17,9 @@ type Config struct {
 	BurnLimit int
 	// Ejects says that ejecting is an action of its own, for which the picker isn't needed. Otherwise an unload does it.
 	Ejects bool
-	// Patience bounds how long a wait counts when large batches are favoured by a share of it; 0 means 2 hours.
+	// Experience is what an earlier planner of the same library had learned.
+	Experience Experience
+	// Patience bounds how long a wait counts when discs are put before or behind others by a share of it; 0 means 2 hours.
 	Patience time.Duration
 	// MountLimit is how long a disc may keep its drive while something that is due earlier waits; 0 means an hour.
 	MountLimit time.Duration
@@ -74,6 +76,8 @@ type unit struct {
 	waiting int // discs in queues from which something is to be read
 	reads   int // how much in all
 	hurried int // express discs mounted in a row while something late waited
+	shadow  shadow
+	pace    Pace
 }
 
 // queue is the discs of one medium that wait in a unit.
@@ -106,7 +110,7 @@ func New(c Config) *Planner {
 func (p *Planner) unit(number int) *unit {
 	i, ok := slices.BinarySearchFunc(p.units, number, func(u *unit, n int) int { return cmp.Compare(u.number, n) })
 	if !ok {
-		p.units = slices.Insert(p.units, i, &unit{number: number, dirty: true})
+		p.units = slices.Insert(p.units, i, &unit{number: number, dirty: true, pace: p.c.Experience[number]})
 	}
 	return p.units[i]
 }
@@ -206,6 +210,9 @@ func (p *Planner) Add(v Task) {
 		t.disc = p.disc(v.Disc)
 		t.disc.push(t)
 		p.place(t.disc)
+		if t.disc.q != nil && !t.pass() && !t.express() {
+			t.disc.q.u.shade(t)
+		}
 		if d := p.drives[t.disc.Drive]; d != nil {
 			p.unit(d.Unit).dirty = true
 		}
