@@ -18,6 +18,7 @@ func (a *app) simulate() *cobra.Command {
 	config := simulate.Default()
 	var file, report string
 	var compare, table bool
+	var seeds int
 	c := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run a library in simulated time: what would two more drives do?",
@@ -34,6 +35,7 @@ how long requests take and what the drives do meanwhile. The same seed gives the
 	f.StringVar(&report, "report", "", "also draw it all into this HTML file")
 	f.BoolVar(&compare, "compare", false, "run the baselines too: first come first served, and by disc, oldest first")
 	f.BoolVar(&table, "table", false, "print the planner beside the baselines over a range of loads, with what no plan can better")
+	f.IntVar(&seeds, "seeds", 1, "with --table: over so many seeds, how the planner does against by disc, oldest first")
 	f.IntVar(&config.Libraries, "libraries", config.Libraries, "libraries, each with a picker of its own and this load")
 	f.IntVar(&config.Drives, "drives", config.Drives, "drives of a library")
 	f.IntVar(&config.Discs, "recorded", config.Discs, "recorded discs of a library")
@@ -51,6 +53,13 @@ how long requests take and what the drives do meanwhile. The same seed gives the
 	f.Float64Var(&config.Physics.ReadRate, "read-rate", config.Physics.ReadRate, "bytes a second that a drive reads in the mean")
 	f.Uint64Var(&config.Seed, "seed", config.Seed, "which of the random courses of events")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if table && seeds > 1 {
+			list, err := simulate.Judge(20000, config.Seed, seeds)
+			if err != nil {
+				return err
+			}
+			return a.print(list, func(w io.Writer) { simulate.WriteJudgement(w, list) })
+		}
 		if table {
 			rows, err := simulate.Table(20000, config.Seed)
 			if err != nil {

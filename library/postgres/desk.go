@@ -32,6 +32,8 @@ type desk struct {
 	latest  time.Duration // the database's time when it was last asked
 	units   map[int]int   // by drive
 	running map[int64]errand
+	// What its planners have learned; kept when the desk is cleared.
+	experience schedule.Experience
 }
 
 // errand is a leased task as a desk knows it.
@@ -69,6 +71,9 @@ func (s *Store) desk(lib string) *desk {
 
 // clear makes the next transaction read everything anew.
 func (d *desk) clear() {
+	if d.planner != nil {
+		d.experience = d.planner.Experience()
+	}
 	d.planner, d.checker, d.running, d.units = nil, nil, nil, nil
 }
 
@@ -93,7 +98,7 @@ func (d *desk) read(ctx context.Context, tx pgx.Tx, builds int) error {
 	if err != nil {
 		return err
 	}
-	d.planner, d.checker = schedule.FromSnapshot(snap, schedule.Config{}), schedule.CheckerFor(snap)
+	d.planner, d.checker = schedule.FromSnapshot(snap, schedule.Config{Experience: d.experience}), schedule.CheckerFor(snap)
 	d.builds, d.began, d.latest, d.running, d.units = builds, time.Now(), snap.Now, errands, unitsOf(snap)
 	return nil
 }

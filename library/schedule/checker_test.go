@@ -102,11 +102,13 @@ func TestNextIsChecked(t *testing.T) {
 	})
 }
 
-// TestNobodyStarves holds the planner to its bound: whoever has waited for w is overtaken by no batch whose oldest request has waited
-// for less than (1 - 2·share)·w, as long as w is below Patience, and by none that is due more than 2·share·Patience later after that.
+// TestNobodyStarves holds the planner to its bound: whoever has waited for w, and for longer than all but one in a thousand would were the
+// disc that is due first always fetched first, is overtaken by no batch whose oldest request has waited for less than
+// (1 - larger - apart)·w, as long as w is below Patience, and by none that is due more than that share of Patience later after that.
 func TestNobodyStarves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := New(Config{Ejects: true})
+		limit := time.Duration(rapid.IntRange(0, 3*3600).Draw(t, "limit")) * time.Second
+		p := New(Config{Ejects: true, Experience: Experience{1: {{Limit: limit, Seen: 1000}}}})
 		p.SetDrive(Drive{Number: 1, Unit: 1, Up: true, Known: true})
 		created := map[int64]time.Duration{}
 		id := int64(0)
@@ -129,7 +131,10 @@ func TestNobodyStarves(t *testing.T) {
 		}
 		chosen := created[actions[i].Disc]
 		for d, c := range created {
-			if limit := c + time.Duration(2*share*float64(min(now-c, 2*time.Hour))); chosen > limit {
+			if now-c < limit && now-c < Allowance(library.PriorityStandard) {
+				continue
+			}
+			if latest := c + time.Duration((larger+apart)*float64(min(now-c, 2*time.Hour))); chosen > latest {
 				t.Fatalf("disc %d has waited since %v, and disc %d, which is wanted since %v, is loaded", d, c, actions[i].Disc, chosen)
 			}
 		}

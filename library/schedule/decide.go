@@ -195,6 +195,9 @@ func (p *Planner) load(u *unit) bool {
 	if disc.Blank {
 		u.take(disc)
 	}
+	if best.rank == due && disc.n > 0 {
+		u.visited(p.now)
+	}
 	slot := disc.Slot
 	p.unplace(disc)
 	disc.claimed, disc.Slot, disc.Drive = true, 0, into.Number

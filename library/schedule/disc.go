@@ -52,6 +52,9 @@ type disc struct {
 	order int64
 	read  int  // n when it was put there
 	shy   bool // it is in one of the queue's heaps of those that shun a drive
+
+	shaded bool // it is in its unit's shadow
+	shade  time.Duration
 }
 
 func newDisc(id int64) *disc {

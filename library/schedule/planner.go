@@ -17,7 +17,9 @@ type Config struct {
 	BurnLimit int
 	// Ejects says that ejecting is an action of its own, for which the picker isn't needed. Otherwise an unload does it.
 	Ejects bool
-	// Patience bounds how long a wait counts when large batches are favoured by a share of it; 0 means 2 hours.
+	// Experience is what an earlier planner of the same library had learned.
+	Experience Experience
+	// Patience bounds how long a wait counts when discs are put before or behind others by a share of it; 0 means 2 hours.
 	Patience time.Duration
 	// MountLimit is how long a disc may keep its drive while something that is due earlier waits; 0 means an hour.
 	MountLimit time.Duration
@@ -77,6 +79,9 @@ type unit struct {
 
 	loads int            // of blank discs
 	taken map[string]int // by lot: which of these was the last of it
+
+	shadow shadow
+	pace   Pace
 }
 
 // queue is the discs of one medium that wait in a unit.
@@ -110,7 +115,7 @@ func New(c Config) *Planner {
 func (p *Planner) unit(number int) *unit {
 	i, ok := slices.BinarySearchFunc(p.units, number, func(u *unit, n int) int { return cmp.Compare(u.number, n) })
 	if !ok {
-		p.units = slices.Insert(p.units, i, &unit{number: number, dirty: true})
+		p.units = slices.Insert(p.units, i, &unit{number: number, dirty: true, pace: p.c.Experience[number]})
 	}
 	return p.units[i]
 }
@@ -210,6 +215,9 @@ func (p *Planner) Add(v Task) {
 		t.disc = p.disc(v.Disc)
 		t.disc.push(t)
 		p.place(t.disc)
+		if t.disc.q != nil && !t.pass() && !t.express() {
+			t.disc.q.u.shade(t)
+		}
 		if d := p.drives[t.disc.Drive]; d != nil {
 			p.unit(d.Unit).dirty = true
 		}

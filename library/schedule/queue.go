@@ -131,7 +131,7 @@ type candidate struct {
 	disc  *disc
 	burn  *task
 	rank  rank
-	score time.Duration // of equal rank, the smallest first
+	score time.Duration // when it is due, or what stands for that: of equal rank, the smallest first
 }
 
 type rank int
@@ -201,12 +201,7 @@ func (d *disc) fresh() bool {
 	return t != nil && t.Priority >= 300
 }
 
-func (p *Planner) late(c candidate) bool {
-	if c.burn != nil {
-		return c.burn.Due <= p.now
-	}
-	return c.disc.key <= p.now
-}
+func (p *Planner) late(c candidate) bool { return c.score <= p.now }
 
 // passRank is the rank of a disc from which nothing is to be read: a verify or scrub that is late gives way no more.
 func (p *Planner) passRank(d *disc) rank {
@@ -260,11 +255,57 @@ func (p *Planner) burnLimit() int {
 // choices is how many discs are compared when a drive is to get one: enough to find one that doesn't collide.
 const choices = 16
 
-// batches considers the discs from which something is to be read: the one that is due first, but larger batches before smaller
-// ones, and those before others that let the drive want the picker when no other drive does. What both may come to is a share of
-// how long the oldest request has waited, so that nobody starves.
+// batches considers the discs from which something is to be read. When it is their turn is decided by the one that is due first. As
+// long as that may wait, the densest one is fetched; otherwise the one that is due first, or what comes close.
 func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
-	waited := p.waited(q)
+	var first *disc
+	for k := 1; k < classes; k++ {
+		if c := u.first(q.classes[k], d); c != nil && (first == nil || q.classes[k].less(c, first)) {
+			first = c
+		}
+	}
+	switch {
+	case first == nil:
+	case u.patient(first.oldest(), p.now):
+		consider(p.densest(u, q, d), due, first.key)
+	default:
+		consider(p.earliest(u, q, d, first), due, first.key)
+	}
+}
+
+// densest returns the disc that serves the most requests for each second that it keeps the drive, and the picker waiting.
+func (p *Planner) densest(u *unit, q *queue, d *drive) (best *disc) {
+	t := p.c.Times
+	exchange := float64(2*t.Move + t.Load + t.Eject)
+	most, left := 0., 4*choices
+	for k := classes - 1; k >= 1 && left > 0; k-- {
+		h := q.classes[k]
+		if len(h) == 0 {
+			continue
+		}
+		// No disc of this class or a smaller one comes up to what was found.
+		if best != nil && float64(batch(k+1))/exchange < most {
+			break
+		}
+		some := u.some(h, d)
+		left -= len(some)
+		for _, c := range some {
+			density := float64(c.n) / (exchange + float64(c.sectors)*float64(t.Sector))
+			if density < most {
+				continue
+			}
+			if density *= 1 - collision*p.collides(u, d, c); best == nil || density > most || density == most && c.key < best.key {
+				best, most = c, density
+			}
+		}
+	}
+	return best
+}
+
+// earliest returns the disc that is due first, but much larger batches before smaller ones, and those before others that let the
+// drive want the picker when no other drive does. What they may come to is a share of how long the first has waited.
+func (p *Planner) earliest(u *unit, q *queue, d *drive, first *disc) (best *disc) {
+	waited := float64(min(max(p.now-first.oldest().Created, 0), p.c.Patience))
 	mean := float64(u.reads) / float64(max(u.waiting, 1))
 	var found [choices]candidate
 	n := 0
@@ -273,20 +314,32 @@ func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank
 		if len(h) == 0 {
 			continue
 		}
-		advantage := time.Duration(share * waited * worth(float64(batch(k)-1)/mean))
-		if len(d.Distrust) > 0 {
-			if c := u.first(h, d); c != nil {
-				consider(c, due, c.key-advantage)
-			}
-			continue
-		}
-		for _, c := range h[:min(len(h), choices-1)] {
-			n = insert(&found, n, candidate{disc: c, rank: due, score: c.key - advantage})
+		advantage := time.Duration(larger * waited * worth(float64(batch(k)-1)/mean))
+		for _, c := range u.some(h, d) {
+			n = insert(&found, n, candidate{disc: c, score: c.key - advantage})
 		}
 	}
+	least := time.Duration(0)
 	for _, c := range found[:n] {
-		consider(c.disc, due, c.score+time.Duration(share*waited*p.collides(u, d, c.disc)))
+		if score := c.score + time.Duration(apart*waited*p.collides(u, d, c.disc)); best == nil || score < least {
+			best, least = c.disc, score
+		}
 	}
+	return best
+}
+
+// some returns discs of h that d may be given, the first of them included: enough to choose from.
+func (u *unit) some(h discHeap, d *drive) []*disc {
+	if len(h) == 0 {
+		return nil
+	}
+	if len(d.Distrust) > 0 {
+		if c := u.first(h, d); c != nil {
+			return []*disc{c}
+		}
+		return nil
+	}
+	return h[:min(len(h), choices-1)]
 }
 
 // insert puts c among the first n of found, which are sorted and of which the last goes when there are too many.
@@ -302,20 +355,6 @@ func insert(found *[choices]candidate, n int, c candidate) int {
 	copy(found[i+1:n], found[i:n-1])
 	found[i] = c
 	return n
-}
-
-// waited is how long the oldest of the requests in q has waited, within the bounds of Patience.
-func (p *Planner) waited(q *queue) float64 {
-	var oldest *disc
-	for k := 1; k < classes; k++ {
-		if h := q.classes[k]; len(h) > 0 && (oldest == nil || h.less(h[0], oldest)) {
-			oldest = h[0]
-		}
-	}
-	if oldest == nil {
-		return 0
-	}
-	return float64(min(max(p.now-oldest.oldest().Created, 0), p.c.Patience))
 }
 
 // collides says how much, from 0 to 1, d would want the picker at the same time as others if it got disc now.
@@ -339,10 +378,16 @@ func (p *Planner) wants(disc *disc) time.Duration {
 	return p.now + t.Move + t.Load + time.Duration(disc.sectors)*t.Sector + t.Eject
 }
 
-// share is the part of what the oldest request has waited that a batch is favoured by at most, and that a drive which would
-// collide with one other is put back by. Larger ones lower the mean completion further, and raise the longest above that of
-// oldest first.
-const share = 0.3
+// A drive that would want the picker at the same time as another one makes a disc less dense by the part collision.
+//
+// Of what the disc that is due first has waited, larger is the part that a batch is put before it by at most, when it may wait no more, and
+// apart the part that a disc is put behind by which lets the picker be wanted twice. More of either lowers the mean completion
+// further, and raises the longest above that of oldest first.
+const (
+	collision = .6
+	larger    = .2
+	apart     = .2
+)
 
 // worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
 // the mean serves what is much larger at once, and everything else by age.
