@@ -53,6 +53,10 @@ soak: ## a day of a robot's moves, with a fault every 50; every fault on every d
 rig: ## drivers, cdrskin and agent against emulated burners and changers; as root, with /dev/fuse (CI too)
 	@scripts/rig.sh
 
+.PHONY: bench-robots
+bench-robots: ## what drivers add to a move, and what drives at full speed take of the processor
+	@scripts/bench-robots.sh
+
 .PHONY: bench-schedule
 bench-schedule: ## the scheduler's figures beside the baselines; draws docs/schedule.svg
 	@scripts/bench-schedule.sh

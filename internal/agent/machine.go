@@ -120,7 +120,7 @@ func openDialect(ctx context.Context, c RobotConfig, host robotHost) (robot.Chan
 }
 
 func openDenon(ctx context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {
-	line, err := port.OpenDurable(c.Port, port.Mode{Baud: cmp.Or(c.Baud, denon.Baud), Parity: serial.EvenParity, Record: host.record})
+	line, err := port.OpenDurable(c.Port, denonMode(c, host))
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +129,11 @@ func openDenon(ctx context.Context, c RobotConfig, host robotHost) (robot.Change
 		return nil, errors.Join(err, line.Close())
 	}
 	return changer, nil
+}
+
+// denonMode is how the line of a Denon is set up.
+func denonMode(c RobotConfig, host robotHost) port.Mode {
+	return port.Mode{Baud: cmp.Or(c.Baud, denon.Baud), Parity: serial.EvenParity, Record: host.record}
 }
 
 func openManual(_ context.Context, c RobotConfig, host robotHost) (robot.Changer, error) {

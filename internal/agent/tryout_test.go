@@ -148,6 +148,21 @@ func replay(t *testing.T, path string, config Config) {
 	}
 }
 
+// TestTryoutOfNoSuchSlot: a slot that the robot hasn't got is refused by its number before anything moves.
+func TestTryoutOfNoSuchSlot(t *testing.T) {
+	config := towerConfig(t)
+	for _, n := range []int{0, 28, -1} {
+		var out bytes.Buffer
+		err := (&Tryout{Config: config, In: strings.NewReader("y\ny\n"), Out: &out}).Exercise(t.Context(), n)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("slot %d", n)) {
+			t.Errorf("slot %d: %v\n%s", n, err, out.String())
+		}
+	}
+	if said, err := jukebox.Tell(t.Context(), filepath.Dir(config.Robot.Port), "status"); err != nil || !strings.Contains(said, `"moves":0`) {
+		t.Errorf("%s %v", said, err)
+	}
+}
+
 // TestTryoutFindsWrongDialect: before anything moves.
 func TestTryoutFindsWrongDialect(t *testing.T) {
 	config := towerConfig(t)
@@ -173,6 +188,12 @@ func TestModeOfLine(t *testing.T) {
 		if have := modeOf(d, RobotConfig{}); !reflect.DeepEqual(have, want) {
 			t.Errorf("%s: %+v, want %+v", name, have, want)
 		}
+	}
+	if have := denonMode(RobotConfig{}, robotHost{}); !reflect.DeepEqual(have, port.Mode{Baud: 19200, Parity: serial.EvenParity}) {
+		t.Errorf("denon: %+v", have)
+	}
+	if have := denonMode(RobotConfig{Baud: 9600}, robotHost{}); have.Baud != 9600 {
+		t.Errorf("denon at another speed: %+v", have)
 	}
 	d, err := dialect.Parse("x.toml", []byte("name = 1"))
 	if d != nil || err == nil || !strings.Contains(err.Error(), "x.toml:1") {

@@ -47,6 +47,9 @@ type DriveRig struct {
 	// cancelled half of that has been handed over: take more than twice what the drive, and the program
 	// that burns, keep in their buffers.
 	BurnSize int64
+	// Vanish takes the device away with the disc in it, as when it is unplugged, and returns what brings it back. Nil leaves out the check
+	// that needs it, which spends a Fresh disc more.
+	Vanish func() (back func() error, err error)
 }
 
 // Drive runs the suite for drives as sub-tests.
@@ -82,6 +85,7 @@ func DriveChecks(rig DriveRig) []Check {
 		{"burn odd size", checkBurnOddSize},
 		{"burn short input", checkBurnShortInput},
 		{"burn cancelled", checkBurnCancelled},
+		{"device gone", checkGone},
 		{"eject", checkEject},
 		{"close drive", checkDriveClose},
 	} {

@@ -51,6 +51,11 @@ func TestDriveSuiteCatches(t *testing.T) {
 		"deaf burn":               "burn cancelled",
 		"hides cancellation":      "burn cancelled",
 		"closes a cancelled disc": "burn cancelled",
+		"blames the disc":         "device gone",
+		"forgets what it burned":  "device gone",
+		"takes gone for empty":    "device gone",
+		"reads what is gone":      "device gone",
+		"burns into the air":      "device gone",
 		"closes once":             "close drive",
 		"drops at close":          "close drive",
 	} {

@@ -20,6 +20,18 @@ type fakeDisc struct {
 type fakeSlotIn struct {
 	disc   *fakeDisc
 	broken string
+	gone   bool // the device
+}
+
+// away is what a drive says whose device is gone.
+func (s *fakeSlotIn) away(op string, says error) error {
+	if !s.gone {
+		return nil
+	}
+	if s.broken == "blames the disc" && op == "burn" {
+		says = robot.ErrWrite
+	}
+	return &robot.Error{Op: op, Kind: says}
 }
 
 const fakeCapacity = 1 << 20 // bytes
@@ -44,6 +56,15 @@ func (s *fakeSlotIn) rig() DriveRig {
 			return nil
 		},
 		Content: content, Size: int64(len(full)), BadSector: 70, BurnSize: fakeCapacity / 2,
+		Vanish: func() (func() error, error) {
+			s.gone = true
+			return func() error {
+				if s.gone = false; s.broken == "forgets what it burned" {
+					s.disc.state = robot.Blank
+				}
+				return nil
+			}, nil
+		},
 	}
 }
 
@@ -79,6 +100,12 @@ func (f *fakeDrive) Name() string {
 
 func (f *fakeDrive) Load(ctx context.Context) (robot.Medium, error) {
 	if err := ctx.Err(); err != nil && f.broken != "deaf load" {
+		return robot.Medium{}, err
+	}
+	if err := f.away("load", robot.ErrDriveFault); err != nil {
+		if f.broken == "takes gone for empty" {
+			return robot.Medium{}, nil
+		}
 		return robot.Medium{}, err
 	}
 	if f.broken != "remembers" || f.in == nil {
@@ -127,6 +154,12 @@ func (f *fakeDrive) ReadAt(p []byte, off int64) (int, error) {
 			return 0, robot.ErrNoDisc
 		}
 		return 0, &robot.Error{Op: "read", Kind: robot.ErrNoDisc}
+	}
+	if err := f.away("read", robot.ErrComm); err != nil && f.broken != "reads what is gone" {
+		return 0, err
+	}
+	if f.broken == "reads what is gone" && f.gone {
+		return len(p), nil
 	}
 	if off < 0 || (off%sector != 0 || len(p)%sector != 0) && f.broken != "rounds" {
 		return 0, errors.New("not whole sectors")
@@ -198,6 +231,9 @@ func (f *fakeDrive) Burn(ctx context.Context, input io.Reader, size int64, progr
 			case "hides cancellation":
 				return nil
 			}
+			return err
+		}
+		if err := f.away("burn", robot.ErrComm); err != nil && f.broken != "burns into the air" {
 			return err
 		}
 		n, err := io.ReadFull(input, buf[:min(int64(len(buf)), size-int64(len(f.in.data)))])

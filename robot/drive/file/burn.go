@@ -63,6 +63,9 @@ func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress 
 	if err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		err = d.gone("burn", size/sectorSize)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}

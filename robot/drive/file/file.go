@@ -164,6 +164,9 @@ func (d *Drive) Load(ctx context.Context) (robot.Medium, error) {
 	}
 	disc, err := filepath.EvalSymlinks(filepath.Join(d.dir, DiscLink))
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.gone("load disc", 0); err != nil {
+			return robot.Medium{}, err
+		}
 		return robot.Medium{State: robot.NoDisc}, nil
 	} else if err != nil {
 		return robot.Medium{}, d.failure("load disc", robot.ErrDriveFault, 0, err.Error())
@@ -225,6 +228,14 @@ func (d *Drive) recognise() (m robot.Medium, err error) {
 	d.image, d.size = image, info.Size()/sectorSize*sectorSize
 	m.State, m.Recorded = robot.Complete, info.Size()/sectorSize
 	return m, nil
+}
+
+// gone says that the drive's folder is there no more: a device that was pulled out.
+func (d *Drive) gone(op string, sector int64) error {
+	if _, err := os.Stat(d.dir); err != nil {
+		return d.failure(op, robot.ErrDriveFault, sector, err.Error())
+	}
+	return nil
 }
 
 // present says whether the disc that was loaded still lies in the drive.

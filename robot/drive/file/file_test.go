@@ -79,6 +79,10 @@ func TestConformance(t *testing.T) {
 			return b.put("")
 		},
 		Content: bytes.NewReader(content), Size: int64(len(content)), BadSector: 7,
+		Vanish: func() (func() error, error) {
+			away := b.drive() + ".away"
+			return func() error { return os.Rename(away, b.drive()) }, os.Rename(b.drive(), away)
+		},
 	})
 }
 

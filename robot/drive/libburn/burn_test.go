@@ -177,8 +177,10 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := Probe(t.Context(), "cdrskin-that-is-not-there"); err == nil || !strings.Contains(err.Error(), "not installed") {
-		t.Error(err)
+	for _, gone := range []string{"cdrskin-that-is-not-there", filepath.Join(dir, "cdrskin")} {
+		if _, err := Probe(t.Context(), gone); err == nil || !strings.Contains(err.Error(), "not installed") {
+			t.Errorf("%s: %v", gone, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"io"
 	"os/exec"
 	"regexp"
@@ -48,9 +49,12 @@ func Probe(ctx context.Context, program string) (Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "-version").CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return Version{}, fmt.Errorf("%s is not installed: discs can't be burned without it (Debian package cdrskin)", program)
-	} else if err != nil {
+	case err != nil && len(out) == 0:
+		return Version{}, fmt.Errorf("ask %s for its version: %w", program, err)
+	case err != nil:
 		return Version{}, fmt.Errorf("ask %s for its version: %w: %s", program, err, firstLine(out))
 	}
 	v, ok := parseVersion(string(out))

@@ -26,6 +26,7 @@ type bench struct {
 	bad      atomic.Int64 // sector that can't be read; 0 for none
 	badTimes atomic.Int64 // how often it fails; below 0 for ever
 	fail     atomic.Pointer[failure]
+	gone     atomic.Bool  // the device
 	open     map[int]bool // by slot: discs that were begun and not closed
 }
 
@@ -106,6 +107,9 @@ func (f *faulty) Close() error { return f.Transport.Close() }
 
 func (f *faulty) Do(c scsi.Command) (int, error) {
 	op := c.CDB[0]
+	if f.gone.Load() {
+		return 0, &scsi.PathError{Op: op, Kind: scsi.ErrGone}
+	}
 	if x := f.fail.Load(); x != nil && x.op == op {
 		return 0, x.err
 	}
@@ -162,6 +166,9 @@ func (w *writer) Burn(ctx context.Context, image Image, progress func(int64)) er
 	defer d.Close()
 	do := func(c scsi.Command) error {
 		_, err := scsi.DefaultPatience().Do(ctx, d, c)
+		if errors.Is(err, scsi.ErrGone) {
+			return &robot.Error{Op: "record", Kind: robot.ErrDriveFault, Detail: err.Error()}
+		}
 		return err
 	}
 	buf := make([]byte, piece*sectorSize)
@@ -216,5 +223,9 @@ func (b *bench) rig() robottest.DriveRig {
 			return b.put(0)
 		},
 		Size: sectors * sectorSize, BadSector: 40, BurnSize: 1 << 20,
+		Vanish: func() (func() error, error) {
+			b.gone.Store(true)
+			return func() error { b.gone.Store(false); return nil }, nil
+		},
 	}
 }

@@ -41,7 +41,11 @@ var piles = []pile{
 func newPiles(t testing.TB, p pile) robottest.FaultRig {
 	t.Helper()
 	m := &tower{pile: p, box: start(t, jukebox.Main{Robot: p.protocol, Piles: p.bins, Drives: p.drives})}
-	root, err := os.OpenRoot(folder(t))
+	records := Records
+	if records == "" {
+		records = folder(t)
+	}
+	root, err := os.OpenRoot(records)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +82,7 @@ func (m *tower) open(ctx context.Context) (robot.Changer, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := dialect.Config{Setup: m.setup, Speed: 2000}
+	config := dialect.Config{Setup: m.setup, Speed: Speed}
 	var counts []int
 	for _, b := range m.bins {
 		config.Capacity, counts = append(config.Capacity, b.Capacity), append(counts, b.Discs)

@@ -23,9 +23,18 @@ import (
 // Rig is one driver with its machine.
 type Rig struct {
 	Name string
+	// Piles says that it is a robot with piles, OneWay one that takes from one pile and puts onto another.
+	Piles, OneWay bool
 	// New makes a machine that ends with the test.
 	New func(t testing.TB) robottest.FaultRig
 }
+
+// Records is the folder in which drivers keep what they must remember. Empty means one in memory for each rig; a benchmark wants a disk.
+var Records string
+
+// Speed is how many times as fast as real ones drivers take their machines to be, where those want pauses: faults need some time left to be noticed in,
+// and a benchmark none.
+var Speed = 2000.0
 
 // Some are one of each kind, and all of them where ODARCHIVE_SOAK is set.
 func Some() []Rig {
@@ -37,18 +46,18 @@ func Some() []Rig {
 }
 
 // SCSI is the one that can exchange discs.
-func SCSI() Rig { return Rig{"scsi", newSCSI} }
+func SCSI() Rig { return Rig{Name: "scsi", New: newSCSI} }
 
 // All are the rigs.
 func All() []Rig {
 	rigs := []Rig{
-		{"pioneer CAC-V3000", func(t testing.TB) robottest.FaultRig { return newPioneer(t, false) }},
-		{"pioneer CAC-V3000, early answers", func(t testing.TB) robottest.FaultRig { return newPioneer(t, true) }},
-		{"denon DN-1400F", newDenon},
+		{Name: "pioneer CAC-V3000", New: func(t testing.TB) robottest.FaultRig { return newPioneer(t, false) }},
+		{Name: "pioneer CAC-V3000, early answers", New: func(t testing.TB) robottest.FaultRig { return newPioneer(t, true) }},
+		{Name: "denon DN-1400F", New: newDenon},
 		SCSI(),
 	}
 	for _, p := range piles {
-		rigs = append(rigs, Rig{p.dialect, func(t testing.TB) robottest.FaultRig { return newPiles(t, p) }})
+		rigs = append(rigs, Rig{Name: p.dialect, Piles: true, OneWay: p.oneWay, New: func(t testing.TB) robottest.FaultRig { return newPiles(t, p) }})
 	}
 	return rigs
 }

@@ -185,7 +185,7 @@ func newDenon(t testing.TB) robottest.FaultRig {
 			if err != nil {
 				return nil, err
 			}
-			c, err := denon.Open(ctx, line, denon.Config{Speed: 2000})
+			c, err := denon.Open(ctx, line, denon.Config{Speed: Speed})
 			if err != nil {
 				return nil, errors.Join(err, line.Close())
 			}
