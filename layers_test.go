@@ -32,9 +32,11 @@ var mayImport = map[string][]string{
 	"archive/survey":          {"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/image/extent"},
 	// What a disc says about itself, against what is on it: the one place that knows both.
 	"archive/audit": {"archive", "archive/catalogue", "archive/discset", "archive/image/extent", "archive/image/iso9660", "archive/image/udf"},
-	"archive/project": {
-		"archive", "archive/catalogue", "archive/image/iso9660", "archive/image/udf", "archive/pack", "archive/tree",
+	"archive/disc": {
+		"archive", "archive/catalogue", "archive/ecc", "archive/image/extent", "archive/image/iso9660", "archive/image/udf",
 	},
+	"archive/rescue":  {"archive", "archive/catalogue", "archive/disc", "archive/discset", "archive/tree"},
+	"archive/project": {"archive", "archive/catalogue", "archive/disc", "archive/pack", "archive/tree"},
 
 	// The machine.
 	"robot":               {},
@@ -93,8 +95,8 @@ var mayImport = map[string][]string{
 	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library/postgres"},
 	"internal/client":           {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/audit", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/survey", "archive/tree",
-		"internal/client", "internal/rebuild", "library/durability", "library/simulate", "proto/odarchivev1",
+		"archive", "archive/audit", "archive/catalogue", "archive/disc", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/rescue",
+		"archive/survey", "archive/tree", "internal/client", "internal/rebuild", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.

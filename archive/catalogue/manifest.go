@@ -203,6 +203,21 @@ func (m *ManifestReader) Size() int64 { return m.size }
 // Count returns how many entries there were, after the last one.
 func (m *ManifestReader) Count() int64 { return max(int64(m.line)-2, 0) }
 
+// ReadManifest reads a whole manifest whose SHA-256 is root, and believes nothing else.
+func ReadManifest(r io.Reader, root archive.Hash) (all []archive.Entry, err error) {
+	m := NewManifestReader(r)
+	for e, err := range m.Entries() {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	if m.Hash() != root {
+		return nil, fmt.Errorf("read manifest: its SHA-256 is %v, not %v: it is damaged", m.Hash(), root)
+	}
+	return all, nil
+}
+
 func (m *ManifestReader) bad(format string, args ...any) error {
 	return &ManifestError{m.line, fmt.Errorf(format, args...)}
 }

@@ -221,16 +221,5 @@ func readManifest(open func() (io.ReadCloser, error), root archive.Hash) ([]arch
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
 	defer r.Close()
-	m := catalogue.NewManifestReader(r)
-	var all []archive.Entry
-	for e, err := range m.Entries() {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, e)
-	}
-	if m.Hash() != root {
-		return nil, fmt.Errorf("read manifest: its SHA-256 is %v, not %v: it is damaged", m.Hash(), root)
-	}
-	return all, nil
+	return catalogue.ReadManifest(r, root)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/disc"
 	"github.com/odarchive/odarchive/archive/tree"
 )
 
@@ -164,7 +165,7 @@ func TestThereAndBack(t *testing.T) {
 	})
 	t.Run("judged", func(t *testing.T) { judged(t, source, files) })
 	t.Run("an old catalogue", func(t *testing.T) {
-		d, err := OpenDisc(files[0])
+		d, err := open(t.Context(), files[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,14 +187,14 @@ func TestThereAndBack(t *testing.T) {
 }
 
 // extract copies what a disc says about its set to a folder.
-func extract(t testing.TB, d *Disc, to string, archives []catalogue.SetArchive) {
+func extract(t testing.TB, d *disc.Disc, to string, archives []catalogue.SetArchive) {
 	t.Helper()
 	names := []string{catalogue.CatalogName}
 	for _, a := range archives {
 		names = append(names, catalogue.ManifestPath(a.ID))
 	}
 	for _, name := range names {
-		b, err := d.small(name)
+		b, err := d.Small(name)
 		if err := errors.Join(err, os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755), os.WriteFile(filepath.Join(to, name), b, 0o644)); err != nil {
 			t.Fatal(err)
 		}
@@ -214,8 +215,8 @@ func judged(t *testing.T, source string, files map[int64]string) {
 		// 7z has no backslash in a name: it writes another character.
 		if m, _ := filepath.Glob(filepath.Join(dir, "Data", source, "not_utf8*")); len(m) == 1 {
 			exec.Command("chmod", "-R", "u+w", dir).Run()
-			d, _ := OpenDisc(f)
-			os.Rename(m[0], filepath.Join(dir, catalogue.Renamed(d.udf, filepath.Join("Data", source, "not\xffutf8\\"))))
+			d, _ := open(t.Context(), f)
+			os.Rename(m[0], filepath.Join(dir, d.UDFPath(filepath.Join("Data", source, "not\xffutf8\\"))))
 			d.Close()
 		}
 		judge(t, dir, "sha256sum", "--quiet", "-c", "SHA256SUMS")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/disc"
 	"github.com/odarchive/odarchive/archive/tree"
 )
 
@@ -29,7 +30,7 @@ type Restore struct {
 	// Progress is told how much has been written.
 	Progress func(files, totalFiles, bytes, totalBytes int64)
 
-	discs []*Disc
+	discs []*disc.Disc
 	set   *catalogue.Catalogue
 	jobs  []*job
 	// wanted are the files by their content, and open those that are half-way: their content goes on on the next disc.
@@ -69,7 +70,7 @@ func (r *Restore) Run(ctx context.Context, places []string) (err error) {
 		}
 	}()
 	for _, where := range places {
-		d, err := OpenDisc(where)
+		d, err := open(ctx, where)
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func (r *Restore) Run(ctx context.Context, places []string) (err error) {
 	if err := r.choose(); err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	if err := r.empty(); err != nil {
@@ -89,7 +90,7 @@ func (r *Restore) Run(ctx context.Context, places []string) (err error) {
 		return err
 	}
 	for _, number := range needed {
-		d, err := r.disc(number)
+		d, err := r.disc(ctx, number)
 		if err != nil {
 			return err
 		}
@@ -125,6 +126,18 @@ func (r *Restore) empty() error {
 	return nil
 }
 
+// open opens a disc of a set that was made without a library.
+func open(ctx context.Context, where string) (*disc.Disc, error) {
+	d, err := disc.Open(ctx, where)
+	if err == nil && (d.Info == nil || d.Info.SetID == "") {
+		err = errors.Join(fmt.Errorf("open disc %s: it belongs to no disc set that was made without a library", where), d.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
 // choose takes the newest catalogue of the set that the first disc belongs to.
 func (r *Restore) choose() error {
 	if len(r.discs) == 0 {
@@ -138,7 +151,7 @@ func (r *Restore) choose() error {
 		}
 	}
 	var err error
-	if r.set, err = newest.catalogue(); err != nil {
+	if r.set, err = newest.Catalogue(); err != nil {
 		return fmt.Errorf("restore from %s: %w", newest.Where, err)
 	}
 	for _, d := range r.discs {
@@ -150,7 +163,7 @@ func (r *Restore) choose() error {
 }
 
 // prepare reads the manifests and makes the folders.
-func (r *Restore) prepare() error {
+func (r *Restore) prepare(ctx context.Context) error {
 	r.wanted, r.open = map[catalogue.Digest][]target{}, map[catalogue.Digest][]*tree.File{}
 	all := current(r.set.Archives)
 	if r.Archive != "" {
@@ -160,7 +173,7 @@ func (r *Restore) prepare() error {
 		return fmt.Errorf("restore: the set has no archive %s", r.Archive)
 	}
 	for _, a := range all {
-		entries, err := r.manifest(&a)
+		entries, err := r.manifest(ctx, &a)
 		if err != nil {
 			return err
 		}
@@ -168,7 +181,7 @@ func (r *Restore) prepare() error {
 		if len(all) > 1 {
 			to = filepath.Join(to, filepath.FromSlash(a.Directory))
 		}
-		entries = below(entries, r.Paths)
+		entries = tree.Below(entries, r.Paths)
 		restore, err := tree.NewRestore(to, entries)
 		if err != nil {
 			return err
@@ -189,27 +202,14 @@ func (r *Restore) prepare() error {
 	return nil
 }
 
-// below returns the entries at or below one of paths, and the directories that lead there.
-func below(entries []archive.Entry, paths []string) []archive.Entry {
-	if len(paths) == 0 {
-		return entries
-	}
-	return slices.DeleteFunc(entries, func(e archive.Entry) bool {
-		return !slices.ContainsFunc(paths, func(p string) bool {
-			p = path.Clean(p)
-			return p == "." || e.Path == p || len(e.Path) > len(p) && e.Path[:len(p)+1] == p+"/"
-		})
-	})
-}
-
 // manifest reads an archive's manifest from whichever disc has it, asking for one where none of those given does.
-func (r *Restore) manifest(a *catalogue.SetArchive) ([]archive.Entry, error) {
+func (r *Restore) manifest(ctx context.Context, a *catalogue.SetArchive) ([]archive.Entry, error) {
 	var failed error
 	for _, d := range r.discs {
-		if _, ok := d.archive[a.ID]; !ok {
+		if _, ok := d.Directory(a.ID); !ok {
 			continue
 		}
-		entries, err := readManifest(func() (io.ReadCloser, error) { return d.File(catalogue.ManifestPath(a.ID)) }, a.RootHash)
+		entries, err := d.Manifest(a.ID, a.RootHash)
 		if err == nil {
 			return entries, nil
 		}
@@ -217,10 +217,10 @@ func (r *Restore) manifest(a *catalogue.SetArchive) ([]archive.Entry, error) {
 	}
 	for i := range r.set.Discs {
 		if d := &r.set.Discs[i]; failed == nil && slices.Contains(d.Archives, a.ID) {
-			if _, err := r.disc(d.Number); err != nil {
+			if _, err := r.disc(ctx, d.Number); err != nil {
 				return nil, err
 			}
-			return r.manifest(a)
+			return r.manifest(ctx, a)
 		}
 	}
 	return nil, fmt.Errorf("restore archive %s: no disc has its list of files: %w", a.ID, failed)
@@ -248,7 +248,7 @@ func (r *Restore) needed() ([]int64, error) {
 }
 
 // disc returns the disc with that number.
-func (r *Restore) disc(number int64) (*Disc, error) {
+func (r *Restore) disc(ctx context.Context, number int64) (*disc.Disc, error) {
 	i := slices.IndexFunc(r.set.Discs, func(d catalogue.SetDisc) bool { return d.Number == number })
 	if i < 0 {
 		return nil, fmt.Errorf("restore: disc %d is not in the catalogue", number)
@@ -270,7 +270,7 @@ func (r *Restore) disc(number int64) (*Disc, error) {
 		if err != nil {
 			return nil, fmt.Errorf("restore: disc %d (%s): %w", number, want.Label, err)
 		}
-		d, err := OpenDisc(where)
+		d, err := open(ctx, where)
 		if err != nil {
 			continue // not a disc, or not of a set: it is asked for again
 		}
@@ -287,7 +287,7 @@ func (r *Restore) disc(number int64) (*Disc, error) {
 }
 
 // from writes everything that is wanted and on disc d.
-func (r *Restore) from(ctx context.Context, d *Disc, number int64) error {
+func (r *Restore) from(ctx context.Context, d *disc.Disc, number int64) error {
 	for i := range r.set.Entries {
 		e := &r.set.Entries[i]
 		targets := r.wanted[e.Digest]
@@ -307,7 +307,7 @@ func (r *Restore) from(ctx context.Context, d *Disc, number int64) error {
 }
 
 // run copies one run of a content into all files that want it.
-func (r *Restore) run(ctx context.Context, d *Disc, e *catalogue.Entry, k int, targets []target) error {
+func (r *Restore) run(ctx context.Context, d *disc.Disc, e *catalogue.Entry, k int, targets []target) error {
 	files := r.open[e.Digest]
 	if k == 0 {
 		for _, t := range targets {
@@ -367,7 +367,7 @@ func (t told) Write(p []byte) (int, error) {
 }
 
 // find opens a run of a content on a disc: under a name that one of the archives gives it there.
-func (r *Restore) find(d *Disc, e *catalogue.Entry, k int, targets []target) (io.ReadCloser, error) {
+func (r *Restore) find(d *disc.Disc, e *catalogue.Entry, k int, targets []target) (io.ReadCloser, error) {
 	part, parts := 0, 0
 	if len(e.Runs) > 1 {
 		part, parts = k+1, len(e.Runs)
@@ -380,7 +380,7 @@ func (r *Restore) find(d *Disc, e *catalogue.Entry, k int, targets []target) (io
 		return in, err == nil
 	}
 	for _, t := range targets {
-		if dir, ok := d.archive[t.job.archive.ID]; ok {
+		if dir, ok := d.Directory(t.job.archive.ID); ok {
 			if in, ok := try(path.Join(dir, t.entry.Path)); ok {
 				return in, nil
 			}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -21,11 +22,15 @@ import (
 // ErrExists says that a restore would have written over something.
 var ErrExists = errors.New("it exists already")
 
+// ErrWrong says that a file's bytes have another hash than was archived.
+var ErrWrong = errors.New("not what was archived")
+
 // Restore writes entries back below a folder. Files may be written in any order, each by one goroutine at a time; the
 // calls are Begin, then Create for each of Files, then Finish.
 type Restore struct {
 	root    *os.Root
 	entries []archive.Entry
+	omitted map[string]bool // paths
 	// Overwrite lets a restore take the place of files and symlinks that exist. Directories are always shared.
 	Overwrite bool
 	// Owners gives entries their owners back, which takes privileges.
@@ -80,6 +85,21 @@ func (r *Restore) Files() []*archive.Entry {
 	return files
 }
 
+// Omit leaves the file of e, which must be one of Files and was not written, out of what Finish makes, with all hard links to it. It
+// returns their paths in ascending order.
+func (r *Restore) Omit(e *archive.Entry) (paths []string) {
+	if r.omitted == nil {
+		r.omitted = map[string]bool{}
+	}
+	for i := range r.entries {
+		if x := &r.entries[i]; x == e || x.Kind == archive.File && x.HardLink == e.Path {
+			r.omitted[x.Path] = true
+			paths = append(paths, x.Path)
+		}
+	}
+	return paths
+}
+
 // Close releases the folder.
 func (r *Restore) Close() error { return r.root.Close() }
 
@@ -131,11 +151,10 @@ type File struct {
 	e    *archive.Entry
 	temp string
 	file directFile
-	sum  interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
+	sum  hash.Hash
 	size int64
+	// scattered says that runs came in another order than that of the file: its hash is made in the end.
+	scattered bool
 }
 
 // Create begins the file of e, which must be one of Files.
@@ -144,7 +163,7 @@ func (r *Restore) Create(e *archive.Entry) (*File, error) {
 	dir, base := path.Split(e.Path)
 	sum := sha256.Sum256([]byte(base))
 	temp := fmt.Sprintf("%s.odarchive-%x.tmp", dir, sum[:12])
-	f, err := r.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	f, err := r.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("restore %q: %w", e.Path, err)
 	}
@@ -186,21 +205,48 @@ func (f *File) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Size returns how many bytes have been written.
+// Size returns how many bytes have been written; after Continue, where the next go.
 func (f *File) Size() int64 { return f.size }
+
+// Continue lets the next Write go to byte at: runs of a file may come in any order. Commit then reads the file again to hash it, and
+// whoever calls it answers for there being no gaps that were not meant.
+func (f *File) Continue(at int64) {
+	f.scattered = f.scattered || at != f.size
+	f.size = at
+}
 
 // Commit checks the whole against its hash and gives the file its attributes and its name.
 func (f *File) Commit() error {
 	e := f.e
+	if f.scattered {
+		if err := f.rehash(); err != nil {
+			f.Abort()
+			return fmt.Errorf("restore %q: %w", e.Path, err)
+		}
+	}
 	if f.size != e.Content.Size || archive.Hash(f.sum.Sum(nil)) != e.Content.Hash {
 		f.Abort()
-		return fmt.Errorf("restore %q: %d of %d bytes came, and they are not what was archived", e.Path, f.size, e.Content.Size)
+		return fmt.Errorf("restore %q: %d of %d bytes came, and they are %w", e.Path, f.size, e.Content.Size, ErrWrong)
 	}
 	if err := f.finish(); err != nil {
 		f.Abort()
 		return fmt.Errorf("restore %q: %w", e.Path, err)
 	}
 	return nil
+}
+
+// rehash hashes a file whose runs came in any order.
+func (f *File) rehash() error {
+	if err := f.file.goPlain(); err != nil { // what isn't written is read as it comes
+		return err
+	}
+	if err := f.file.Truncate(f.e.Content.Size); err != nil { // a hole at the end
+		return err
+	}
+	f.sum = sha256.New()
+	var err error
+	f.size, err = io.Copy(f.sum, io.NewSectionReader(f.file.File, 0, f.e.Content.Size))
+	return err
 }
 
 func (f *File) finish() error {
@@ -273,6 +319,7 @@ func (r *Restore) Finish(ctx context.Context) error {
 		e := &r.entries[i]
 		var err error
 		switch {
+		case r.omitted[e.Path]:
 		case e.Kind == archive.Dir:
 			dirs = append(dirs, e)
 		case e.Kind == archive.Symlink:

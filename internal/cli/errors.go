@@ -15,6 +15,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive/ecc"
 	"github.com/odarchive/odarchive/archive/project"
+	"github.com/odarchive/odarchive/archive/rescue"
 	"github.com/odarchive/odarchive/archive/tree"
 	"github.com/odarchive/odarchive/internal/client"
 )
@@ -39,7 +40,7 @@ func exitCodesTopic() *cobra.Command {
   2    the command line makes no sense
   3    what was named doesn't exist
   4    done, but something was left out (--keep-going), two folders differ (compare), an image needs repair (ecc test),
-       something is missing from discs (survey, rebuild), or somebody is needed (library alerts)
+       something is missing from discs (survey, rebuild, restore), or somebody is needed (library alerts)
   5    the controller can't be reached
   130  interrupted (Ctrl-C); nothing half-written is left under its own name`,
 	}
@@ -117,7 +118,7 @@ func exitCode(err error) int {
 	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	case status.Code(err) == codes.NotFound || errors.Is(err, project.ErrNone) || errors.Is(err, project.ErrNoDisc) ||
-		errors.Is(err, ecc.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
+		errors.Is(err, ecc.ErrNotFound) || errors.Is(err, rescue.ErrNoArchive) || errors.Is(err, fs.ErrNotExist):
 		return ExitNotFound
 	case status.Code(err) == codes.InvalidArgument:
 		return ExitUsage
@@ -161,6 +162,10 @@ func hint(err error) string {
 		return "scan the folder again with create_db, then plan_iso: discs that were made stay as they are"
 	case errors.Is(err, project.ErrMissing):
 		return "give the other discs too, or answer when they are asked for (--ask)"
+	case errors.Is(err, rescue.ErrNoArchive):
+		return "`odarchive survey` lists the archives that discs speak of"
+	case errors.Is(err, rescue.ErrAmbiguous):
+		return "say which with --archive and its id or root hash"
 	case errors.Is(err, ecc.ErrNoRoom):
 		return "choose a larger medium or fewer roots"
 	case errors.Is(err, ecc.ErrLost):

@@ -43,7 +43,7 @@ one): catalogue.json is the plan, and every disc of the set carries it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.PersistentFlags().StringVar(&i.dir, "project", ".", "folder of the project")
-	c.AddCommand(i.scan("scan DIR"), i.plan("plan SIZE"), i.count("count"), i.create("create [N…|all]"), i.write("write [N…]"), i.info(), i.open(), i.merge(), i.restore(), a.isoVerify())
+	c.AddCommand(i.scan("scan DIR"), i.plan("plan SIZE"), i.count("count"), i.create("create [N…|all]"), i.write("write [N…]"), i.info(), i.open(), i.merge(), i.restore("restore DISC… --to DIR"), a.isoVerify())
 	return c
 }
 
@@ -56,7 +56,7 @@ func (a *app) ancestors() (all []*cobra.Command) {
 		c.Flags().StringVar(&i.dir, "project", ".", "folder of the project")
 		all = append(all, c)
 	}
-	return all
+	return append(all, i.restore("restore DISC… --to DIR"))
 }
 
 // with runs f with the project.

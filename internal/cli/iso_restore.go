@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,61 +12,118 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/disc"
 	"github.com/odarchive/odarchive/archive/project"
 	"github.com/odarchive/odarchive/internal/client"
 )
 
-func (i *iso) restore() *cobra.Command {
-	var r project.Restore
-	var ask bool
+// restoring is what `restore` was told.
+type restoring struct {
+	places  []string
+	to      string
+	archive string
+	paths   []string
+	ask     bool
+	over    bool
+}
+
+func (i *iso) restore(use string) *cobra.Command {
+	var o restoring
 	c := &cobra.Command{
-		Use:   "restore DISC… --to DIR",
+		Use:   use,
 		Short: "Bring folders back from images, discs in drives, or folders where discs are mounted",
-		Long: `Restores the newest archive of each folder of a disc set, everything with its permissions, times, links and attributes. DISC is an
-image, a drive's device, or a folder where a disc is mounted. Discs that are needed and were not given are asked for. A file has
-its own name only when it is whole and its hash has been checked.`,
-		Example: "  odarchive iso restore new_*.iso --to /tmp/back\n  odarchive iso restore /dev/sr0 --to /tmp/back --path letters/2019",
-		Args:    cobra.MinimumNArgs(1),
+		Long: `Restores from discs alone, everything with its permissions, times, links and attributes. DISC is an image, a drive's device, or a folder
+where a disc is mounted. Discs that are needed and were not given are asked for. A file has its own name only when it is whole and
+its hash has been checked. What can't be read is repaired from a disc's own error correction, where it has one.
+
+Of a disc set that was made without a controller the newest archive of each folder is restored.
+
+Of discs of a vault every archive that one of them speaks of is restored, into a folder of its own below DIR; with --archive the one that has
+this id, or the beginning of it, or this name, into DIR itself. Discs come in any order. With parity discs among them, what was on
+lost discs of their set comes from the others, which are all given as images or devices then. What is on none of the discs is named, all
+else restored, and the exit code is 4.
+
+An archive in a vault of a controller is brought back by odarchive get.`,
+		Example: `  odarchive iso restore new_*.iso --to /tmp/back
+  odarchive iso restore /dev/sr0 --to /tmp/back --path letters/2019
+  odarchive iso restore OD_*.iso parity.iso --to /tmp/back --archive photos`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			shown := i.progress(map[string]string{"restore": "restored"})
-			var last client.Progress
-			r.Progress = func(files, totalFiles, bytes, totalBytes int64) {
-				last = client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes}
-				shown.show(last)
-			}
-			r.Owners = os.Geteuid() == 0
-			if ask || isTerminal(os.Stdin) {
-				answers := bufio.NewReader(i.stdin)
-				where := args[len(args)-1]
-				r.Ask = func(d *catalogue.SetDisc) (string, error) {
-					shown.end()
-					answer, err := i.question(answers, fmt.Sprintf("Disc %d (%s) is needed. Where is it? [%s] ", d.Number, d.Label, where))
-					if answer != "" {
-						where = answer
-					}
-					return where, err
-				}
-			}
-			err := r.Run(cmd.Context(), args)
-			shown.end()
-			if err != nil {
+			o.places = args
+			o.ask = o.ask || isTerminal(os.Stdin)
+			vault, err := ofVault(cmd.Context(), args)
+			switch {
+			case err != nil:
 				return err
+			case vault:
+				return i.rescue(cmd.Context(), &o)
 			}
-			return i.print(map[string]any{"files": last.TotalFiles, "bytes": last.TotalBytes, "target": r.Target}, func(w io.Writer) {
-				fmt.Fprintf(w, "restored %d files, %s, to %s\n", last.TotalFiles, size(last.TotalBytes), r.Target)
-			})
+			return i.restoreSet(cmd.Context(), &o)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&r.Target, "to", "", "folder to write to; made when it doesn't exist")
-	f.StringArrayVar(&r.Paths, "path", nil, "only this path of the archive; may be given several times")
-	f.StringVar(&r.Archive, "archive", "", "only the archive with this id, which may be an older one")
-	f.BoolVar(&r.Overwrite, "overwrite", false, "take the place of files that exist")
-	f.BoolVar(&ask, "ask", false, "ask for discs even where stdin is no terminal")
+	f.StringVar(&o.to, "to", "", "folder to write to; made when it doesn't exist")
+	f.StringArrayVar(&o.paths, "path", nil, "only this path of the archive; may be given several times")
+	f.StringVar(&o.archive, "archive", "", "only the archive with this id, which may be an older one; of a vault's also by its name")
+	f.BoolVar(&o.over, "overwrite", false, "take the place of files that exist")
+	f.BoolVar(&o.ask, "ask", false, "ask for discs even where stdin is no terminal")
 	if err := c.MarkFlagRequired("to"); err != nil {
 		panic(err)
 	}
 	return c
+}
+
+// ofVault says whether discs are a vault's, by the first that says what it is.
+func ofVault(ctx context.Context, places []string) (bool, error) {
+	var failed error
+	for _, where := range places {
+		d, err := disc.Open(ctx, where)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		info := d.Info
+		if err := d.Close(); err != nil {
+			return false, err
+		}
+		if info != nil { // or else it is a parity disc
+			return info.LibraryID != "", nil
+		}
+	}
+	return failed == nil, failed
+}
+
+// restoreSet restores from discs of a set that was made without a controller.
+func (i *iso) restoreSet(ctx context.Context, o *restoring) error {
+	shown := i.progress(map[string]string{"restore": "restored"})
+	var last client.Progress
+	r := project.Restore{
+		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0,
+		Progress: func(files, totalFiles, bytes, totalBytes int64) {
+			last = client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes}
+			shown.show(last)
+		},
+	}
+	if o.ask {
+		answers := bufio.NewReader(i.stdin)
+		where := o.places[len(o.places)-1]
+		r.Ask = func(d *catalogue.SetDisc) (string, error) {
+			shown.end()
+			answer, err := i.question(answers, fmt.Sprintf("Disc %d (%s) is needed. Where is it? [%s] ", d.Number, d.Label, where))
+			if answer != "" {
+				where = answer
+			}
+			return where, err
+		}
+	}
+	err := r.Run(ctx, o.places)
+	shown.end()
+	if err != nil {
+		return err
+	}
+	return i.print(map[string]any{"files": last.TotalFiles, "bytes": last.TotalBytes, "target": r.Target}, func(w io.Writer) {
+		fmt.Fprintf(w, "restored %d files, %s, to %s\n", last.TotalFiles, size(last.TotalBytes), r.Target)
+	})
 }
 
 // prompt waits for somebody to press Enter.

@@ -74,7 +74,7 @@ func (a *app) get() *cobra.Command {
 	var quote bool
 	var within time.Duration
 	c := &cobra.Command{
-		Use: "get ARCHIVE [PATH…] --to DIR", Aliases: []string{"restore"},
+		Use:   "get ARCHIVE [PATH…] --to DIR",
 		Short: "Bring an archive, or some paths of it, back",
 		Long: `ARCHIVE is an id, the beginning of one, or with --vault an archive's name (the newest of that name).
 

@@ -105,6 +105,17 @@ func TestSet(t *testing.T) {
 	if after, err := os.ReadFile(s.path("jukebox", "discs", set.GetMembers()[1].GetDiscs()[0], "image.iso")); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the new disc differs from the dead one: %v", err)
 	}
+
+	// Without the controller too a lost disc comes back from the others.
+	var rest []string
+	for i, m := range set.GetMembers() {
+		if i != 1 {
+			rest = append(rest, s.path("jukebox", "discs", m.GetDiscs()[0], "image.iso"))
+		}
+	}
+	back := s.path("back")
+	u.must(cli.ExitOK, append([]string{"restore", "--archive", a.GetId(), "--to", back}, rest...)...)
+	s.same(dir, back)
 }
 
 // The scratch disk of a set that is still open is lost. When the set is closed, its discs are read back and its parity is made of them;
