@@ -207,6 +207,9 @@ func (d *Disc) File(path string) (fs.File, error) {
 	return nil, err
 }
 
+// FS returns the side of the disc that is read.
+func (d *Disc) FS() fs.FS { return d.fsys }
+
 // UDFPath returns what a path on the disc is called on its UDF side.
 func (d *Disc) UDFPath(path string) string { return catalogue.Renamed(d.udf, path) }
 

@@ -255,7 +255,7 @@ func (r *Restore) disc(ctx context.Context, number int64) (*disc.Disc, error) {
 	}
 	want := &r.set.Discs[i]
 	if want.ID == "" {
-		return nil, fmt.Errorf("restore: disc %d was made by odarchive 0.1, which gave it no identity: copy its files by hand", number)
+		return nil, fmt.Errorf("restore: disc %d was made by odarchive 0.1, which gave it no identity: restore that set for itself", number)
 	}
 	for {
 		for _, d := range r.discs {

@@ -27,6 +27,8 @@ type job struct {
 	files   int64
 	bytes   int64
 	absent  []Absent
+	set     *catalogue.Catalogue  // of odarchive 0.1
+	long    map[archive.Hash]bool // that stand for a SHA-512
 }
 
 func (j *job) result() Archive {
@@ -43,6 +45,14 @@ func byAge(a, b Archive) int {
 func (r *Restore) list() error {
 	found := map[string]*job{} // by id and root hash: two discs may claim different things of one id
 	for _, d := range r.discs {
+		if d.ancestral() && !d.listed {
+			j, err := r.ancestor(d)
+			if err != nil {
+				r.doubt(d.Where, err)
+			} else if k := found[j.key]; k == nil || k.archive.Sealed.Before(j.archive.Sealed) {
+				found[j.key] = j
+			}
+		}
 		for _, a := range d.Info.Archives {
 			key := a.ID + " " + a.RootHash.String()
 			found[key] = &job{key: key, archive: a, vault: d.Info.Vault}
@@ -79,6 +89,7 @@ func (r *Restore) choose(all []*job) ([]*job, error) {
 		func(j *job) bool { return j.archive.RootHash.String() == r.Archive },
 		func(j *job) bool { return j.archive.ID == r.Archive },
 		func(j *job) bool { return j.archive.Name == r.Archive },
+		func(j *job) bool { return j.set != nil && j.set.JobID == r.Archive },
 		func(j *job) bool { return len(r.Archive) >= 4 && strings.HasPrefix(j.archive.ID, r.Archive) },
 	} {
 		for _, j := range all {
@@ -102,10 +113,15 @@ func (r *Restore) choose(all []*job) ([]*job, error) {
 
 // begin reads an archive's manifest from whichever disc has it whole, makes its folders, and wants its contents.
 func (r *Restore) begin(j *job) error {
-	entries, ok := r.manifest(j)
-	if !ok {
-		r.unlisted[j.key] = j
-		return nil
+	var entries []archive.Entry
+	if j.set != nil {
+		entries = j.tree()
+	} else {
+		var ok bool
+		if entries, ok = r.manifest(j); !ok {
+			r.unlisted[j.key] = j
+			return nil
+		}
 	}
 	delete(r.unlisted, j.key)
 	j.folder = r.Target
@@ -117,7 +133,10 @@ func (r *Restore) begin(j *job) error {
 		return err
 	}
 	r.jobs = append(r.jobs, j)
-	j.restore.Overwrite, j.restore.Owners = r.Overwrite, r.Owners
+	j.restore.Overwrite, j.restore.Owners = r.Overwrite, r.Owners && j.set == nil
+	if j.set != nil {
+		j.restore.Hash = j.sum
+	}
 	if err := j.restore.Begin(); err != nil {
 		return err
 	}

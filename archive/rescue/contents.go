@@ -86,6 +86,9 @@ func (r *Restore) from(ctx context.Context, d *reading) error {
 		return nil
 	}
 	d.generation = r.generation
+	if d.ancestral() {
+		return r.fromAncestor(ctx, d)
+	}
 	list, err := d.Catalogue()
 	if err != nil {
 		var again error

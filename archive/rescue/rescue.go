@@ -1,6 +1,6 @@
-// Package rescue brings the archives of a vault back from its discs alone, with everything that their manifests say of them. It finds
-// contents by their hashes, on whichever discs it is given in whatever order, and names what is on none of them. It knows of no
-// catalogue but those on the discs.
+// Package rescue brings the archives of a vault, and those of odarchive 0.1, back from discs alone, with everything that they say of
+// them. It finds contents by their hashes, on whichever discs it is given in whatever order, and names what is on none of them. It knows
+// of no catalogue but those on the discs.
 package rescue
 
 import (
@@ -17,8 +17,8 @@ import (
 
 // Errors that callers decide by.
 var (
-	// ErrNoVault says that none of the discs belongs to a vault.
-	ErrNoVault = errors.New("none of them is a disc of a vault")
+	// ErrNoVault says that none of the discs is one that archives are restored from.
+	ErrNoVault = errors.New("none of them is a disc of a vault, or of odarchive 0.1")
 	// ErrNoArchive says that no disc speaks of the archive that is wanted.
 	ErrNoArchive = errors.New("none of the discs speaks of it")
 	// ErrAmbiguous says that several archives go by that name.
@@ -68,6 +68,7 @@ type Need struct {
 	Files, Bytes int64            // contents, and what of them is missing
 	Example      string           // a path of one of them
 	Seen         []catalogue.Disc // that were read, in ascending order of numbers
+	Numbers      []int64          // of discs of odarchive 0.1 that something missing is on: only its catalogues know
 }
 
 // Report says what became of a restore.
@@ -202,9 +203,11 @@ func boolInt(b bool) int {
 type reading struct {
 	*disc.Disc
 	listed     bool
-	generation int    // of what is wanted, when it was read last
-	troubled   bool   // something of it could not be had
-	of         string // the set that it is rebuilt from; empty for a real disc
+	generation int                  // of what is wanted, when it was read last
+	troubled   bool                 // something of it could not be had
+	of         string               // the set that it is rebuilt from; empty for a real disc
+	set        *catalogue.Catalogue // of odarchive 0.1
+	sizes      map[int64][]string   // its files
 }
 
 // drop closes the disc.
@@ -226,7 +229,7 @@ func (r *Restore) open(ctx context.Context, where string) error {
 		if err := r.parity(d); err != nil {
 			r.doubt(where, errors.Join(err, d.Close()))
 		}
-	case d.Info.ImageID == "" || d.Info.LibraryID == "":
+	case d.Info.ImageID != "" && d.Info.LibraryID == "":
 		r.doubt(where, errors.Join(errForeign, d.Close()))
 	default:
 		r.add(d)
@@ -238,7 +241,7 @@ var errForeign = errors.New("it is no disc of a vault")
 
 func (r *Restore) add(d *disc.Disc) {
 	r.discs = append(r.discs, &reading{Disc: d, generation: -1})
-	if !slices.ContainsFunc(r.seen, func(s catalogue.Disc) bool { return s.ImageID == d.Info.ImageID }) {
+	if !slices.ContainsFunc(r.seen, func(s catalogue.Disc) bool { return s.ImageID == d.Info.ImageID && s.Number == d.Info.Number }) {
 		r.seen = append(r.seen, *d.Info)
 		slices.SortStableFunc(r.seen, func(a, b catalogue.Disc) int { return int(a.Number - b.Number) })
 	}
@@ -270,7 +273,7 @@ func (r *Restore) doubts() (err error) {
 }
 
 func (r *Restore) need() *Need {
-	n := &Need{Seen: r.seen}
+	n := &Need{Seen: r.seen, Numbers: r.numbers()}
 	if len(r.jobs) == 0 || len(r.unlisted) > 0 {
 		n.Archive = r.Archive
 		for _, j := range r.unlisted {

@@ -218,7 +218,7 @@ func (v *vault) whole(r *Restore, places ...string) *Report {
 	for i := range report.Archives {
 		if a := &report.Archives[i]; !a.Whole() {
 			v.Errorf("%s: %d files are absent; %v", a.Name, len(a.Absent), report.Doubts)
-		} else if len(r.Paths) == 0 {
+		} else if len(r.Paths) == 0 && v.source != nil {
 			v.compare(a)
 		}
 	}

@@ -38,6 +38,8 @@ type Restore struct {
 	// Sync makes each file durable before it gets its name, and directories at the end: what has been restored is on the disk, and
 	// after a power failure too a file that has its name is whole. Several files at a time cost little more than one.
 	Sync bool
+	// Hash makes the function by which a file's Content.Hash is its hash; nil for SHA-256. Older archives have others.
+	Hash func(e *archive.Entry) hash.Hash
 }
 
 // NewRestore prepares to write entries, in ascending order of paths, below target, which is made when it isn't there. The
@@ -167,11 +169,18 @@ func (r *Restore) Create(e *archive.Entry) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restore %q: %w", e.Path, err)
 	}
-	file := &File{r: r, e: e, temp: temp, file: directFile{File: f}, sum: sha256.New()}
+	file := &File{r: r, e: e, temp: temp, file: directFile{File: f}, sum: r.hash(e)}
 	if r.Sync && e.Content.Size >= directSize {
 		file.file.goDirect()
 	}
 	return file, nil
+}
+
+func (r *Restore) hash(e *archive.Entry) hash.Hash {
+	if r.Hash != nil {
+		return r.Hash(e)
+	}
+	return sha256.New()
 }
 
 // holeSize is the shortest run of zeros that becomes a hole: a block of most file systems, in bytes.
@@ -243,7 +252,7 @@ func (f *File) rehash() error {
 	if err := f.file.Truncate(f.e.Content.Size); err != nil { // a hole at the end
 		return err
 	}
-	f.sum = sha256.New()
+	f.sum = f.r.hash(f.e)
 	var err error
 	f.size, err = io.Copy(f.sum, io.NewSectionReader(f.file.File, 0, f.e.Content.Size))
 	return err

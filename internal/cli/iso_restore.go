@@ -43,6 +43,8 @@ this id, or the beginning of it, or this name, into DIR itself. Discs come in an
 lost discs of their set comes from the others, which are all given as images or devices then. What is on none of the discs is named, all
 else restored, and the exit code is 4.
 
+Discs of odarchive 0.1 are restored in the same way; they know files by SHA-512, and neither permissions nor owners.
+
 An archive in a vault of a controller is brought back by odarchive get.`,
 		Example: `  odarchive iso restore new_*.iso --to /tmp/back
   odarchive iso restore /dev/sr0 --to /tmp/back --path letters/2019
@@ -73,7 +75,8 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 	return c
 }
 
-// ofVault says whether discs are a vault's, by the first that says what it is.
+// ofVault says whether discs are a vault's or odarchive 0.1's, and not of a set that was made without a controller, by the first that
+// says what it is.
 func ofVault(ctx context.Context, places []string) (bool, error) {
 	var failed error
 	for _, where := range places {
@@ -87,7 +90,7 @@ func ofVault(ctx context.Context, places []string) (bool, error) {
 			return false, err
 		}
 		if info != nil { // or else it is a parity disc
-			return info.LibraryID != "", nil
+			return info.SetID == "", nil
 		}
 	}
 	return failed == nil, failed

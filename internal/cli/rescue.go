@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -15,7 +16,7 @@ import (
 	"github.com/odarchive/odarchive/internal/client"
 )
 
-// rescue restores from discs of a vault.
+// rescue restores from discs of a vault, or of odarchive 0.1.
 func (i *iso) rescue(ctx context.Context, o *restoring) error {
 	shown := i.progress(map[string]string{"restore": "restored"})
 	r := rescue.Restore{
@@ -57,7 +58,7 @@ func (i *iso) rescue(ctx context.Context, o *restoring) error {
 func needed(n *rescue.Need) string {
 	var seen []string
 	for _, d := range n.Seen {
-		seen = append(seen, d.Label)
+		seen = append(seen, cmp.Or(d.Label, fmt.Sprint("disc ", d.Number)))
 	}
 	if len(seen) > 12 {
 		seen = append(append(seen[:6:6], "…"), seen[len(seen)-6:]...)
@@ -68,6 +69,9 @@ func needed(n *rescue.Need) string {
 		what = "the archive " + printable(n.Archive)
 	case n.Files == 1:
 		what = fmt.Sprintf("%s of %s", size(n.Bytes), printable(n.Example))
+	}
+	if len(n.Numbers) > 0 {
+		return fmt.Sprintf("Disc %d is needed: %s.", n.Numbers[0], what)
 	}
 	return fmt.Sprintf("Another disc is needed: %s, on none of %s.", what, strings.Join(seen, ", "))
 }
