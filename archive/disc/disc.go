@@ -19,12 +19,26 @@ import (
 	"github.com/odarchive/odarchive/archive/image/udf"
 )
 
+// Side says which file system of a disc is read.
+type Side int
+
+// The sides of a disc.
+const (
+	Any    Side = iota // UDF, or where that can't be read ISO 9660
+	UDF                // by this program's own reader
+	Diskfs             // ISO 9660 with Rock Ridge, by go-diskfs
+)
+
+// ErrFolder says that a folder has no sides: the system that mounted it has chosen.
+var ErrFolder = errors.New("a folder has no sides: give the image or device")
+
 // Disc is a disc that can be read. It is used by one goroutine.
 type Disc struct {
 	Where string // file, device or folder
 	// Info is what the disc says of itself; nil for one without disc_info.json.
 	Info *catalogue.Disc
 
+	want   Side
 	fsys   fs.FS
 	source *source // nil for a folder
 	closer io.Closer
@@ -37,9 +51,9 @@ type Disc struct {
 // maxSmall bounds what is read into memory of a disc's small files, in bytes.
 const maxSmall = 64 << 20
 
-// Open opens the disc at where. Of an image the UDF side is read, or else the ISO 9660 side. Reading ends with ctx.
-func Open(ctx context.Context, where string) (*Disc, error) {
-	d := &Disc{Where: where}
+// Open opens a side of the disc at where. Reading ends with ctx.
+func Open(ctx context.Context, where string, side Side) (*Disc, error) {
+	d := &Disc{Where: where, want: side}
 	err := d.find(ctx)
 	if err == nil {
 		err = d.read()
@@ -52,8 +66,8 @@ func Open(ctx context.Context, where string) (*Disc, error) {
 
 // New opens the disc whose first sectors sectors r has, as good as they can be had: they are not repaired any further. where is what it
 // is called in errors.
-func New(ctx context.Context, where string, r io.ReaderAt, sectors int64) (*Disc, error) {
-	d := &Disc{Where: where, source: newSource(ctx, r, sectors)}
+func New(ctx context.Context, where string, r io.ReaderAt, sectors int64, side Side) (*Disc, error) {
+	d := &Disc{Where: where, want: side, source: newSource(ctx, r, sectors)}
 	d.source.looked = true
 	if err := d.read(); err != nil {
 		return nil, d.failed(err)
@@ -76,6 +90,9 @@ func (d *Disc) find(ctx context.Context) error {
 		return err
 	}
 	if info.IsDir() {
+		if d.want != Any {
+			return ErrFolder
+		}
 		root, err := os.OpenRoot(d.Where)
 		if err != nil {
 			return err
@@ -154,10 +171,20 @@ func base(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }
 
 // side opens a file system of the image.
 func (d *Disc) side() error {
+	if d.want == Diskfs {
+		volume, err := iso9660.OpenDiskfs(d.source, d.source.sectors)
+		if err == nil {
+			d.fsys = volume
+		}
+		return err
+	}
 	volume, err := udf.Open(d.source, d.source.sectors)
 	if err == nil {
 		d.fsys = volume
 		return nil
+	}
+	if d.want == UDF {
+		return err
 	}
 	other, isoErr := iso9660.Open(d.source, d.source.sectors)
 	if isoErr != nil {
@@ -197,6 +224,9 @@ func (d *Disc) Small(name string) ([]byte, error) {
 // File opens a file by the path that it has on the disc, whatever the side that is read calls it. Where the disc is an image or a
 // device, or is mounted, the file is an io.ReaderAt.
 func (d *Disc) File(path string) (fs.File, error) {
+	if d.want == Diskfs {
+		return d.fsys.Open(catalogue.Renamed(d.iso, path))
+	}
 	f, err := d.fsys.Open(catalogue.Renamed(d.udf, path))
 	if err == nil || len(d.iso) == 0 {
 		return f, err
@@ -205,6 +235,29 @@ func (d *Disc) File(path string) (fs.File, error) {
 		return f, nil
 	}
 	return nil, err
+}
+
+// Files opens the files that may be the one at a path, which has size bytes: more than one only where a side's reader can't tell them
+// apart. It returns one at least, or an error.
+func (d *Disc) Files(path string, size int64) (all []fs.File, err error) {
+	volume, ok := d.fsys.(*iso9660.Diskfs)
+	if !ok {
+		f, err := d.File(path)
+		return []fs.File{f}, err
+	}
+	found, err := volume.Find(catalogue.Renamed(d.iso, path))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		if f.Size() == size {
+			all = append(all, f)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("open %s: it has %d bytes, not %d", path, found[0].Size(), size)
+	}
+	return all, nil
 }
 
 // FS returns the side of the disc that is read.

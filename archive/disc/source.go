@@ -62,7 +62,7 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 		before := s.ecc.Caught()
 		n, err := s.ecc.ReadCheckedAt(p[:min(int64(len(p)), s.data-off)], off)
 		s.repaired += s.ecc.Caught() - before
-		return n, s.rest(p, n, off, err)
+		return s.rest(p, n, off, err)
 	}
 	n, err := s.from.ReadAt(p, off)
 	// A marker may as well be what was archived, where nothing says otherwise.
@@ -79,22 +79,22 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	k, mended := s.ecc.ReadAt(p[n:end], off+int64(n))
 	s.repaired += archive.Sectors(int64(k)) // some of them perhaps could be read
 	n += k
-	return n, s.rest(p, n, off, mended)
+	return s.rest(p, n, off, mended)
 }
 
 // errDead is of a sector that a copying program could not read and wrote a marker in place of.
 var errDead = errors.New("a dead sector marker")
 
-// rest says what became of a read of which n bytes came through the error correction.
-func (s *source) rest(p []byte, n int, off int64, err error) error {
+// rest goes on behind what is protected, after n bytes came through the error correction.
+func (s *source) rest(p []byte, n int, off int64, err error) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) || n == len(p) {
-		return err
+		return n, err
 	}
-	k, err := s.from.ReadAt(p[n:], off+int64(n)) // behind what is protected
+	k, err := s.from.ReadAt(p[n:], off+int64(n))
 	if k < len(p)-n && err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return n + k, err
 }
 
 // dead returns where the first dead sector marker begins in p, which was read from byte off on; len(p) when there is none. Only whole

@@ -127,6 +127,9 @@ func TestThereAndBack(t *testing.T) {
 	}
 	files := create(t, p, numbers...)
 	same(t, source, &Restore{}, values(files)...)
+	for _, side := range []disc.Side{disc.UDF, disc.Diskfs} {
+		same(t, source, &Restore{Side: side}, values(files)...)
+	}
 
 	t.Run("one after the other", func(t *testing.T) {
 		var asked []int64
@@ -165,7 +168,7 @@ func TestThereAndBack(t *testing.T) {
 	})
 	t.Run("judged", func(t *testing.T) { judged(t, source, files) })
 	t.Run("an old catalogue", func(t *testing.T) {
-		d, err := open(t.Context(), files[0])
+		d, err := new(Restore).openDisc(t.Context(), files[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +218,7 @@ func judged(t *testing.T, source string, files map[int64]string) {
 		// 7z has no backslash in a name: it writes another character.
 		if m, _ := filepath.Glob(filepath.Join(dir, "Data", source, "not_utf8*")); len(m) == 1 {
 			exec.Command("chmod", "-R", "u+w", dir).Run()
-			d, _ := open(t.Context(), f)
+			d, _ := new(Restore).openDisc(t.Context(), f)
 			os.Rename(m[0], filepath.Join(dir, d.UDFPath(filepath.Join("Data", source, "not\xffutf8\\"))))
 			d.Close()
 		}

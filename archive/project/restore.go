@@ -25,6 +25,7 @@ type Restore struct {
 	Paths     []string
 	Overwrite bool
 	Owners    bool
+	Side      disc.Side // that is read of each disc
 	// Ask is asked for a disc that none of those given is, and returns where it is. Its error ends the restore.
 	Ask func(d *catalogue.SetDisc) (where string, err error)
 	// Progress is told how much has been written.
@@ -70,7 +71,7 @@ func (r *Restore) Run(ctx context.Context, places []string) (err error) {
 		}
 	}()
 	for _, where := range places {
-		d, err := open(ctx, where)
+		d, err := r.openDisc(ctx, where)
 		if err != nil {
 			return err
 		}
@@ -126,9 +127,9 @@ func (r *Restore) empty() error {
 	return nil
 }
 
-// open opens a disc of a set that was made without a library.
-func open(ctx context.Context, where string) (*disc.Disc, error) {
-	d, err := disc.Open(ctx, where)
+// openDisc opens a disc of a set that was made without a library.
+func (r *Restore) openDisc(ctx context.Context, where string) (*disc.Disc, error) {
+	d, err := disc.Open(ctx, where, r.Side)
 	if err == nil && (d.Info == nil || d.Info.SetID == "") {
 		err = errors.Join(fmt.Errorf("open disc %s: it belongs to no disc set that was made without a library", where), d.Close())
 	}
@@ -270,7 +271,7 @@ func (r *Restore) disc(ctx context.Context, number int64) (*disc.Disc, error) {
 		if err != nil {
 			return nil, fmt.Errorf("restore: disc %d (%s): %w", number, want.Label, err)
 		}
-		d, err := open(ctx, where)
+		d, err := r.openDisc(ctx, where)
 		if err != nil {
 			continue // not a disc, or not of a set: it is asked for again
 		}
@@ -375,9 +376,12 @@ func (r *Restore) find(d *disc.Disc, e *catalogue.Entry, k int, targets []target
 	var failed error
 	try := func(name string) (io.ReadCloser, bool) {
 		f := catalogue.File{Path: name, Part: part, Parts: parts}
-		in, err := d.File(f.DiscPath())
-		failed = errors.Join(failed, err)
-		return in, err == nil
+		all, err := d.Files(f.DiscPath(), e.Runs[k].Length)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			return nil, false
+		}
+		return all[0], true
 	}
 	for _, t := range targets {
 		if dir, ok := d.Directory(t.job.archive.ID); ok {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -175,13 +174,28 @@ func (r *Restore) attempt(ctx context.Context, d *reading, c *content, s span, n
 	return err
 }
 
-// run copies a run of a content from a disc, and gives the file its name when it is whole.
-func (r *Restore) run(ctx context.Context, d *reading, c *content, s span, names []string) (err error) {
-	in, err := open(d, names)
-	if err != nil {
-		return &trouble{err}
+// run copies a run of a content from the first of names that the disc has, and gives the file its name when it is whole.
+func (r *Restore) run(ctx context.Context, d *reading, c *content, s span, names []string) error {
+	var failed error
+	for _, name := range names {
+		all, err := d.Files(name, s.end-s.offset)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		for _, f := range all { // several only where a name doesn't say which
+			err = errors.Join(r.file(ctx, d, c, s, f), f.Close())
+			if !errors.Is(err, tree.ErrWrong) {
+				break
+			}
+		}
+		return err
 	}
-	defer in.Close()
+	return &trouble{failed}
+}
+
+// file copies a run of a content from a file on a disc.
+func (r *Restore) file(ctx context.Context, d *reading, c *content, s span, in io.Reader) (err error) {
 	first := c.targets[0]
 	if c.file == nil {
 		if c.file, err = first.job.restore.Create(first.entry); err != nil {
@@ -235,18 +249,6 @@ func (r *Restore) suspect(c *content) {
 			d.troubled, r.again = true, true
 		}
 	}
-}
-
-// open opens a file under the first of its names that the disc has.
-func open(d *reading, names []string) (f fs.File, err error) {
-	for _, name := range names {
-		f, failed := d.File(name)
-		if failed == nil {
-			return f, nil
-		}
-		err = errors.Join(err, failed)
-	}
-	return nil, err
 }
 
 // copy copies n bytes. An error of in is trouble.

@@ -37,6 +37,7 @@ type Restore struct {
 	Paths     []string
 	Overwrite bool
 	Owners    bool
+	Side      disc.Side // that is read of each disc
 	// Ask is asked for another disc when something is on none of those that were read, and returns where it is, which may be where
 	// another one was before. ErrNoMore ends the restore with what there is, any other error without. Without it nobody is asked.
 	Ask func(*Need) (where string, err error)
@@ -219,9 +220,9 @@ func (d *reading) drop(report *Report) bool {
 
 // open opens what is at a place. One that can't be read counts as lost.
 func (r *Restore) open(ctx context.Context, where string) error {
-	d, err := disc.Open(ctx, where)
+	d, err := disc.Open(ctx, where, r.Side)
 	switch {
-	case err != nil && (errors.Is(err, errNotThere) || ctx.Err() != nil):
+	case err != nil && (errors.Is(err, errNotThere) || errors.Is(err, disc.ErrFolder) || ctx.Err() != nil):
 		return fmt.Errorf("restore: %w", err)
 	case err != nil:
 		r.doubt(where, err)

@@ -71,6 +71,9 @@ func TestThereAndBack(t *testing.T) {
 					t.Errorf("archive %d is in %s", i, got)
 				}
 			}
+			for _, side := range []disc.Side{disc.UDF, disc.Diskfs} {
+				v.whole(&Restore{Side: side}, v.images...)
+			}
 			back := slices.Clone(v.images)
 			slices.Reverse(back)
 			v.whole(&Restore{}, append(back, v.images[0])...)
@@ -284,7 +287,7 @@ func TestBeyondRepair(t *testing.T) {
 	v.whole(&Restore{}, append(discs, v.images[1])...)
 	// A catalogue that nothing repairs costs only parts of files.
 	discs, file = v.copyOf(0)
-	d, err := disc.Open(t.Context(), file)
+	d, err := disc.Open(t.Context(), file, disc.Any)
 	v.must(err)
 	f, err := d.File(catalogue.CatalogName)
 	v.must(err)

@@ -129,7 +129,7 @@ func (r *Restore) rebuildSet(ctx context.Context, s *discset.Set, damaged bool) 
 	for _, m := range wanted {
 		v := &rebuilt{ctx: ctx, recovery: recovery, index: m.Index, sectors: m.Sectors, count: &r.report.Rebuilt}
 		where := fmt.Sprintf("%s, rebuilt from set %s", m.Label, s.ID)
-		d, err := disc.New(ctx, where, v, m.Sectors)
+		d, err := disc.New(ctx, where, v, m.Sectors, r.Side)
 		if err == nil && (d.Info == nil || d.Info.ImageID != m.ImageID) {
 			err = errors.New("it is another disc")
 		}

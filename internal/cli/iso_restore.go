@@ -25,10 +25,15 @@ type restoring struct {
 	paths   []string
 	ask     bool
 	over    bool
+	side    disc.Side
 }
+
+// sides are what --side takes.
+var sides = map[string]disc.Side{"": disc.Any, "udf": disc.UDF, "iso": disc.Diskfs}
 
 func (i *iso) restore(use string) *cobra.Command {
 	var o restoring
+	var side string
 	c := &cobra.Command{
 		Use:   use,
 		Short: "Bring folders back from images, discs in drives, or folders where discs are mounted",
@@ -51,6 +56,10 @@ An archive in a vault of a controller is brought back by odarchive get.`,
   odarchive iso restore OD_*.iso parity.iso --to /tmp/back --archive photos`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var known bool
+			if o.side, known = sides[side]; !known {
+				return usage(cmd, fmt.Errorf("there is no side %q: want udf or iso", side))
+			}
 			o.places = args
 			o.ask = o.ask || isTerminal(os.Stdin)
 			vault, err := ofVault(cmd.Context(), args)
@@ -68,6 +77,7 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 	f.StringArrayVar(&o.paths, "path", nil, "only this path of the archive; may be given several times")
 	f.StringVar(&o.archive, "archive", "", "only the archive with this id, which may be an older one; of a vault's also by its name")
 	f.BoolVar(&o.over, "overwrite", false, "take the place of files that exist")
+	f.StringVar(&side, "side", "", "read this side of images and devices only: udf, or iso, which go-diskfs reads (default udf, or iso where there is none)")
 	f.BoolVar(&o.ask, "ask", false, "ask for discs even where stdin is no terminal")
 	if err := c.MarkFlagRequired("to"); err != nil {
 		panic(err)
@@ -80,7 +90,7 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 func ofVault(ctx context.Context, places []string) (bool, error) {
 	var failed error
 	for _, where := range places {
-		d, err := disc.Open(ctx, where)
+		d, err := disc.Open(ctx, where, disc.Any)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -101,7 +111,7 @@ func (i *iso) restoreSet(ctx context.Context, o *restoring) error {
 	shown := i.progress(map[string]string{"restore": "restored"})
 	var last client.Progress
 	r := project.Restore{
-		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0,
+		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0, Side: o.side,
 		Progress: func(files, totalFiles, bytes, totalBytes int64) {
 			last = client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes}
 			shown.show(last)

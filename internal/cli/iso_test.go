@@ -91,6 +91,19 @@ func TestAncestorsWords(t *testing.T) {
 		t.Fatal(errs)
 	}
 	b.compare(target)
+	for _, side := range []string{"udf", "iso"} {
+		target := filepath.Join(t.TempDir(), side)
+		if code, _, errs := b.run(append([]string{"restore", "--side", side, "--to", target}, b.images()...)...); code != ExitOK {
+			t.Fatal(side, code, errs)
+		}
+		b.compare(target)
+	}
+	if code, _, errs := b.run("restore", b.images()[0], "--side", "b", "--to", target); code != ExitUsage || !strings.Contains(errs, "udf or iso") {
+		t.Errorf("side b: %d, %s", code, errs)
+	}
+	if code, _, errs := b.run("restore", b.source, "--side", "iso", "--to", target); code != ExitFailure || !strings.Contains(errs, "no disc") && !strings.Contains(errs, "no sides") {
+		t.Errorf("a folder's side: %d, %s", code, errs)
+	}
 }
 
 func TestModernWords(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 func (i *iso) rescue(ctx context.Context, o *restoring) error {
 	shown := i.progress(map[string]string{"restore": "restored"})
 	r := rescue.Restore{
-		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0,
+		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0, Side: o.side,
 		Progress: func(files, totalFiles, bytes, totalBytes int64) {
 			shown.show(client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes})
 		},
