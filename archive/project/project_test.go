@@ -481,3 +481,10 @@ func TestSpecifiedReader(t *testing.T) {
 		judge(t, dir, "sha256sum", "--quiet", "-c", "SHA256SUMS")
 	}
 }
+
+func add(t testing.TB, p *Project, source string) {
+	t.Helper()
+	if _, err := p.Add(t.Context(), source, tree.Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
