@@ -26,8 +26,12 @@ setup: ## install what this machine lacks
 	@scripts/setup.sh
 
 .PHONY: build
-build: ## build the commands into bin/
-	$(GO) build -o bin/ ./cmd/...
+build: ## build the commands into bin/, static
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/...
+
+.PHONY: source
+source: ## pack the source, with all that it is built of, into bin/odarchive-source.tar.gz
+	@scripts/source.sh
 
 .PHONY: lint
 lint: tools ## gofumpt, go vet, staticcheck

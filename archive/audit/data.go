@@ -45,6 +45,10 @@ func (a *audit) data() {
 	for _, name := range []string{catalogue.ReadmeName, catalogue.InfoName, catalogue.NamesName, catalogue.CatalogName, catalogue.SumsName} {
 		a.wants[name] = &want{size: -1}
 	}
+	for i := range a.info.Program {
+		t := &a.info.Program[i]
+		a.wants[t.DiscPath()] = &want{size: t.Size, hash: &t.SHA256}
+	}
 	words := []string{a.info.ImageID}
 	for i := range a.info.Archives {
 		x := &a.info.Archives[i]

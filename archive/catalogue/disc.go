@@ -19,6 +19,7 @@ const (
 	CatalogName  = "catalogue.json"
 	SumsName     = "SHA256SUMS"
 	NamesName    = "NAMES.TSV"
+	ProgramDir   = "odarchive" // this program and its source, where the disc has them
 	manifestType = ".jsonl"
 )
 
@@ -45,9 +46,29 @@ type Disc struct {
 	// Parity is the set of discs by whose parity it can be made anew; nil when there is none.
 	Parity   *Parity
 	Archives []Archive // in ascending order of Directory
+	// Program are this program, its source and what else shall outlast with the disc, in ascending order of names.
+	Program []Tool
 	// CatalogueSize is the size in bytes of the catalogue of a whole disc set, which then stands on the disc instead of one of
 	// the disc's own files; 0 for that.
 	CatalogueSize int64
+}
+
+// Tool is a file in ProgramDir.
+type Tool struct {
+	Name   string       `json:"name"` // without a slash
+	Size   int64        `json:"size"` // bytes
+	SHA256 archive.Hash `json:"sha256"`
+}
+
+// DiscPath returns the tool's path from the root of the disc.
+func (t *Tool) DiscPath() string { return ProgramDir + "/" + t.Name }
+
+// Validate says why no disc can have such a tool.
+func (t *Tool) Validate() error {
+	if t.Name == "." || archive.ValidPath(t.Name) != nil || strings.ContainsAny(t.Name, "/\\\n\r") || t.Size < 0 {
+		return fmt.Errorf("%.100q of %d bytes is no file of a program", t.Name, t.Size)
+	}
+	return nil
 }
 
 // Parity is an image's place in a set of images that share parity (docs/disc-format-sets.md). Which other images the set has is not

@@ -29,6 +29,7 @@ type info struct {
 	Capacity  int64         `json:"medium_sectors,omitempty"`
 	Date      stamp         `json:"date"`
 	Parity    *infoParity   `json:"parity_set,omitempty"`
+	Program   []Tool        `json:"program,omitempty"`
 	Archives  []infoArchive `json:"archives"`
 }
 
@@ -115,7 +116,7 @@ func Info(d *Disc) ([]byte, error) {
 	i := info{
 		Format: infoFormat, Version: infoVersion, Disc: d.ImageID, Label: d.Label, Number: number(d.Number), Discs: number(d.Discs), SetID: d.SetID, JobID: d.JobID,
 		GUID: d.GUID, Vault: d.Vault, Library: d.Library, LibraryID: d.LibraryID, Medium: d.Medium, Capacity: d.Capacity,
-		Date: stamp{d.Created.UTC()}, Archives: []infoArchive{},
+		Date: stamp{d.Created.UTC()}, Program: d.Program, Archives: []infoArchive{},
 	}
 	if p := d.Policy; p != nil {
 		i.Policy = &infoPolicy{p.VaultID, p.Created.UTC(), p.Copies, int64(p.MaxWait / time.Second), p.Roots}
@@ -185,6 +186,12 @@ func ReadInfo(b []byte) (*Disc, error) {
 		}
 		d.Parity = &Parity{p.Set, p.Index, p.Data, p.Parity}
 	}
+	for k := range i.Program {
+		if err := i.Program[k].Validate(); err != nil {
+			return nil, fmt.Errorf("read %s: %w", InfoName, err)
+		}
+	}
+	d.Program = i.Program
 	for _, a := range i.Archives {
 		dir := "."
 		if a.Directory != DataDir {

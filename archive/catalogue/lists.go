@@ -34,6 +34,9 @@ const catalogueTail = "\n}\n}\n"
 func NewWriter(d *Disc, catalogue, sums io.Writer) *Writer {
 	w := &Writer{catalogue: bufio.NewWriter(catalogue), sums: bufio.NewWriter(sums)}
 	w.catalogue.Write(head(d))
+	for i := range d.Program {
+		w.sums.Write(appendSumLine(nil, d.Program[i].SHA256, d.Program[i].DiscPath()))
+	}
 	for i := range d.Archives {
 		w.sums.Write(appendManifestSum(nil, &d.Archives[i]))
 	}
@@ -76,6 +79,9 @@ type Size struct {
 // NewSize returns the size of the lists of a disc without files.
 func NewSize(d *Disc) Size {
 	s := Size{Catalogue: int64(len(head(d)) + len(catalogueTail))}
+	for i := range d.Program {
+		s.Sums += int64(len(appendSumLine(nil, d.Program[i].SHA256, d.Program[i].DiscPath())))
+	}
 	for i := range d.Archives {
 		s.AddArchive(&d.Archives[i])
 	}

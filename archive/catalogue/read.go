@@ -281,6 +281,11 @@ func (c *Catalogue) validate() error {
 		if !slices.Contains([]DiscState{"", Planned, Created, Burned}, d.State) {
 			return fmt.Errorf("disc %d is in the state %.40q, which is not known", d.Number, d.State)
 		}
+		for k := range d.Program {
+			if err := d.Program[k].Validate(); err != nil {
+				return fmt.Errorf("disc %d: %w", d.Number, err)
+			}
+		}
 		for _, id := range d.Archives {
 			if !known[id] {
 				return fmt.Errorf("disc %d has something of archive %.60q, which is not among its archives", d.Number, id)

@@ -24,6 +24,16 @@ const parityText = `IF THIS DISC CAN'T BE READ AT ALL
 
 `
 
+const programText = `THE PROGRAM THAT MADE THIS DISC
+  It is in the folder odarchive, with its source. Nobody needs it to read the files.
+  It brings back owners, exact times and links, joins files that are split over
+  discs, and repairs what can't be read:
+      cp odarchive/* /tmp && cd /tmp && ./odarchive restore DISC... --to FOLDER
+  where its source is an archive, it is built with the language Go (go.dev):
+      tar xzf odarchive-source.tar.gz && cd odarchive-source
+      go build -mod=vendor ./cmd/odarchive
+`
+
 // Readme returns README.txt: plain words for whoever finds the disc.
 func Readme(d *Disc) []byte {
 	var b bytes.Buffer
@@ -74,6 +84,13 @@ A FILE THAT SEEMS TO BE MISSING
   owners and exact times are only in that list.
 
 `, catalogue, missing)
+	if len(d.Program) > 0 {
+		b.WriteString(programText)
+		for _, t := range d.Program {
+			fmt.Fprintf(&b, "  %s, %d bytes\n", t.Name, t.Size)
+		}
+		b.WriteString("\n")
+	}
 	if d.Protected {
 		b.WriteString(protectedText)
 	}

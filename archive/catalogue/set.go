@@ -58,7 +58,8 @@ type SetDisc struct {
 	// Plan is the GUID of the catalogue that the image holds, and Archives are those that it has manifests of.
 	Plan     string   `json:"plan,omitempty"`
 	Archives []string `json:"archives,omitempty"`
-	SHA256   string   `json:"sha256,omitempty"` // of the image, once it was made
+	Program  []Tool   `json:"program,omitempty"` // that the image holds
+	SHA256   string   `json:"sha256,omitempty"`  // of the image, once it was made
 }
 
 // DiscState says how far a disc of a set has come. On a disc's own catalogue nobody knows: it is empty.
@@ -212,6 +213,9 @@ func (c *Catalogue) appendEntry(b []byte, e *Entry, first bool) []byte {
 
 // RunSize is the most that one run takes in a catalogue, in bytes, and more than placing a whole content takes.
 const RunSize = 100
+
+// ToolSize is more than a tool takes in the entry of a disc in such a catalogue, besides its name six times, in bytes.
+const ToolSize = 200
 
 // DiscSize is more than one disc takes in a catalogue that is written for its set, besides its archives, in bytes.
 const DiscSize = 600

@@ -145,10 +145,10 @@ func (d *Disc) describe() error {
 	for _, a := range d.Info.Archives {
 		d.directory[a.ID] = a.Directory
 	}
-	if d.Info.ImageID == "" { // odarchive 0.1's: it had no list of names
-		return nil
-	}
-	if b, err = d.Small(catalogue.NamesName); err != nil {
+	b, err = d.Small(catalogue.NamesName)
+	if errors.Is(err, fs.ErrNotExist) && !isDamage(err) {
+		return nil // a parity disc, or odarchive 0.1's
+	} else if err != nil {
 		return err
 	}
 	mapped, err := catalogue.ReadMappings(strings.NewReader(string(b)))

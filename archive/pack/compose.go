@@ -33,7 +33,7 @@ type Composition struct {
 	onDisc func(path string) string // the name on the UDF side; nil where all names are those of the archive
 }
 
-// What the disc says about itself comes first on it, in this order; then the manifests, then what is archived.
+// What the disc says about itself comes first on it, in this order; then the program, then the manifests, then what is archived.
 const (
 	readme = iota
 	infoFile
@@ -48,7 +48,7 @@ var ownNames = [ownFiles]string{catalogue.ReadmeName, catalogue.InfoName, catalo
 // Compose lays out the image of disc with files, in ascending order of their paths on it. Contents lie in the order of their
 // first names.
 func Compose(disc *catalogue.Disc, files []catalogue.File) (*Composition, error) {
-	c := &Composition{disc: disc, first: ownFiles + len(disc.Archives)}
+	c := &Composition{disc: disc, first: ownFiles + len(disc.Program) + len(disc.Archives)}
 	c.group(files)
 	info, err := catalogue.Info(disc)
 	if err != nil {
@@ -119,6 +119,11 @@ func (c *Composition) layout(files []catalogue.File) error {
 	}
 	own(ownNames[catalogueFile], size.Catalogue)
 	own(ownNames[sums], size.Sums)
+	for i := range c.disc.Program {
+		t := &c.disc.Program[i]
+		own(t.DiscPath(), t.Size)
+		named[len(named)-1].Mode = 0o555
+	}
 	for _, a := range c.disc.Archives {
 		own(catalogue.ManifestPath(a.ID), a.ManifestSize)
 	}
@@ -190,6 +195,8 @@ type Sources struct {
 	Run func(Run) (io.ReadCloser, error)
 	// Catalogue opens the catalogue of the disc set. It is only called for a disc with a CatalogueSize.
 	Catalogue func() (io.ReadCloser, error)
+	// Program opens a tool. It is only called for a disc with a Program.
+	Program func(*catalogue.Tool) (io.ReadCloser, error)
 	// Readers is how many goroutines open and read small contents ahead; the functions above are called by all of them then. With 0
 	// there are none.
 	Readers int
@@ -207,8 +214,10 @@ func (c *Composition) Write(w io.Writer, s Sources) error {
 			return c.stream(func(w io.Writer) error { return c.lists(w, io.Discard) }), nil
 		case i == sums:
 			return c.stream(func(w io.Writer) error { return c.lists(io.Discard, w) }), nil
+		case i < ownFiles+len(c.disc.Program):
+			return s.Program(&c.disc.Program[i-ownFiles])
 		case i < c.first:
-			return s.Manifest(c.disc.Archives[i-ownFiles].ID)
+			return s.Manifest(c.disc.Archives[i-ownFiles-len(c.disc.Program)].ID)
 		}
 		return s.Run(c.runs[i-c.first])
 	}

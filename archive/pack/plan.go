@@ -82,6 +82,11 @@ func (p *planner) next() error {
 		p.now.estimate.AddFile(name, 0)
 		p.now.estimate.AddContent(0)
 	}
+	for i := range disc.Program {
+		t := &disc.Program[i]
+		p.now.estimate.AddFile(t.DiscPath(), t.Size)
+		p.now.estimate.AddContent(t.Size)
+	}
 	p.images = append(p.images, p.now)
 	return p.now.describe()
 }

@@ -120,6 +120,7 @@ func (p *Project) write(ctx context.Context, d *catalogue.SetDisc, c *pack.Compo
 		Manifest:  func(id string) (io.ReadCloser, error) { return os.Open(p.manifest(id)) },
 		Run:       r.open,
 		Catalogue: func() (io.ReadCloser, error) { return os.Open(p.plan(d.Plan)) },
+		Program:   p.openTool,
 		Readers:   runtime.GOMAXPROCS(0),
 	})
 }

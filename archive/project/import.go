@@ -49,6 +49,9 @@ func Import(dir, file string, burned bool) (_ *Project, err error) {
 	}
 	for i := range c.Discs {
 		d := &c.Discs[i]
+		if err := p.importTools(d, beside); err != nil {
+			return nil, err
+		}
 		if burned {
 			d.State = catalogue.Burned
 		} else if d.State == "" {

@@ -91,12 +91,14 @@ func (p *Project) place(capacity int64, medium string, first int64, archives []p
 		return false, err
 	}
 	// Every content that is placed whole gets a disc number; a disc has its own lines and splits a file or two.
-	reserve := size + int64(len(p.c.Entries))*24 + discs*(catalogue.DiscSize+4*catalogue.RunSize+int64(len(archives))*60) + 4096
+	reserve := size + int64(len(p.c.Entries))*24 + discs*(catalogue.DiscSize+4*catalogue.RunSize+int64(len(archives))*60+p.toolsSize()) + 4096
 	guid, now := uuid.NewString(), time.Now().UTC().Truncate(time.Second)
 	number := first
 	images, err := pack.Plan(capacity, archives, func() (catalogue.Disc, error) {
 		number++
-		return p.disc(uuid.NewString(), number-1, manyDiscs, guid, medium, now, reserve), nil
+		d := p.disc(uuid.NewString(), number-1, manyDiscs, guid, medium, now, reserve)
+		d.Program = p.program
+		return d, nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("plan: %w", err)
@@ -164,6 +166,7 @@ func assign(c *catalogue.Catalogue, images []*pack.Image, first int64, medium, p
 	for k, img := range images {
 		d := catalogue.SetDisc{
 			Number: first + int64(k), ID: img.Disc.ImageID, Label: img.Disc.Label, Of: first + int64(len(images)), Medium: medium, Created: img.Disc.Created, State: catalogue.Planned, Plan: plan,
+			Program: img.Disc.Program,
 		}
 		for _, a := range img.Disc.Archives {
 			d.Archives = append(d.Archives, a.ID)
@@ -211,6 +214,7 @@ func (p *Project) compose(d *catalogue.SetDisc) (*pack.Composition, map[archive.
 		return nil, nil, fmt.Errorf("the plan of disc %d: %w", d.Number, err)
 	}
 	disc := p.disc(d.ID, d.Number, d.Of, d.Plan, d.Medium, d.Created, info.Size())
+	disc.Program = d.Program
 	sources := map[archive.Hash][]source{}
 	var files []catalogue.File
 	parts := map[catalogue.Digest]catalogue.File{}

@@ -38,6 +38,8 @@ type Project struct {
 	dir  string
 	lock *os.File
 	c    *catalogue.Catalogue
+	// program is what discs of the next plan carry of this program.
+	program []catalogue.Tool
 }
 
 // Open opens the project in dir.
@@ -130,15 +132,21 @@ func (p *Project) tidy() error {
 	}
 	for _, d := range p.c.Discs {
 		keep[p.plan(d.Plan)] = true
+		for i := range d.Program {
+			keep[p.tool(&d.Program[i])] = true
+		}
 	}
-	for _, dir := range []string{catalogue.ArchivesDir, plansDir} {
+	for i := range p.program {
+		keep[p.tool(&p.program[i])] = true
+	}
+	for _, dir := range []string{catalogue.ArchivesDir, plansDir, programDir} {
 		entries, err := os.ReadDir(p.path(dir))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for _, e := range entries {
 			name := p.path(dir, e.Name())
-			ours := strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, temporary)
+			ours := strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, temporary) || strings.HasSuffix(name, toolType)
 			if !keep[name] && ours && e.Type().IsRegular() {
 				if err := os.Remove(name); err != nil {
 					return err

@@ -258,6 +258,34 @@ func judge(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
+// TestEverySaveIsAnother: the guid of the catalogue changes whenever it is saved, and what discs say is that of their plan.
+func TestEverySaveIsAnother(t *testing.T) {
+	p := begin(t, fill(t, 6))
+	seen := map[string]bool{p.c.GUID: true}
+	another := func(what string) {
+		t.Helper()
+		if again, err := ReadCatalogue(p.path(catalogue.CatalogName)); err != nil || again.GUID != p.c.GUID || seen[again.GUID] {
+			t.Errorf("%s: the guid is %s, %v", what, again.GUID, err)
+		}
+		seen[p.c.GUID] = true
+	}
+	plan(t, p)
+	another("planned")
+	d, err := new(Restore).openDisc(t.Context(), create(t, p, 0)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	another("created")
+	if c, err := d.Catalogue(); err != nil || c.GUID != p.c.Discs[0].Plan || d.Info.GUID != c.GUID || c.SetID != p.c.SetID {
+		t.Errorf("the disc says %+v, its catalogue %v, %v", d.Info, c.GUID, err)
+	}
+	if err := p.Burned(0); err != nil {
+		t.Fatal(err)
+	}
+	another("burned")
+}
+
 // TestMore: files that come later go onto new discs, and those that exist stay as they are.
 func TestMore(t *testing.T) {
 	source := fill(t, 2)
@@ -451,5 +479,12 @@ func TestSpecifiedReader(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(n))
 		judge(t, "", "python3", "-c", program, f, dir)
 		judge(t, dir, "sha256sum", "--quiet", "-c", "SHA256SUMS")
+	}
+}
+
+func add(t testing.TB, p *Project, source string) {
+	t.Helper()
+	if _, err := p.Add(t.Context(), source, tree.Options{}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -226,8 +226,12 @@ func (r *Restore) open(ctx context.Context, where string) error {
 		return fmt.Errorf("restore: %w", err)
 	case err != nil:
 		r.doubt(where, err)
-	case d.Info == nil:
-		if err := r.parity(d); err != nil {
+	case d.Info == nil || len(d.Info.Archives) == 0 && d.Info.ImageID != "":
+		// A parity disc, or a data disc with nothing on it.
+		err := r.parity(d)
+		if errors.Is(err, errForeign) && d.Info != nil && d.Info.LibraryID != "" {
+			r.add(d)
+		} else if err != nil {
 			r.doubt(where, errors.Join(err, d.Close()))
 		}
 	case d.Info.ImageID != "" && d.Info.LibraryID == "":

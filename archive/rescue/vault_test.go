@@ -182,7 +182,13 @@ func (v *vault) parityDiscs(g discset.Geometry) (files []string) {
 	s, err := a.Seal(parities, made)
 	v.must(err)
 	for i := range g.Parity {
-		d, err := s.Compose(i, discset.Extras{})
+		info := catalogue.NewDisc(parities[i].ImageID, int64(1000+i), "photos", uuid(9999), "north", "BD-R", made)
+		var x discset.Extras
+		if i == 0 { // the others are as they were before there were such
+			x.Info, err = catalogue.Info(&info)
+			v.must(err)
+		}
+		d, err := s.Compose(i, x)
 		v.must(err)
 		file := filepath.Join(v.dir, fmt.Sprintf("parity%d.iso", i))
 		f, err := os.Create(file)

@@ -246,7 +246,7 @@ func (f *File) Commit() error {
 
 // rehash hashes a file whose runs came in any order.
 func (f *File) rehash() error {
-	if err := f.file.goPlain(); err != nil { // whole blocks only could be read
+	if err := f.file.goPlain(); err != nil { // what isn't written is read as it comes
 		return err
 	}
 	if err := f.file.Truncate(f.e.Content.Size); err != nil { // a hole at the end
@@ -254,7 +254,7 @@ func (f *File) rehash() error {
 	}
 	f.sum = f.r.hash(f.e)
 	var err error
-	f.size, err = io.Copy(f.sum, io.NewSectionReader(f.file, 0, f.e.Content.Size))
+	f.size, err = io.Copy(f.sum, io.NewSectionReader(f.file.File, 0, f.e.Content.Size))
 	return err
 }
 

@@ -185,12 +185,17 @@ func (i *iso) outside(folder string) error {
 }
 
 func (i *iso) plan(use string) *cobra.Command {
-	return &cobra.Command{
+	var itself bool
+	var files []string
+	c := &cobra.Command{
 		Use:   use,
 		Short: "Plan which file goes on which disc",
 		Long: `Plans discs of SIZE: bytes, as in 25025314816 or 23GB, or a medium: ` + strings.Join(project.Media(), ", ") + `.
 
-Folders of less than a gigabyte stay on one disc, a file that no disc holds is split. Discs that were made stay as they are.`,
+Folders of less than a gigabyte stay on one disc, a file that no disc holds is split. Discs that were made stay as they are.
+
+With --with-program every disc carries this program, which has to be static, and its source, which lies beside it as ` + sourceName + `, in the folder
+odarchive; README.txt tells the finder what to do with it. --program adds other files, as the program for another machine.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: cobra.FixedCompletions(project.Media(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -200,6 +205,13 @@ Folders of less than a gigabyte stay on one disc, a file that no disc holds is s
 				return usage(cmd, err)
 			}
 			return i.with(func(p *project.Project) error {
+				with, err := programFiles(itself, files)
+				if err != nil {
+					return err
+				}
+				if err := p.UseProgram(with...); err != nil {
+					return err
+				}
 				if err := p.Plan(capacity, text); err != nil {
 					return err
 				}
@@ -207,6 +219,9 @@ Folders of less than a gigabyte stay on one disc, a file that no disc holds is s
 			})
 		},
 	}
+	c.Flags().BoolVar(&itself, "with-program", false, "put this program and its source on every disc")
+	c.Flags().StringArrayVar(&files, "program", nil, "put this file beside it; may be given several times")
+	return c
 }
 
 func (i *iso) count(use string) *cobra.Command {
