@@ -92,12 +92,12 @@ var mayImport = map[string][]string{
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
-	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/survey"},
-	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library/postgres"},
+	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/survey", "library"},
+	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library", "library/postgres"},
 	"internal/client":           {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
 		"archive", "archive/audit", "archive/catalogue", "archive/disc", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/rescue",
-		"archive/survey", "archive/tree", "internal/client", "internal/rebuild", "library/durability", "library/simulate", "proto/odarchivev1",
+		"archive/survey", "archive/tree", "internal/client", "internal/rebuild", "library", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 
 	// The commands only wire.

@@ -16,10 +16,12 @@ import (
 	"github.com/odarchive/odarchive/archive/survey"
 	"github.com/odarchive/odarchive/internal/client"
 	"github.com/odarchive/odarchive/internal/rebuild"
+	"github.com/odarchive/odarchive/library"
 )
 
 func (a *app) rebuild() *cobra.Command {
 	var database, data string
+	var drill bool
 	c := &cobra.Command{
 		Use: "rebuild DISC… --data FOLDER", Short: "Make a lost database again from the discs themselves",
 		Long: `Reads what discs of a library say of themselves - images, devices, folders with images, folders where discs are mounted - and puts the
@@ -31,6 +33,9 @@ goes on when it is started again. No controller may run on it. With --data it is
 data folder, otherwise give --database. When the controller runs again, it has every disc that it doesn't know in the library loaded, to
 see which it is.
 
+With --drill nothing is changed: the database in use stays, its controller may run, and what the discs say is put together beside it and
+compared with it. The database's user must be allowed to create databases.
+
 It says of every archive whether all of it is there, and lists what is not. It exits with 4 when something is missing.`,
 		Example: "  odarchive rebuild --data /var/lib/odarchive /mnt/images\n  odarchive rebuild --database 'host=/run/postgresql dbname=odarchive' --json *.iso",
 		Args:    cobra.MinimumNArgs(1),
@@ -38,15 +43,16 @@ It says of every archive whether all of it is there, and lists what is not. It e
 			if (database == "") == (data == "") {
 				return usage(cmd, errors.New("want --data or --database: where the catalogue is to be"))
 			}
-			return a.rebuildCatalogue(cmd.Context(), args, database, data)
+			return a.rebuildCatalogue(cmd.Context(), args, database, data, drill)
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "data folder of the controller whose private database it is")
+	c.Flags().BoolVar(&drill, "drill", false, "rebuild into a database beside the one in use, say how the two differ, and drop it")
 	c.Flags().StringVar(&database, "database", "", "address of a PostgreSQL database to use instead")
 	return c
 }
 
-func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, data string) (err error) {
+func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, data string, drill bool) (err error) {
 	places, err := rebuild.Places(args)
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, dat
 	if len(places) == 0 {
 		return fmt.Errorf("no image is in %s", filepath.Join(args...))
 	}
-	c, closer, err := a.openCatalogue(ctx, database, data)
+	c, closer, err := a.openCatalogue(ctx, database, data, drill)
 	if err != nil {
 		return err
 	}
@@ -78,7 +84,28 @@ func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, dat
 	if a.json {
 		return a.rebuiltJSON(ctx, c, result)
 	}
-	return a.rebuilt(ctx, c, result)
+	if err := a.rebuilt(ctx, c, result); err != nil {
+		return err
+	}
+	return a.differences(ctx, c, func(d library.Difference) error {
+		fmt.Fprintf(a.stdout, "%s %s  %s: %s\n", d.Noun, d.ID, printable(d.Name), d.Kind)
+		if d.Kind == library.Differs {
+			fmt.Fprintf(a.stdout, "  the database: %s\n  the discs:    %s\n", printable(d.Database), printable(d.Discs))
+		}
+		return nil
+	})
+}
+
+// differences calls show for what a drill has found to differ.
+func (a *app) differences(ctx context.Context, c rebuild.Catalogue, show func(library.Difference) error) error {
+	d, ok := c.(rebuild.Drill)
+	if !ok {
+		return nil
+	}
+	return d.Compare(ctx, func(d library.Difference) error {
+		a.partial = true
+		return show(d)
+	})
 }
 
 // reading says how far it is, how fast, and how long it still takes.
@@ -221,7 +248,25 @@ func (a *app) rebuiltJSON(ctx context.Context, c rebuild.Catalogue, r *rebuild.R
 	if err != nil {
 		return err
 	}
-	s.put("]}\n")
+	s.put("]")
+	if _, drill := c.(rebuild.Drill); drill {
+		s.put(`,"differences":[`)
+		first := true
+		if err := a.differences(ctx, c, func(d library.Difference) error {
+			if !first {
+				s.put(",")
+			}
+			first = false
+			s.value(map[string]string{
+				"noun": d.Noun, "id": d.ID, "name": printable(d.Name), "kind": string(d.Kind), "database": printable(d.Database), "discs": printable(d.Discs),
+			})
+			return s.err
+		}); err != nil {
+			return err
+		}
+		s.put("]")
+	}
+	s.put("}\n")
 	return s.err
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/odarchive/odarchive/internal/rebuild"
 )
 
 // forgeVariable names a folder in which TestForge makes the images of a large library, for scripts/bench-rebuild.sh.
@@ -33,5 +35,24 @@ func TestForge(t *testing.T) {
 			t.Fatalf("%d images, want 3", len(f.images))
 		}
 		clear(seeds)
+	}
+}
+
+// BenchmarkRebuild takes in the discs that TestForge has made.
+func BenchmarkRebuild(b *testing.B) {
+	dir := os.Getenv(forgeVariable)
+	if dir == "" {
+		b.Skip("scripts/bench-rebuild.sh runs it")
+	}
+	places, err := rebuild.Places([]string{dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		result, err := run(b.Context(), empty(b), places)
+		if err != nil || len(result.Doubts) > 0 {
+			b.Fatal(err, result)
+		}
+		b.ReportMetric(float64(result.Entries)/b.Elapsed().Seconds()*float64(b.N), "entries/s")
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/survey"
+	"github.com/odarchive/odarchive/library"
 )
 
 // Catalogue is what is put together. What it was told already changes nothing. It is used by one goroutine.
@@ -40,9 +41,16 @@ type Catalogue interface {
 	Fatal(ctx context.Context, err error) bool
 }
 
-// Opener opens the catalogue at the address of a database or, where that is empty, in a controller's data folder. Whoever calls it
-// closes it.
-type Opener func(ctx context.Context, address, data string) (Catalogue, io.Closer, error)
+// Opener opens the catalogue at the address of a database or, where that is empty, in a controller's data folder. For a drill it is an empty
+// one beside that, which goes when it is closed; the controller may run, and the catalogue is a Drill. Whoever calls it closes it.
+type Opener func(ctx context.Context, address, data string, drill bool) (Catalogue, io.Closer, error)
+
+// Drill is a catalogue beside that of a running library.
+type Drill interface {
+	Catalogue
+	// Compare calls yield for each way in which the two differ, until it returns an error.
+	Compare(ctx context.Context, yield func(library.Difference) error) error
+}
 
 // Progress is how far a rebuild is.
 type Progress struct {

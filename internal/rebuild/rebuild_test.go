@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(ctx context.Context, dsn string, places []string) (*rebuild.Result, error) {
-	c, closer, err := database.Open(ctx, dsn, "")
+	c, closer, err := database.Open(ctx, dsn, "", false)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func empty(t testing.TB) string {
 // verdicts are what the catalogue says of the archives, with the files that are not whole.
 func verdicts(t testing.TB, dsn string) (all []survey.Verdict, lacks []survey.Lack) {
 	t.Helper()
-	c, closer, err := database.Open(t.Context(), dsn, "")
+	c, closer, err := database.Open(t.Context(), dsn, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,13 +55,14 @@ insert into archive (id, vault_id, name, description, root_hash, manifest_size, 
 		if _, err := tx.Exec(ctx, `
 insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_nanoseconds, content_id, target, hard_link, xattrs)
 select $1, s.path, s.kind, s.mode, s.uid, s.gid, s.mtime_seconds, s.mtime_nanoseconds, c.id, s.target, s.hard_link, s.xattrs
-  from restoring s left join content c on c.vault_id = $2 and c.hash = s.hash`, a.ID, vault); err != nil {
+  from restoring s left join content c on c.vault_id = $2 and c.hash = s.hash and c.size = s.size`, a.ID, vault); violates(err, "entry_check") {
+			return otherSize(vault)
+		} else if err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
 insert into job (id, kind, archive_id, bytes, state, created, finished)
-select gen_random_uuid(), 'archive', $1, coalesce(sum(size), 0), 'succeeded', $2, now()
-  from content where id in (select content_id from entry where archive_id = $1)`, a.ID, a.Sealed)
+select gen_random_uuid(), 'archive', $1, coalesce(sum(size), 0), 'succeeded', $2, now() from (select distinct hash, size from restoring) c`, a.ID, a.Sealed)
 		return err
 	})
 	if err != nil {
@@ -121,21 +122,14 @@ create temp table restoring (path bytea, kind "char", mode int, uid bigint, gid 
 // newContents makes rows of the contents that a temporary table names and that the vault doesn't have. They are on discs, or lost: nobody
 // will plan them.
 func newContents(ctx context.Context, tx pgx.Tx, vault, table string) error {
-	if _, err := tx.Exec(ctx, `
+	_, err := tx.Exec(ctx, `
 insert into content (vault_id, hash, size, sealed, planned, staged)
 select $1, hash, size, true, true, false from (select distinct on (hash) hash, size from `+table+` where hash is not null order by hash, size) t
-on conflict (vault_id, hash) do nothing`, vault); err != nil {
-		return err
-	}
-	var hash []byte
-	var have, says int64
-	err := tx.QueryRow(ctx, `
-select t.hash, c.size, t.size from `+table+` t join content c on c.vault_id = $1 and c.hash = t.hash where c.size <> t.size limit 1`, vault).Scan(&hash, &have, &says)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err == nil {
-		err = library.Errorf(library.DataLoss, "content %x has %d bytes by one list and %d by another", hash, have, says)
-	}
+on conflict (vault_id, hash) do nothing`, vault)
 	return err
+}
+
+// otherSize says that two lists contradict each other.
+func otherSize(vault string) error {
+	return library.Errorf(library.DataLoss, "a content has another size by its list than by another list of vault %s", vault)
 }

@@ -36,16 +36,11 @@ func (r *Restoration) Image(ctx context.Context, d *survey.Disc, place string, l
 		if err := byIndex(ctx, tx); err != nil {
 			return err
 		}
-		if err := copyExtents(ctx, tx, d.Extents()); err != nil {
+		n, err := copyExtents(ctx, tx, d.Extents())
+		if err != nil {
 			return err
 		}
-		if err := newContents(ctx, tx, vault, "carried"); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-insert into extent (image_id, content_id, content_offset, length, sector, part, parts)
-select $1, c.id, x.content_offset, x.length, x.sector, x.part, x.parts from carried x join content c on c.vault_id = $2 and c.hash = x.hash
-on conflict do nothing`, d.ImageID, vault); err != nil {
+		if err := saveExtents(ctx, tx, d.ImageID, vault, n); err != nil {
 			return err
 		}
 		for i := range d.Archives {
@@ -101,14 +96,14 @@ on conflict (image_id) do update set place = excluded.place, lost = excluded.los
 }
 
 // copyExtents copies what a disc carries into the temporary table carried.
-func copyExtents(ctx context.Context, tx pgx.Tx, extents iter.Seq2[survey.Extent, error]) error {
+func copyExtents(ctx context.Context, tx pgx.Tx, extents iter.Seq2[survey.Extent, error]) (n int64, err error) {
 	if _, err := tx.Exec(ctx, `
 create temp table carried (hash bytea, size bigint, content_offset bigint, length bigint, sector bigint, part int, parts int) on commit drop`); err != nil {
-		return err
+		return 0, err
 	}
 	next, stop := iter.Pull2(extents)
 	defer stop()
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"carried"}, []string{"hash", "size", "content_offset", "length", "sector", "part", "parts"},
+	return tx.CopyFrom(ctx, pgx.Identifier{"carried"}, []string{"hash", "size", "content_offset", "length", "sector", "part", "parts"},
 		pgx.CopyFromFunc(func() ([]any, error) {
 			x, err, ok := next()
 			if !ok || err != nil {
@@ -116,6 +111,31 @@ create temp table carried (hash bytea, size bigint, content_offset bigint, lengt
 			}
 			return []any{x.Content.Hash[:], x.Content.Size, x.Offset, x.Length, x.Sector, x.Part, x.Parts}, nil
 		}))
+}
+
+// saveExtents makes the rows of the n extents in carried. Mostly their contents are known from manifests; where those were lost, they are from now
+// on.
+func saveExtents(ctx context.Context, tx pgx.Tx, image, vault string, n int64) error {
+	const save = `
+insert into extent (image_id, content_id, content_offset, length, sector, part, parts)
+select $1, c.id, x.content_offset, x.length, x.sector, x.part, x.parts
+  from carried x join content c on c.vault_id = $2 and c.hash = x.hash and c.size = x.size
+on conflict do nothing`
+	// What its set said of a disc that was found later after all, the disc says itself.
+	if _, err := tx.Exec(ctx, `delete from extent where image_id = $1`, image); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, save, image, vault)
+	if err != nil || tag.RowsAffected() == n {
+		return err
+	}
+	if err := newContents(ctx, tx, vault, "carried"); err != nil {
+		return err
+	}
+	more, err := tx.Exec(ctx, save, image, vault)
+	if err == nil && tag.RowsAffected()+more.RowsAffected() != n {
+		return otherSize(vault)
+	}
 	return err
 }
 
