@@ -33,6 +33,8 @@ type AbsentDisc struct {
 	Library string
 	Set     string // UUID; empty for none
 	Index   int    // in the set
+	Vault   string
+	Medium  string
 }
 
 // AbsentArchive is an archive that snapshots tell of and no disc does.
@@ -288,9 +290,10 @@ with d as (
   select doc->>'label' as label, doc->>'state' as state, nullif(doc->>'image', '') as image, doc->>'library' as library from told
    where kind = 'disc' and doc->>'state' in ('burning', 'verifying', 'good', 'suspect') and not exists (select from known where label = doc->>'label'))
 select coalesce(d.label, ''), coalesce(d.state, ''), coalesce(i.key, d.image, ''), coalesce((i.doc->>'number')::bigint, 0), coalesce(b.doc->>'name', ''),
-       coalesce(i.doc->>'set', ''), coalesce((i.doc->>'index')::int, 0)
+       coalesce(i.doc->>'set', ''), coalesce((i.doc->>'index')::int, 0), coalesce(v.doc->>'name', ''), coalesce(i.doc->>'medium', '')
   from (select * from told where kind = 'image') i full join d on d.image = i.key
   left join told b on b.kind = 'library' and b.key = coalesce(d.library, i.doc->>'library')
+  left join told v on v.kind = 'vault' and v.key = i.doc->>'vault'
  where d.label is not null
     or i.doc ? 'sha256' and not exists (select from disc x where x.image_id = i.key::uuid and x.state in ('burning', 'verifying', 'good', 'suspect'))
        and not exists (select from told x where x.kind = 'disc' and x.doc->>'image' = i.key and x.doc->>'state' = 'retired')
