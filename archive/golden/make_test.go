@@ -202,7 +202,7 @@ func photograph(t *testing.T) []byte {
 	noerr(t, err)
 	at, zero, one, measured := made, 0, 1, 1.5
 	for _, r := range []snapshot.Record{
-		&snapshot.Vault{ID: vaultID, Name: "golden", Created: made, Copies: 2, MaxWait: 3600, Roots: roots, Scrub: 86400 * 365, SetData: 3, SetParity: 1, SetWait: 86400},
+		&snapshot.Vault{ID: vaultID, Name: "golden", Created: made, Copies: 2, MaxWait: 3600, Roots: roots, Scrub: 86400 * 365, SetData: 3, SetParity: 1, SetWait: 86400, HealAt: "migrate_now"},
 		&snapshot.Library{ID: libraryID, Name: "north", Model: "CAC-V3000", EvacuationLimit: 86400},
 		&snapshot.Set{
 			ID: setID, Vault: vaultID, Library: libraryID, Medium: "BD-R", Capacity: capacity, Data: 3, Parity: 1, State: "sealed", Created: made, Closed: &at,
