@@ -92,7 +92,7 @@ var mayImport = map[string][]string{
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
-	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/survey", "library"},
+	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/snapshot", "archive/survey", "library"},
 	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library", "library/postgres"},
 	"internal/client":           {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {

@@ -162,7 +162,7 @@ func readArchive(t *testing.T, discs map[string][]byte) {
 		if n == 2 {
 			id = imageID(3)
 		}
-		if d.ImageID != id || d.Vault != "golden" || d.Policy == nil || d.Policy.VaultID != vaultID || d.Policy.Copies != 2 || d.LibraryID != libraryID ||
+		if d.ImageID != id || d.Vault != "golden" || d.Policy == nil || d.Policy.VaultID != vaultID || d.Policy.Copies != 2 || d.LibraryID != libraryID || d.Capacity != capacity ||
 			!d.Created.Equal(made) || d.Parity == nil || d.Parity.Set != setID || d.OfParity() != (name == parityDisc) {
 			t.Errorf("%s says of itself %+v", name, d)
 		}

@@ -39,6 +39,7 @@ const (
 	setID     = "0da7c41e-0000-4000-8000-000000000003"
 	archiveID = "0da7c41e-0000-4000-8000-000000000004"
 	roots     = 8
+	capacity  = 11826176 // sectors
 )
 
 func imageID(n int) string { return fmt.Sprintf("0da7c41e-0000-4000-8000-0000000001%02d", n) }
@@ -125,7 +126,7 @@ func write(t *testing.T, snapshot []byte) map[string][]byte {
 		d := catalogue.NewDisc(imageID(n), int64(n+1), "golden", libraryID, "north", "BD-R", made)
 		d.Policy = &catalogue.Policy{VaultID: vaultID, Created: made, Copies: 2, MaxWait: time.Hour, Roots: (1 - n) * roots}
 		d.Parity = &catalogue.Parity{Set: setID, Index: n, Data: 3, Images: 1}
-		d.Protected = n == 0
+		d.Protected, d.Capacity = n == 0, capacity
 		d.Archives = []catalogue.Archive{{
 			ID: archiveID, Name: "a", Description: "the golden archive", Directory: "a", RootHash: root, ManifestSize: size, Sealed: made,
 		}}
@@ -152,6 +153,7 @@ func write(t *testing.T, snapshot []byte) map[string][]byte {
 	d := catalogue.NewDisc(imageID(3), 3, "golden", libraryID, "north", "BD-R", made)
 	d.Policy = &catalogue.Policy{VaultID: vaultID, Created: made, Copies: 2, MaxWait: time.Hour, Roots: roots}
 	d.Parity = &catalogue.Parity{Set: setID, Index: 3, Data: 3, Images: 1}
+	d.Capacity = capacity
 	info, err := catalogue.Info(&d)
 	noerr(t, err)
 	set, err := acc.Seal([]discset.Parity{{ImageID: d.ImageID, Label: d.Label}}, made)
@@ -200,16 +202,16 @@ func photograph(t *testing.T) []byte {
 	noerr(t, err)
 	at, zero, one, measured := made, 0, 1, 1.5
 	for _, r := range []snapshot.Record{
-		&snapshot.Vault{ID: vaultID, Name: "golden", Created: made, Copies: 2, MaxWait: 3600, Roots: roots, Scrub: 86400 * 365, SetData: 3, SetParity: 1, SetWait: 86400},
+		&snapshot.Vault{ID: vaultID, Name: "golden", Created: made, Copies: 2, MaxWait: 3600, Roots: roots, Scrub: 86400 * 365, SetData: 3, SetParity: 1, SetWait: 86400, HealAt: "migrate_now"},
 		&snapshot.Library{ID: libraryID, Name: "north", Model: "CAC-V3000", EvacuationLimit: 86400},
 		&snapshot.Set{
-			ID: setID, Vault: vaultID, Library: libraryID, Medium: "BD-R", Capacity: 11826176, Data: 3, Parity: 1, State: "sealed", Created: made, Closed: &at,
+			ID: setID, Vault: vaultID, Library: libraryID, Medium: "BD-R", Capacity: capacity, Data: 3, Parity: 1, State: "sealed", Created: made, Closed: &at,
 			Parities: []snapshot.Numbered{{ID: imageID(3), Number: 3}},
 		},
 		&snapshot.Image{ID: imageID(0), Number: 1, Vault: vaultID, Library: libraryID, Medium: "BD-R", Sectors: 1000, Created: made, Copies: 2, SHA256: &archive.Hash{1}, Set: setID, Index: &zero},
 		&snapshot.Image{ID: imageID(1), Number: 2, Vault: vaultID, Library: libraryID, Medium: "BD-R", Sectors: 1000, Created: made, Copies: 2, SHA256: &archive.Hash{2}, Set: setID, Index: &one},
 		&snapshot.Image{ID: imageID(9), Number: 9, Vault: vaultID, Library: libraryID, Medium: "BD-R", Sectors: 1000, Created: made, Copies: 2, SHA256: &archive.Hash{3}},
-		&snapshot.Disc{Label: "0001", Library: libraryID, Medium: "BD-R", Capacity: 11826176, State: "good", Image: imageID(0), Recorded: 1000, Burned: &at, Verified: &at, Lot: "2026/7", Grade: "healthy"},
+		&snapshot.Disc{Label: "0001", Library: libraryID, Medium: "BD-R", Capacity: capacity, State: "good", Image: imageID(0), Recorded: 1000, Burned: &at, Verified: &at, Lot: "2026/7", Grade: "healthy"},
 		&snapshot.Archive{ID: archiveID, Vault: vaultID, Name: "a", Description: "the golden archive", Entries: 10, Bytes: 1, Sealed: made, State: "safe", Safe: &at},
 		&snapshot.Step{Disc: "0001", At: made, Step: "retry", Drive: 2, Detail: "sector 7"},
 		&snapshot.Reading{

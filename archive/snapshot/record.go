@@ -58,8 +58,8 @@ type Vault struct {
 	SetData   int   `json:"set_data"`
 	SetParity int   `json:"set_parity"`
 	SetWait   int64 `json:"set_wait_seconds"`
-	// Policy holds further settings of the vault by their names, those that this version has no member for.
-	Policy map[string]string `json:"policy,omitempty"`
+	// HealAt is the grade from which on its discs are replaced without anybody's word: migrate_soon or migrate_now; empty for none.
+	HealAt string `json:"heal_at,omitempty"`
 }
 
 // Library is a robot with its discs.

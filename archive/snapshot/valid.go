@@ -95,9 +95,8 @@ func (v *Vault) validate() error {
 	c.within("set_wait_seconds", v.SetWait, 0, mostSeconds)
 	c.within("set_data", int64(v.SetData), 0, 255)
 	c.within("set_parity", int64(v.SetParity), 0, 255-int64(v.SetData))
-	for name, value := range v.Policy {
-		c.word("policy", name)
-		c.text(name, value, 0)
+	if v.HealAt != "" {
+		c.word("heal_at", v.HealAt)
 	}
 	return c.err
 }

@@ -172,3 +172,12 @@ func (c *catalog) missing(here map[string]catalogue.Disc) (all []MissingDisc) {
 	})
 	return all
 }
+
+// Told is what the snapshots on parity discs gave to a catalogue that was put together from discs.
+type Told struct {
+	Missing
+	// How many discs, readings of discs and steps in their health records were made or filled in.
+	Discs, Readings, Steps int64
+	// Doubts are the snapshots that are damaged, by their place among those that were given.
+	Doubts map[int]error
+}

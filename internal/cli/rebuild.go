@@ -81,6 +81,8 @@ func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, dat
 		}
 	}
 	a.partial = a.partial || len(result.Doubts) > 0 || len(result.Missing) > 0
+	told := toldOf(result.Told)
+	a.partial = a.partial || told.any()
 	if a.json {
 		return a.rebuiltJSON(ctx, c, result)
 	}
@@ -137,6 +139,8 @@ func (a *app) rebuilt(ctx context.Context, c rebuild.Catalogue, r *rebuild.Resul
 	for _, m := range r.Missing {
 		fmt.Fprintf(w, "missing: disc %s, image %s, and its set %s can't give it back\n", printable(m.Label), m.Image, m.Set)
 	}
+	told := toldOf(r.Told)
+	told.show(w)
 	return c.Report(ctx, func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error {
 		a.partial = a.partial || !v.Whole() || v.Contested
 		fmt.Fprintf(w, "%s  %s  %d entries, %s: %s\n", v.ID, printable(v.Name), v.Entries, size(v.Bytes), verdict(&v))
@@ -235,6 +239,8 @@ func (a *app) rebuiltJSON(ctx context.Context, c rebuild.Catalogue, r *rebuild.R
 	s.member("missing", missing)
 	s.put(",")
 	s.member("doubts", doubts)
+	s.put(",")
+	s.member("told", toldOf(r.Told))
 	s.put(fmt.Sprintf(`,"entries":%d,"seconds":%.3f,"archives":[`, r.Entries, r.Took.Seconds()))
 	first := true
 	err := c.Report(ctx, func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error {

@@ -25,7 +25,7 @@ func (t *tender) carry(ctx context.Context, s postgres.SealedSet, set *discset.S
 	infos := make([][]byte, len(images))
 	for i := range images {
 		d := catalogue.NewDisc(images[i].ID, images[i].Number, v.Name, s.LibraryID, s.Library, s.Medium, set.Created)
-		d.Policy = policyOf(v)
+		d.Policy, d.Capacity = policyOf(v), s.Capacity
 		d.Parity = &catalogue.Parity{Set: set.ID, Index: set.Geometry.Data + i, Data: set.Geometry.Data, Images: set.Geometry.Parity}
 		if infos[i], err = catalogue.Info(&d); err != nil {
 			return err

@@ -155,6 +155,9 @@ func TestRebuildWithoutADisc(t *testing.T) {
 		}
 	}
 	said := s.rebuild(cli.ExitPartial, rest...)
+	if !strings.Contains(said, "1 snapshots of the old catalogue read") {
+		t.Errorf("the parity disc's snapshot is not in what rebuild says:\n%s", said)
+	}
 	if !strings.Contains(said, "whole with the parity of its sets") || !strings.Contains(said, "1 that were not there are known from their sets") {
 		t.Errorf("rebuild says\n%s", said)
 	}

@@ -76,6 +76,8 @@ type Result struct {
 	Doubts []survey.Doubt // what was not believed, or could not be read; the rest was
 	// Missing are images of which nothing was to be had: neither a disc nor enough of their sets.
 	Missing []survey.Member
+	// Told is what the snapshots on parity discs gave; nil when there were none.
+	Told    *survey.Told
 	Entries int64
 	Took    time.Duration
 }
@@ -85,9 +87,6 @@ type Rebuild struct {
 	Catalogue Catalogue
 	// Progress, when not nil, is told of each disc before it is read, and at the end.
 	Progress func(Progress)
-	// After, when not nil, is called once all discs have been read and before the conclusions are drawn, with the places of the parity
-	// discs among them: what only a snapshot on a parity disc says is loaded there. An error is a doubt.
-	After func(ctx context.Context, parityDiscs []string) error
 
 	result  Result
 	parity  []string
@@ -115,15 +114,10 @@ func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 	if err := r.lost(ctx); err != nil {
 		return nil, err
 	}
-	if r.After != nil {
-		if err := r.After(ctx, r.parity); err != nil {
-			if r.Catalogue.Fatal(ctx, err) {
-				return nil, err
-			}
-			r.doubt("snapshot", err)
-		}
-	}
 	if err := r.Catalogue.Finish(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.snapshots(ctx); err != nil {
 		return nil, err
 	}
 	missing, err := r.Catalogue.Absent(ctx)

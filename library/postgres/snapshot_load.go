@@ -33,6 +33,8 @@ type AbsentDisc struct {
 	Library string
 	Set     string // UUID; empty for none
 	Index   int    // in the set
+	Vault   string
+	Medium  string
 }
 
 // AbsentArchive is an archive that snapshots tell of and no disc does.
@@ -149,6 +151,9 @@ asked as (
     from t where t.image is not null and t.state in ('good', 'suspect', 'verifying', 'burning') and not exists (select from same where label = t.label))
 select label, id from same union all select a.label, f.id from asked a join free f on f.image_id = a.image and f.n = a.n`
 
+// healAt is the grade at which a told vault's discs are healed, where it is one.
+const healAt = `case when doc->>'heal_at' in ('migrate_soon', 'migrate_now') then (doc->>'heal_at')::disc_grade end`
+
 const words = `(doc->>'%[1]s') = any (enum_range(null::%[2]s)::text[])`
 
 // span is an interval of whole days and seconds.
@@ -164,18 +169,18 @@ var applied = []struct {
 }{
 	// A vault that no disc was read of is made, as discs may still come. Of one that discs speak of, what they don't say is filled in.
 	{"vaults", func(l *Loaded) *int64 { return &l.Vaults }, `
-insert into vault (id, name, created, copies, max_wait, roots, spare_areas, scrub_interval, set_data, set_parity, set_wait)
+insert into vault (id, name, created, copies, max_wait, roots, spare_areas, scrub_interval, set_data, set_parity, set_wait, heal_at)
 select (doc->>'id')::uuid, doc->>'name', (doc->>'created')::timestamptz, (doc->>'copies')::int, ` + span(`(doc->>'max_wait_seconds')::bigint`) + `,
        (doc->>'roots')::int, (doc->>'spare_areas')::boolean, ` + span(`greatest((doc->>'scrub_seconds')::bigint, 86400)`) + `,
-       (doc->>'set_data')::int, (doc->>'set_parity')::int, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + `
+       (doc->>'set_data')::int, (doc->>'set_parity')::int, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + `, ` + healAt + `
   from told where kind = 'vault'
 on conflict do nothing`},
 	{"vaults' settings", func(l *Loaded) *int64 { return &l.Vaults }, `
-update vault v set scrub_interval = t.scrub, set_data = t.set_data, set_parity = t.set_parity, set_wait = t.wait, spare_areas = t.spare
+update vault v set scrub_interval = t.scrub, set_data = t.set_data, set_parity = t.set_parity, set_wait = t.wait, spare_areas = t.spare, heal_at = t.heal_at
   from (select (doc->>'id')::uuid as id, ` + span(`greatest((doc->>'scrub_seconds')::bigint, 86400)`) + ` as scrub, (doc->>'set_data')::int as set_data,
                (doc->>'set_parity')::int as set_parity, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + ` as wait,
-               (doc->>'spare_areas')::boolean as spare from told where kind = 'vault') t
- where v.id = t.id and (v.scrub_interval, v.set_data, v.set_parity, v.set_wait, v.spare_areas) is distinct from (t.scrub, t.set_data, t.set_parity, t.wait, t.spare)`},
+               (doc->>'spare_areas')::boolean as spare, ` + healAt + ` as heal_at from told where kind = 'vault') t
+ where v.id = t.id and (v.scrub_interval, v.set_data, v.set_parity, v.set_wait, v.spare_areas, v.heal_at) is distinct from (t.scrub, t.set_data, t.set_parity, t.wait, t.spare, t.heal_at)`},
 	{"libraries", func(l *Loaded) *int64 { return &l.Libraries }, `
 insert into library (id, name, model, evacuation_limit)
 select (doc->>'id')::uuid, doc->>'name', coalesce(doc->>'model', ''), ` + span(`nullif((doc->>'evacuation_limit_seconds')::bigint, 0)`) + `
@@ -288,9 +293,10 @@ with d as (
   select doc->>'label' as label, doc->>'state' as state, nullif(doc->>'image', '') as image, doc->>'library' as library from told
    where kind = 'disc' and doc->>'state' in ('burning', 'verifying', 'good', 'suspect') and not exists (select from known where label = doc->>'label'))
 select coalesce(d.label, ''), coalesce(d.state, ''), coalesce(i.key, d.image, ''), coalesce((i.doc->>'number')::bigint, 0), coalesce(b.doc->>'name', ''),
-       coalesce(i.doc->>'set', ''), coalesce((i.doc->>'index')::int, 0)
+       coalesce(i.doc->>'set', ''), coalesce((i.doc->>'index')::int, 0), coalesce(v.doc->>'name', ''), coalesce(i.doc->>'medium', '')
   from (select * from told where kind = 'image') i full join d on d.image = i.key
   left join told b on b.kind = 'library' and b.key = coalesce(d.library, i.doc->>'library')
+  left join told v on v.kind = 'vault' and v.key = i.doc->>'vault'
  where d.label is not null
     or i.doc ? 'sha256' and not exists (select from disc x where x.image_id = i.key::uuid and x.state in ('burning', 'verifying', 'good', 'suspect'))
        and not exists (select from told x where x.kind = 'disc' and x.doc->>'image' = i.key and x.doc->>'state' = 'retired')
