@@ -93,7 +93,11 @@ func (i *Indicator) trend(at []time.Time, values []float64) (t Trend, ok bool) {
 		if years-last > horizon {
 			return time.Time{}, false
 		}
-		return at[0].Add(time.Duration(years * float64(year))), true
+		date := at[0].Add(time.Duration(years * float64(year)))
+		if date.Before(at[n-1]) { // by a few nanoseconds, when years is last
+			date = at[n-1]
+		}
+		return date, true
 	}
 	t = Trend{Indicator: i.Name, Readings: n, Slope: slope, Low: low, High: high, Next: next}
 	if t.Likely, ok = crossing(slope); !ok {

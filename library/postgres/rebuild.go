@@ -80,7 +80,7 @@ select $1, 'rebuild', $2, $3, $4 where true`+notLately+`f.image_id = $3 and f.ki
 			lib, library.PriorityVerify, image, set)
 		return err
 	}
-	// A disc from which nothing came is asked once more after an hour.
+	// A disc from which nothing came is asked once more after an hour, or when it has been read well since or an operator says that it is well.
 	tag, err := tx.Exec(ctx, `
 insert into task (library_id, kind, priority, image_id, disc_id, bytes)
 select library_id, 'read', $1, image, disc, bytes from (
@@ -90,7 +90,7 @@ select library_id, 'read', $1, image, disc, bytes from (
    where i.set_id = $2 and i.id <> $3 and not i.at_hand
      and not exists (select from task t where t.image_id = i.id and t.kind = 'read' and t.state in ('queued', 'leased'))
      and $5 > (select count(*) from task f where f.disc_id = d.id and f.image_id = i.id and f.kind = 'read' and f.state = 'failed'
-                  and f.finished > now() - interval '1 hour')
+                  and f.finished > greatest(now() - interval '1 hour', d.verified, case when d.operator_grade = 'healthy' then d.operator_judged end))
    order by i.id, d.state, d.verified desc) c
  order by set_index limit $4
 on conflict do nothing`, library.PriorityVerify, set, image, max(need-have-coming, 0), MaxCopyFailures)

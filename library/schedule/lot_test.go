@@ -8,11 +8,6 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-func ofLot(lot string, d Disc) Disc {
-	d.Lot = lot
-	return d
-}
-
 // TestLots burns image after image: whatever the slots, no two in a row are of one lot while there is another, and discs of which nobody has said
 // the lot are one too.
 func TestLots(t *testing.T) {

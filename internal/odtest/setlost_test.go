@@ -1,0 +1,100 @@
+package odtest
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/odarchive/odarchive/internal/cli"
+	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot/drive/file"
+)
+
+// Two discs of a set that bears the loss of one die. What was wanted of them ends with an error that says which set and which discs, nothing goes on
+// behind it, what lies on the third is restored all the same; and when one of the two can be read after all, so is everything.
+func TestSetLosesTooMany(t *testing.T) {
+	t.Parallel()
+	s := New(t, Options{Sectors: 4000, Blanks: 9})
+	u := terminal{s, t}
+	u.must(cli.ExitOK, "vault", "create", "film", "--set", "3+1", "--heal", "operator")
+	dir := s.path("source")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 1<<20)
+	random := rand.NewChaCha8([32]byte{17})
+	for _, name := range strings.Split("abcdefghijklmn", "") { // two discs and a half
+		random.Read(data)
+		if err := os.WriteFile(filepath.Join(dir, "reel-"+name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
+	if err == nil {
+		_, err = s.Client.Wait(t.Context(), a.GetJobId(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set := s.set(); set.GetState() == pb.DiscSet_STATE_OPEN {
+		u.must(cli.ExitOK, "library", "close-set", set.GetId())
+	}
+	s.Eventually("the parity disc is verified", func() bool { return s.set().GetSpare() == 1 })
+	set := s.set()
+	var dead []string
+	for _, m := range set.GetMembers()[:2] {
+		label := m.GetDiscs()[0]
+		dead = append(dead, label)
+		faults, err := json.Marshal(file.Faults{Unreadable: []file.SectorRun{{First: 300, Count: 4000}}})
+		if err == nil {
+			err = os.WriteFile(s.path("jukebox", "discs", label, "faults.json"), faults, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stop(Agent)
+	s.Start(Agent)
+	err = s.Client.Get(t.Context(), client.Get{Archive: a, Target: s.path("target")})
+	if err == nil {
+		t.Fatal("what two dead discs had came back")
+	}
+	for _, want := range []string{set.GetId(), dead[0], dead[1], "lacking"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q doesn't say %q", err, want)
+		}
+	}
+	s.Eventually("nothing goes on", func() bool {
+		jobs, err := s.Client.Jobs.ListJobs(t.Context(), &pb.ListJobsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs.GetJobs() {
+			if j.GetState() == pb.JobState_JOB_STATE_RUNNING {
+				return false
+			}
+		}
+		return s.rests() && s.health(dead[0]).GetDisc().GetGradeConfirmed()
+	})
+	if alerts, _ := u.must(cli.ExitPartial, "library", "alerts"); !strings.Contains(alerts, "given up") || !strings.Contains(alerts, set.GetId()) {
+		t.Error(alerts)
+	}
+
+	if err := os.Remove(s.path("jukebox", "discs", dead[1], "faults.json")); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop(Agent)
+	s.Start(Agent)
+	u.must(cli.ExitOK, "discs", "clear", dead[1], "--reason", "it was dirty")
+	u.must(cli.ExitOK, "discs", "heal", dead[0])
+	s.Eventually("the other one is replaced", func() bool { return s.health(dead[0]).GetDisc().GetState() == pb.DiscState_DISC_STATE_RETIRED })
+	target := s.path("target2")
+	if err := s.Client.Get(t.Context(), client.Get{Archive: a, Target: target}); err != nil {
+		t.Fatal(err)
+	}
+	s.same(dir, target)
+}
