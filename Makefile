@@ -19,7 +19,7 @@ test: lint ## everything that must hold, with -race; under ten minutes on two co
 .PHONY: interop
 interop: ## what takes long before every judge that there is: nasty trees, giant files, full-size error correction
 	INTEROP=1 $(GO) test -count=1 -timeout 30m -run 'Interop|Judge' ./archive/image
-	INTEROP=1 $(GO) test -count=1 -timeout 60m -run 'Interop' ./archive/ecc
+	INTEROP=1 $(GO) test -count=1 -timeout 180m -run 'Interop' ./archive/ecc
 
 .PHONY: setup
 setup: ## install what this machine lacks

@@ -78,7 +78,7 @@ const (
 )
 
 // Audit looks at a disc. What is wrong with it is in the report; the error is of the context, or says that there is no side to look at.
-// It takes memory for some 500 bytes a file and the lengths of their paths. All of a hostile disc's claims are bounded by what it holds.
+// It takes memory for all that the lists say, some hundreds of bytes a file. A hostile disc's claims are bounded by what it holds.
 func Audit(ctx context.Context, d Disc, o Options) (*Report, error) {
 	a := &audit{ctx: ctx, disc: d, o: o, fsys: d.UDF, Report: &Report{Kind: Foreign}}
 	if a.fsys == nil {

@@ -124,7 +124,56 @@ func audited(t testing.TB, img []byte, o Options) *Report {
 
 // dataDisc makes a disc as the controller has it made: names that no side holds, two names of one content, an empty file, a part, a
 // symbolic link and a hard link, two archives.
-func dataDisc(t testing.TB) *laid {
+func dataDisc(t testing.TB) *laid { return composed(t, nil) }
+
+// setDisc makes the same disc as one of a set without a library, whose whole catalogue it has.
+func setDisc(t testing.TB) *laid { return composed(t, setCatalogue) }
+
+// setCatalogue is the catalogue of a set of three discs, of which d is the second.
+func setCatalogue(d *catalogue.Disc, files []catalogue.File, elsewhere catalogue.File) []byte {
+	const set, job = "00000000-0000-0000-0000-0000000000e0", "00000000-0000-0000-0000-0000000000e1"
+	d.SetID, d.JobID, d.Discs, d.Number = set, job, 3, 1
+	c := &catalogue.Catalogue{Saved: d.Created, GUID: d.GUID, SetID: set, JobID: job, Root: "/Data"}
+	for n := range d.Discs {
+		x := catalogue.SetDisc{Number: n, ID: fmt.Sprintf("00000000-0000-0000-0000-0000000000d%d", n), Of: 3, Medium: d.Medium, Plan: d.GUID}
+		if n == d.Number {
+			x.ID, x.Label = d.ImageID, d.Label
+		}
+		for _, a := range d.Archives {
+			x.Archives = append(x.Archives, a.ID)
+		}
+		c.Discs = append(c.Discs, x)
+	}
+	for _, a := range d.Archives {
+		c.Archives = append(c.Archives, catalogue.SetArchive{ID: a.ID, Name: a.Name, Directory: a.Directory, Sealed: a.Sealed, RootHash: a.RootHash, ManifestSize: a.ManifestSize})
+	}
+	known := map[archive.Hash]int{}
+	for _, f := range append(slices.Clone(files), elsewhere) {
+		k, ok := known[f.Content.Hash]
+		if !ok {
+			k = len(c.Entries)
+			known[f.Content.Hash] = k
+			e := catalogue.Entry{Digest: catalogue.SHA256(f.Content.Hash), Size: f.Content.Size, ModTime: f.ModTime, Runs: []catalogue.DiscRun{{Disc: d.Number, Length: f.Content.Size}}}
+			switch {
+			case f.Parts > 0:
+				end := f.Offset + f.Length
+				e.Runs = []catalogue.DiscRun{{Disc: 0, Length: f.Offset}, {Disc: 1, Offset: f.Offset, Length: f.Length}, {Disc: 2, Offset: end, Length: f.Content.Size - end}}
+			case f.Path == elsewhere.Path:
+				e.Runs[0].Disc = 2
+			}
+			c.Entries = append(c.Entries, e)
+		}
+		c.Entries[k].Names = append(c.Entries[k].Names, f.Path)
+	}
+	var b bytes.Buffer
+	if err := c.Write(&b); err != nil {
+		panic(err)
+	}
+	d.CatalogueSize = int64(b.Len())
+	return b.Bytes()
+}
+
+func composed(t testing.TB, list func(*catalogue.Disc, []catalogue.File, catalogue.File) []byte) *laid {
 	t.Helper()
 	d := catalogue.NewDisc(discID, 7, "v", "00000000-0000-0000-0000-00000000000b", "lib", "BD-R", made)
 	m := &laid{options: image.Options{Label: d.Label, Time: made}}
@@ -152,6 +201,7 @@ func dataDisc(t testing.TB) *laid {
 		otherID: {{"x", []byte("one")}, {"y", []byte("five")}},
 	}
 	var files []catalogue.File
+	var away catalogue.File
 	manifests := map[string][]byte{}
 	for i, id := range []string{archiveID, otherID} {
 		var b bytes.Buffer
@@ -164,6 +214,7 @@ func dataDisc(t testing.TB) *laid {
 			f := catalogue.File{Path: path.Join(dir, x.path), Content: sum(x.data), Length: int64(len(x.data)), Mode: 0o644, ModTime: at}
 			switch x.path {
 			case "elsewhere":
+				away = f
 				continue
 			case "large":
 				f.Offset, f.Length, f.Part, f.Parts = 4096, 6144, 2, 3
@@ -184,6 +235,10 @@ func dataDisc(t testing.TB) *laid {
 		d.Archives = append(d.Archives, catalogue.Archive{ID: id, Name: dir, Directory: dir, RootHash: root, ManifestSize: size, Sealed: made})
 	}
 	slices.SortFunc(files, func(a, b catalogue.File) int { return strings.Compare(a.DiscPath(), b.DiscPath()) })
+	var whole []byte
+	if list != nil {
+		whole = list(&d, files, away)
+	}
 	c, err := pack.Compose(&d, files)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +251,8 @@ func dataDisc(t testing.TB) *laid {
 	}
 	var b bytes.Buffer
 	err = c.Write(&b, pack.Sources{
-		Manifest: func(id string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(manifests[id])), nil },
+		Catalogue: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil },
+		Manifest:  func(id string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(manifests[id])), nil },
 		Run: func(r pack.Run) (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(bytesOf[r.Hash][r.Offset : r.Offset+r.Length])), nil
 		},
@@ -376,6 +432,60 @@ var mutations = []struct {
 
 	{"README: of another disc", func(m *laid) { m.replace(catalogue.ReadmeName, discID, "11111111-2222-3333-4444-555555555556") }, "doesn't mention"},
 	{"README: lacks an archive", func(m *laid) { m.replace(catalogue.ReadmeName, otherID, "") }, "doesn't mention"},
+}
+
+// ofSets are disagreements with the catalogue of a whole set.
+var ofSets = []struct {
+	name string
+	harm func(m *laid)
+	in   string
+}{
+	{"another set", func(m *laid) { m.replace(info, "0000000000e0", "0000000000e2") }, "it is of the set"},
+	{"another job", func(m *laid) { m.replace(list, "0000000000e1", "0000000000e2") }, "it is of the set"},
+	{"the disc is not of it", func(m *laid) { m.replace(list, `"disc": "1`, `"disc": "2`) }, "its set has no disc"},
+	{"another number", func(m *laid) { m.replace(info, `"disc_num": 1`, `"disc_num": 2`) }, "this disc is number 1 of 3"},
+	{"another number of discs", func(m *laid) { m.replace(info, `"num_discs": 3`, `"num_discs": 4`) }, "says 1 of 4"},
+	{"another medium", func(m *laid) { m.replace(info, `"medium": "BD-R"`, `"medium": "DVD"`) }, "this disc is number"},
+	{"another plan", func(m *laid) { m.replace(info, `"guid": "1`, `"guid": "2`) }, "its guid is"},
+	{"another root hash", func(m *laid) {
+		b := m.text(list)
+		(*b)[bytes.Index(*b, []byte(`"root_hash": "`))+len(`"root_hash": "`)] ^= 1
+	}, "other things of archive"},
+	{"another folder of an archive", func(m *laid) { m.replace(list, `"directory": "tree0"`, `"directory": "tree9"`) }, "other things of archive"},
+	{"another size of a manifest", func(m *laid) { m.replace(list, `"manifest_size": `, `"manifest_size": 1`) }, "bytes, catalogue.json says"},
+	{"this disc lacks an archive", func(m *laid) {
+		b := m.text(list)
+		i := bytes.Index(*b, []byte(`"disc": "`+discID))
+		j := i + bytes.Index((*b)[i:], []byte(`"`+otherID+`"`))
+		*b = append((*b)[:j:j], append([]byte(`"`+archiveID+`"`), (*b)[j+len(otherID)+2:]...)...)
+	}, "nothing of archive"},
+	{"a content is on another disc", func(m *laid) {
+		m.replace(list, `"size": 7, "mtime": "2026-11-28T03:02:03.123456789Z", "disc_num": 1`, `"size": 7, "mtime": "2026-11-28T03:02:03.123456789Z", "disc_num": 2`)
+	}, "nothing on the disc speaks of"},
+	{"a content of another disc is here", func(m *laid) { m.replace(list, `"disc_num": 2}`, `"disc_num": 1}`) }, "not on the UDF side"},
+	{"a part has another length", func(m *laid) {
+		m.replace(list, `"length": 6144}, {"disc_num": 2, "offset": 10240, "length": 4760}`, `"length": 6143}, {"disc_num": 2, "offset": 10239, "length": 4761}`)
+	}, "the lists say 6143"},
+	{"a name is gone", func(m *laid) { m.replace(list, `"/Data/tree0/dir/b": null, `, "") }, "catalogue.json doesn't"},
+	{"a content is not known", func(m *laid) { m.replace(list, `"sha256:`+hashOne, `"sha256:`+strings.Repeat("0", 64)) }, "knows nothing of its content"},
+}
+
+// TestSetNotices: so are disagreements with the catalogue of a set.
+func TestSetNotices(t *testing.T) {
+	good := setDisc(t)
+	if r := audited(t, good.image(t), Options{Contents: true}); len(r.Findings) > 0 || r.Names != 9 || r.Unhashed != 6144 {
+		t.Errorf("%+v", r)
+	}
+	for _, x := range ofSets {
+		t.Run(x.name, func(t *testing.T) {
+			m := good.clone()
+			x.harm(m)
+			r := audited(t, m.image(t), Options{})
+			if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.String(), x.in) }) {
+				t.Errorf("nothing about %q in %v", x.in, r.Findings)
+			}
+		})
+	}
 }
 
 // cut takes the line out of a file that has a text in it.

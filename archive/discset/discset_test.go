@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/odarchive/odarchive/archive"
 )
 
 const setID = "11111111-1111-1111-1111-111111111111"
@@ -393,24 +391,6 @@ func TestDecoder(t *testing.T) {
 			t.Errorf("image %d from %v: %v", c.target, c.given, err)
 		}
 	}
-}
-
-func FuzzReadSet(f *testing.F) {
-	s := &Set{ID: setID, Geometry: Geometry{2, 1}, Members: []Member{{ImageID: uuidOf(1), Sectors: 32, SHA256: archive.Hash{1}}}, Parities: []Parity{{ImageID: uuidOf(2)}}}
-	b, err := s.JSON()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := ReadSet(b)
-		if err != nil {
-			return
-		}
-		if _, err := s.JSON(); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // TestMain keeps the property tests short: every set of theirs is on a disk. -rapid.checks says otherwise.

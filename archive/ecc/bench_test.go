@@ -2,6 +2,7 @@ package ecc
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 )
@@ -58,6 +59,40 @@ func BenchmarkCodec(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkCores is the codec with 32 roots on as many cores as -cpu says, each with buffers of its own as the workers of Augment have
+// them: what a second of processor time does must not fall with their number.
+func BenchmarkCores(b *testing.B) {
+	const size = benchRows * sectorSize
+	c, err := newCodec(32)
+	if err != nil {
+		b.Fatal(err)
+	}
+	all := make(chan [][]byte, runtime.GOMAXPROCS(0))
+	for range cap(all) {
+		shards := slab(layers, size)
+		filled(c.inputs, size, shards)
+		all <- shards
+	}
+	b.SetBytes(int64(c.inputs * size))
+	b.ResetTimer()
+	defer perCore(b, c.inputs*size)()
+	b.RunParallel(func(next *testing.PB) {
+		shards := <-all
+		for next.Next() {
+			for _, s := range shards[:c.inputs] {
+				toKernel.rename(s, s)
+			}
+			if err := c.encoder.Encode(shards); err != nil {
+				b.Error(err)
+				return
+			}
+			for _, s := range shards[c.inputs:] {
+				fromKernel.rename(s, s)
+			}
+		}
+	})
 }
 
 // BenchmarkStagger holds the kernel on the buffers that slab gives against buffers whose addresses are equal modulo a page.
