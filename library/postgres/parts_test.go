@@ -21,8 +21,8 @@ func newParts(t *testing.T, protected ...bool) *parts {
 		p.exec(`update image set layer_sectors = case when $2 then 3 else 0 end where id = (select image_id from disc where label = 'lib-' || $1::int)`, n+1, has)
 		var ref Ref
 		if err := p.s.pool.QueryRow(t.Context(), `
-insert into task (library_id, kind, disc_id, drive, state, epoch, lease_until)
-select library_id, 'read', id, $1, 'leased', 1, now() + interval '1 hour' from disc where label = 'lib-' || $1::int returning id, epoch`, n+1).Scan(&ref.ID, &ref.Epoch); err != nil {
+insert into task (library_id, kind, disc_id, drive, state, epoch)
+select library_id, 'read', id, $1, 'leased', 1 from disc where label = 'lib-' || $1::int returning id, epoch`, n+1).Scan(&ref.ID, &ref.Epoch); err != nil {
 			t.Fatal(err)
 		}
 		p.refs = append(p.refs, ref)
