@@ -57,8 +57,8 @@ update task set state = 'cancelled', finished = now(), error = 'the agent of its
 	return announce(ctx, tx, LibraryKey)
 }
 
-// gone is what is recorded of a task whose agent will never say how it ended.
-func gone(ref Ref, kind library.TaskKind) Result {
+// unheard is what is recorded of a task whose agent will never say how it ended.
+func unheard(ref Ref, kind library.TaskKind) Result {
 	r := Result{Ref: ref, Error: "its agent has gone without a word: an operator has ended its leases", Failure: Interrupted}
 	if kind == library.MoveTask {
 		r.Failure, r.Outcome = RobotFailure, OutcomeUnknown
@@ -98,7 +98,7 @@ select id::text, agent, coalesce(last_seen > now() - $2::interval, false) from l
 		}
 		ended = len(tasks)
 		for _, g := range tasks {
-			if err := record(ctx, tx, lib, gone(g.Ref, g.Kind)); err != nil {
+			if err := record(ctx, tx, lib, unheard(g.Ref, g.Kind)); err != nil {
 				return err
 			}
 		}
