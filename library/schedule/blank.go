@@ -57,8 +57,9 @@ func (p *Planner) burn(u *unit, d *drive) candidate {
 	if d.ReadOnly || !p.burnable() || !u.stocked() {
 		return best
 	}
-	for _, t := range p.burns.items {
-		if t.state != queued || best.burn != nil && !p.burns.less(t, best.burn) {
+	for _, e := range p.burns.items {
+		t := e.t
+		if t.state != queued || best.burn != nil && !sooner(t, best.burn) {
 			continue
 		}
 		if b := u.blank(d, t); b != nil {
@@ -77,11 +78,12 @@ func (u *unit) stocked() bool {
 // before others. It is nil when there is none.
 func (p *Planner) burnFor(disc *disc) (best *task) {
 	own := func(t *task) bool { return t.Medium == "" || t.Medium == disc.Medium }
-	for _, t := range p.burns.items {
+	for _, e := range p.burns.items {
+		t := e.t
 		if t.state != queued || !t.fits(&disc.Disc) {
 			continue
 		}
-		if best == nil || own(t) && !own(best) || own(t) == own(best) && p.burns.less(t, best) {
+		if best == nil || own(t) && !own(best) || own(t) == own(best) && sooner(t, best) {
 			best = t
 		}
 	}

@@ -141,7 +141,8 @@ func (d *disc) shuns() int {
 	}
 	all := -1
 	for _, h := range []*taskHeap{&d.reads, &d.passes} {
-		for _, t := range h.items {
+		for _, e := range h.items {
+			t := e.t
 			if t.state != queued {
 				continue
 			}

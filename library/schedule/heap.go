@@ -4,56 +4,70 @@ import "time"
 
 // taskHeap is a heap of tasks that forgets those which are queued no more when they come up.
 type taskHeap struct {
-	items    []*task
+	items    []entry
 	bySector bool // otherwise by when they are due
 }
 
-func (h *taskHeap) less(a, b *task) bool {
-	if h.bySector && a.Sector != b.Sector {
-		return a.Sector < b.Sector
+// entry is a task with what it is sorted by, so that a comparison doesn't fetch the tasks: of a million, hardly any is in the processor's cache.
+type entry struct {
+	key, then int64 // sector and due, or due and id
+	t         *task
+}
+
+func (a entry) before(b entry) bool {
+	if a.key != b.key {
+		return a.key < b.key
 	}
-	if x, y := a.Due, b.Due; x != y {
-		return x < y
+	if a.then != b.then {
+		return a.then < b.then
 	}
-	return a.ID < b.ID
+	return a.t.ID < b.t.ID
 }
 
 func (h *taskHeap) push(t *task) {
-	h.items = append(h.items, t)
-	for i := len(h.items) - 1; i > 0; {
+	e := entry{key: int64(t.Due), then: t.ID, t: t}
+	if h.bySector {
+		e.key, e.then = t.Sector, int64(t.Due)
+	}
+	h.items = append(h.items, e)
+	i := len(h.items) - 1
+	for i > 0 {
 		up := (i - 1) / 2
-		if !h.less(h.items[i], h.items[up]) {
-			return
+		if !e.before(h.items[up]) {
+			break
 		}
-		h.items[i], h.items[up] = h.items[up], h.items[i]
+		h.items[i] = h.items[up]
 		i = up
 	}
+	h.items[i] = e
 }
 
 func (h *taskHeap) pop() {
 	last := len(h.items) - 1
-	h.items[0] = h.items[last]
-	h.items[last] = nil
+	e := h.items[last]
+	h.items[last] = entry{}
 	h.items = h.items[:last]
-	for i := 0; ; {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < last; c++ {
-			if h.less(h.items[c], h.items[least]) {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		h.items[i], h.items[least] = h.items[least], h.items[i]
-		i = least
+	if last == 0 {
+		return
 	}
+	i := 0
+	for c := 1; c < last; c = 2*i + 1 {
+		if c+1 < last && h.items[c+1].before(h.items[c]) {
+			c++
+		}
+		if !h.items[c].before(e) {
+			break
+		}
+		h.items[i] = h.items[c]
+		i = c
+	}
+	h.items[i] = e
 }
 
 // top returns the first queued task, or nil.
 func (h *taskHeap) top() *task {
 	for len(h.items) > 0 {
-		if t := h.items[0]; t.state == queued {
+		if t := h.items[0].t; t.state == queued {
 			return t
 		}
 		h.pop()
@@ -61,6 +75,9 @@ func (h *taskHeap) top() *task {
 	h.items = nil
 	return nil
 }
+
+// sooner says that a is due before b.
+func sooner(a, b *task) bool { return a.Due < b.Due || a.Due == b.Due && a.ID < b.ID }
 
 // discHeap is a heap of discs by key; each knows its place in it.
 type discHeap []*disc

@@ -31,12 +31,52 @@ func WriteReport(w io.Writer, title string, runs []*Measures) error {
 
 var colours = [...]string{"#b22222", "#1f5fa8", "#2e8b57", "#d2861e", "#7a4fa3", "#666666"}
 
+var useColours = [uses]string{"#dddddd", "#999999", "#1f5fa8", "#d2861e", "#2e8b57", "#7a4fa3"}
+
 const width, height = 700., 220.
 
 func span(s float64) string { return (time.Duration(s) * time.Second).String() }
 
-func frame(b *strings.Builder, caption string) {
-	fmt.Fprintf(b, "<h3>%s</h3>\n<svg width=\"%.0f\" height=\"%.0f\" viewBox=\"-50 -10 %.0f %.0f\"><path d=\"M0 0V%.0fH%.0f\" fill=\"none\" stroke=\"#888\"/>\n", caption, width+130, height+40, width+130, height+40, height, width)
+// frame begins a drawing with axes, and with what they show.
+func frame(b *strings.Builder, caption, across, up string) {
+	fmt.Fprintf(b, "<h3>%s</h3>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"-70 -24 %.0f %.0f\" font-family=\"sans-serif\" font-size=\"11\"><path d=\"M0 0V%.0fH%.0f\" fill=\"none\" stroke=\"#888\"/>\n",
+		caption, width+170, height+70, width+170, height+70, height, width)
+	fmt.Fprintf(b, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\" fill=\"#555\">%s</text><text x=\"-64\" y=\"-10\" fill=\"#555\">%s</text>\n", width/2, height+36, across, up)
+}
+
+// mark names a place on the axis below, from 0 to 1, and draws a line there.
+func mark(b *strings.Builder, at float64, name string) {
+	fmt.Fprintf(b, "<path d=\"M%.1f 0V%.0f\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%s</text>\n", at*width, height, at*width, height+16, name)
+}
+
+// level names a height, from 0 to 1, and draws a line there.
+func level(b *strings.Builder, at float64, name string) {
+	y := (1 - at) * height
+	fmt.Fprintf(b, "<path d=\"M0 %.1fH%.0f\" stroke=\"#ddd\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", y, width, y+4, name)
+}
+
+// round is the least of 1, 2 or 5 times a power of ten that is not below x.
+func round(x float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(max(x, 1e-9))))
+	for _, n := range []float64{1, 2, 5, 10} {
+		if n*power >= x {
+			return n * power
+		}
+	}
+	return 10 * power
+}
+
+// pause names a time in its largest unit.
+func pause(s float64) string {
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%.0f s", s)
+	case s < 3600:
+		return fmt.Sprintf("%.0f min", s/60)
+	case s < 48*3600:
+		return fmt.Sprintf("%.0f h", s/3600)
+	}
+	return fmt.Sprintf("%.0f d", s/86400)
 }
 
 func line(b *strings.Builder, colour string, n int, at func(i int) (x, y float64)) {
@@ -50,17 +90,19 @@ func line(b *strings.Builder, colour string, n int, at func(i int) (x, y float64
 
 // curves draws, for each tier, the share of requests that was done within a time; the time is on a scale of powers of ten.
 func (m *Measures) curves(b *strings.Builder) {
-	frame(b, "Done within")
+	frame(b, "Done within", "from being asked for to the last byte", "requests")
 	longest := 10.
 	for _, c := range m.Completions {
 		longest = max(longest, c.Longest)
 	}
 	scale := func(s float64) float64 { return math.Log10(max(s, 1)) / math.Log10(longest) }
-	for p := 1.; p <= longest; p *= 10 {
-		fmt.Fprintf(b, "<text x=\"%.0f\" y=\"%.0f\">%s</text>\n", scale(p)*width-8, height+15, span(p))
+	for _, p := range []float64{1, 10, 60, 600, 3600, 6 * 3600, 86400, 10 * 86400, 100 * 86400} {
+		if p <= longest {
+			mark(b, scale(p), pause(p))
+		}
 	}
-	for i, share := range []string{"0", "50 %", "100 %"} {
-		fmt.Fprintf(b, "<text x=\"-40\" y=\"%.0f\">%s</text>\n", height*(1-float64(i)/2)+4, share)
+	for _, share := range []float64{0, .25, .5, .75, 1} {
+		level(b, share, fmt.Sprintf("%.0f %%", 100*share))
 	}
 	for i, c := range m.Completions {
 		colour := colours[i%len(colours)]
@@ -75,13 +117,14 @@ func (m *Measures) curves(b *strings.Builder) {
 
 // split draws what the drives' time went into.
 func (m *Measures) split(b *strings.Builder) {
-	fmt.Fprintf(b, "<h3>Drive time</h3>\n<svg width=\"%.0f\" height=\"60\">\n", width+130)
+	fmt.Fprintf(b, "<h3>Drive time</h3>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"60\" font-family=\"sans-serif\" font-size=\"11\">\n", width+130)
 	x := 0.
 	for u := range uses {
 		share := m.Drives[u.String()]
-		colour := colours[int(u+5)%len(colours)]
-		fmt.Fprintf(b, "<rect x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"30\" fill=\"%s\"/><text x=\"%.0f\" y=\"48\" fill=\"%s\">%s %.1f %%</text>\n",
-			x*width, share*width, colour, 100*float64(u), colour, u, 100*share)
+		colour := useColours[u]
+		at := float64(u) * width / float64(uses)
+		fmt.Fprintf(b, "<rect x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"30\" fill=\"%s\"/><rect x=\"%.0f\" y=\"40\" width=\"10\" height=\"10\" fill=\"%[3]s\"/><text x=\"%.0[5]f\" y=\"49\">%s %.1f %%</text>\n",
+			x*width, share*width, colour, at, at+14, u, 100*share)
 		x += share
 	}
 	b.WriteString("</svg>\n")
@@ -89,13 +132,26 @@ func (m *Measures) split(b *strings.Builder) {
 
 // open draws how many requests were open.
 func (m *Measures) open(b *strings.Builder) {
-	frame(b, "Open requests")
+	frame(b, "Open requests", "since the beginning", "requests")
 	most, last := 1, 1.
 	for _, p := range m.Queue {
 		most, last = max(most, p.Open), max(last, p.At)
 	}
+	top := round(float64(most))
+	for i := range 5 {
+		level(b, float64(i)/4, fmt.Sprintf("%g", top*float64(i)/4))
+	}
+	unit, name := 3600., "h"
+	if last > 4*86400 {
+		unit, name = 86400, "d"
+	} else if last < 2*3600 {
+		unit, name = 60, "min"
+	}
+	for t, step := 0., round(last/unit/8); t*unit <= last; t += step {
+		mark(b, t*unit/last, fmt.Sprintf("%g %s", t, name))
+	}
 	line(b, colours[1], len(m.Queue), func(i int) (float64, float64) {
-		return m.Queue[i].At / last, float64(m.Queue[i].Open) / float64(most)
+		return m.Queue[i].At / last, float64(m.Queue[i].Open) / top
 	})
-	fmt.Fprintf(b, "<text x=\"-45\" y=\"4\">%d</text><text x=\"%.0f\" y=\"%.0f\">%s</text></svg>\n", most, width-50, height+15, span(last))
+	b.WriteString("</svg>\n")
 }
