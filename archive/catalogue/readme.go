@@ -29,7 +29,7 @@ const programText = `THE PROGRAM THAT MADE THIS DISC
   It brings back owners, exact times and links, joins files that are split over
   discs, and repairs what can't be read:
       cp odarchive/* /tmp && cd /tmp && ./odarchive restore DISC... --to FOLDER
-  where its source is an archive, it is built with the language Go (go.dev):
+  From its source it is built with the language Go (go.dev), without a network:
       tar xzf odarchive-source.tar.gz && cd odarchive-source
       go build -mod=vendor ./cmd/odarchive
 `

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,7 @@ var errDynamic = errors.New("it needs libraries of this machine, which nobody ma
 // static says why a Linux program is not static. Of other machines' programs nothing is known.
 func static(name string) error {
 	f, err := elf.Open(name)
-	if bad, ok := errors.AsType[*elf.FormatError](err); ok && bad != nil {
+	if _, other := errors.AsType[*elf.FormatError](err); other || errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
 		return err
