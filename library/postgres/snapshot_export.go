@@ -69,7 +69,7 @@ select x.id::text, x.number, x.vault_id::text, x.library_id::text, x.medium, x.s
 select x.label, x.library_id::text, x.medium, x.capacity, x.state::text, coalesce(x.image_id::text, ''), x.reason, x.recorded, x.burned, x.verified, x.lot, x.media_id,
        x.spare_areas, coalesce(x.grade::text, ''), x.grade_reason, x.grade_confirmed, x.graded, x.failed, x.scrub_due,
        coalesce(x.operator_grade::text, ''), x.operator_reason, x.operator_judged
-  from disc x where x.state <> 'blank' and` + changed + `order by x.id desc`, func(row pgx.CollectableRow) (snapshot.Record, error) {
+  from disc x where x.state::text not in ('blank', 'unknown') and` + changed + `order by x.id desc`, func(row pgx.CollectableRow) (snapshot.Record, error) {
 		d := &snapshot.Disc{}
 		err := row.Scan(&d.Label, &d.Library, &d.Medium, &d.Capacity, &d.State, &d.Image, &d.Reason, &d.Recorded, &d.Burned, &d.Verified, &d.Lot, &d.MediaID,
 			&d.Spare, &d.Grade, &d.Why, &d.Confirmed, &d.Graded, &d.Failed, &d.ScrubDue, &d.Word, &d.WordWhy, &d.WordTime)
