@@ -41,7 +41,8 @@ var restoreRest = []string{
 const makeAbsent = `
 create temp table absent on commit drop as
 with carried as (
-  select x.content_id, x.content_offset, x.length, exists (select from disc d where d.image_id = x.image_id and d.state in ('good', 'suspect') and d.verified is not null) as here
+  select x.content_id, x.content_offset, x.length, exists (select from disc d where d.image_id = x.image_id and d.state in ('good', 'suspect'))
+           and not exists (select from rebuild_image r where r.image_id = x.image_id and r.lost) as here
     from extent x),
 doubtful as (
   select c.id, c.size from content c where c.sealed and not c.staged and c.size > 0

@@ -143,9 +143,9 @@ on conflict do nothing`
 // good after all.
 func found(ctx context.Context, tx pgx.Tx, d *survey.Disc) error {
 	for _, step := range []string{
-		`delete from read_failure where disc_id in (select id from disc where image_id = $1 and state = 'suspect' and verified is null)`,
-		`update disc d set state = 'good', reason = '', verified = i.created from image i
-		  where i.id = $1 and d.image_id = i.id and d.state = 'suspect' and d.verified is null`,
+		`delete from read_failure where disc_id in (select id from disc where image_id = $1 and state = 'suspect' and reason = '` + notRead + `')`,
+		`update disc d set state = 'good', reason = '', verified = coalesce(d.verified, i.created) from image i
+		  where i.id = $1 and d.image_id = i.id and d.state = 'suspect' and d.reason = '` + notRead + `'`,
 	} {
 		if _, err := tx.Exec(ctx, step, d.ImageID); err != nil {
 			return err

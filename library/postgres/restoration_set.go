@@ -71,6 +71,9 @@ func (r *Restoration) Places(ctx context.Context, set string) (places map[int]st
 	return places, description, err
 }
 
+// notRead is why a disc is suspect that was not there: when it is, it is good.
+const notRead = "it was not among the discs that the catalogue was rebuilt from"
+
 // The sets, once it is known which vaults they belong to: each step can be repeated.
 var restoreSets = []string{
 	// Images that are planned from now on have numbers that no disc has, read or not.
@@ -128,7 +131,7 @@ var restoreSets = []string{
 	`insert into disc (label, library_id, medium, capacity, state, image_id, recorded, burned, verified, reason)
 	 select case when exists (select from disc where label = l.label) then l.label || '-' || left(i.id::text, 8) else l.label end, i.library_id, i.medium,
 	        greatest(s.capacity, i.sectors), case when x.lost = false then 'good'::disc_state else 'suspect' end, i.id, i.sectors, i.created,
-	        case when x.lost = false then i.created end, case when x.lost = false then '' else 'it was not among the discs that the catalogue was rebuilt from' end
+	        case when x.lost = false then i.created end, case when x.lost = false then '' else '` + notRead + `' end
 	   from image i join disc_set s on s.id = i.set_id left join rebuild_image x on x.image_id = i.id,
 	        lateral (select 'OD_' || lpad(i.number::text, greatest(6, length(i.number::text)), '0') as label) l
 	  where i.set_id in (select id from rebuild_set union select set_id from rebuild_image) and not exists (select from disc where image_id = i.id)`,

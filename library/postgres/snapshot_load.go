@@ -190,6 +190,11 @@ on conflict do nothing`},
 update library b set evacuation_limit = ` + span(`nullif((doc->>'evacuation_limit_seconds')::bigint, 0)`) + `
   from told where kind = 'library' and b.id = (doc->>'id')::uuid
    and b.evacuation_limit is distinct from ` + span(`nullif((doc->>'evacuation_limit_seconds')::bigint, 0)`) + ``},
+	// No disc can say its own hash.
+	{"images' hashes", nil, `
+update image i set sha256 = decode(doc->>'sha256', 'hex')
+  from told where kind = 'image' and i.id = key::uuid and i.sha256 is null and (doc->>'sha256') ~ '^[0-9a-f]{64}$'
+   and i.sectors = (doc->>'sectors')::bigint`},
 	{"sets", func(l *Loaded) *int64 { return &l.Sets }, `
 update disc_set s set created = (doc->>'created')::timestamptz from told where kind = 'set' and s.id = (doc->>'id')::uuid and s.created > (doc->>'created')::timestamptz`},
 	// Retired and spoiled discs have histories; there is nothing on them that counts.
