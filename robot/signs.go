@@ -79,10 +79,13 @@ type Scanner interface {
 
 // Measure is how many errors a piece of a disc has.
 type Measure struct {
-	Metric  string // "C2"
+	Metric  string // C1, C2, PI8 or RSER
 	First   int64  // sector
 	Sectors int64
 	Errors  int64
+	// Rate is what limits are about, in the metric's own unit: C1 errors a second, C2 errors in this piece, PI errors in 8 ECC blocks, wrong
+	// symbols of all.
+	Rate float64
 	// Unreadable says that the piece could not be read, so that nothing was counted.
 	Unreadable bool
 }

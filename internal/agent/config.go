@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/odarchive/odarchive/robot/drive/mmc"
 )
 
 // Config is an agent's configuration file.
@@ -85,6 +87,8 @@ type DriveConfig struct {
 	ReadOnly bool `toml:"read_only"`
 	// Speed is how fast to burn, in multiples of the medium's single speed; 0 leaves it to the drive.
 	Speed float64 `toml:"speed"`
+	// Scan is "mediatek" for a drive on a MediaTek chip (LITE-ON's, PLDS's and some that are sold under other names), whose own commands count errors.
+	Scan string `toml:"scan"`
 }
 
 // TLS is how the agent and the controller know each other. Without a CA the connection is in plain text, which is
@@ -191,6 +195,9 @@ func (c *Config) check() error {
 		}
 		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
 			return &badDrive{i, err}
+		}
+		if d.Scan != "" && (d.Scan != mmc.MediaTek || d.Kind != "linux") {
+			return &badDrive{i, fmt.Errorf("drive %d: scan %q: there is only %q, for drives of the kind linux that are known to have its commands", d.Number, d.Scan, mmc.MediaTek)}
 		}
 		device := resolved(d.Path)
 		if other := devices[device]; other != 0 {

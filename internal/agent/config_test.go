@@ -72,6 +72,7 @@ func TestConfigIsRefused(t *testing.T) {
 		{`number = 2`, `number = 0`, "line 20: drive 0"},
 		{`path = "/srv/drive2"`, `path = "/srv/../srv/drive1"`, "line 20: drive 2: /srv/../srv/drive1 is drive 1 already"},
 		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nspeed = -2", "drive 2: speed"},
+		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nscan = \"mediatek\"", `drive 2: scan "mediatek"`},
 		{`limit = 200_000_000_000`, `limit = -1`, "scratch.limit"},
 		{`kind = "pioneer"`, `kind = "poineer"`, `robot kind "poineer"`},
 		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"tape\"\npath = \"x\"", `drive 2: kind "tape"`},

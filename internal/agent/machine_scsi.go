@@ -42,6 +42,7 @@ func openLinux(ctx context.Context, c DriveConfig) (robot.Drive, error) {
 		Name:   filepath.Base(c.Path),
 		Burner: burner,
 		Open:   nodeOpener(c.Path),
+		Scan:   c.Scan,
 	})
 	if err != nil {
 		return nil, err

@@ -212,8 +212,13 @@ func TestVerifyRepairable(t *testing.T) {
 		passes bool
 		worst  int
 		wrong  int64
+		// unknown is what the image should read as, as after a rebuild of the catalogue.
+		unknown bool
 	}{
 		{name: "whole", layers: g.Layer, passes: true},
+		{name: "whole, and nobody knows its hash", layers: g.Layer, passes: true, unknown: true},
+		{name: "other bytes, and nobody knows its hash", change: func(d []byte) { d[2048*700+9]++ }, layers: g.Layer, passes: true, worst: 1, wrong: 1, unknown: true},
+		{name: "unreadable, and nobody knows its hash", bad: []int64{100, 900}, layers: g.Layer, passes: true, worst: 1, unknown: true},
 		{name: "data", bad: []int64{100, 101, 900}, layers: g.Layer, passes: true, worst: 1},
 		{name: "parity", bad: []int64{g.Sectors() - 5}, layers: g.Layer, passes: true, worst: 1},
 		{name: "a row to the limit", bad: rows(roots), layers: g.Layer, passes: true, worst: roots},
@@ -233,6 +238,9 @@ func TestVerifyRepairable(t *testing.T) {
 				s.world.drives[1], s.world.home[1] = d, 1
 				defer s.start().end()
 				task := verifyTask(imageA, size, sum[:])
+				if c.unknown {
+					task.GetVerify().Sha256 = nil
+				}
 				task.GetVerify().LayerSectors = c.layers
 				r := s.run(task)
 				if c.passes {
@@ -275,8 +283,8 @@ type scanner struct{ handDrive }
 
 func (*scanner) Scan(_ context.Context, each func(robot.Measure)) error {
 	each(robot.Measure{Metric: "C2", Sectors: 10})
-	each(robot.Measure{Metric: "C2", First: 10, Sectors: 5, Errors: 5})
-	each(robot.Measure{Metric: "C2", First: 15, Sectors: 5, Errors: 3})
+	each(robot.Measure{Metric: "C2", First: 10, Sectors: 5, Errors: 5, Rate: 5})
+	each(robot.Measure{Metric: "C2", First: 15, Sectors: 5, Errors: 3, Rate: 3})
 	return nil
 }
 

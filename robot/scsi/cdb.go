@@ -18,7 +18,7 @@ const (
 	opReadCapacity         = 0x25
 	opRead10               = 0x28
 	opWrite10              = 0x2A
-	opPositionToElement    = 0x2B
+	opPositionToElement    = 0x2B // of changers; SEEK (10) of drives
 	opSynchronizeCache     = 0x35
 	opReadTOC              = 0x43
 	opGetConfiguration     = 0x46
@@ -195,6 +195,23 @@ func Performance(last uint32, speed uint32) []byte {
 func ReadCDWithC2(lba uint32, sectors uint32) []byte {
 	b := put32(make12(opReadCD), 2, lba)
 	b[6], b[7], b[8], b[9] = byte(sectors>>16), byte(sectors>>8), byte(sectors), 0xFA
+	return b
+}
+
+// Seek10 sends the drive's head to a sector (MMC-5 §6.40).
+func Seek10(lba uint32) []byte {
+	b := make([]byte, 10)
+	b[0] = opPositionToElement
+	return put32(b, 2, lba)
+}
+
+// MediaTekErrors asks a drive on a MediaTek chip how far it has read and what it has mended since it was asked last: 16 bytes. A maker's command, of
+// which nothing is published; QPxTool's users have scanned with it.
+func MediaTekErrors(dvd bool) []byte {
+	b := make12(0xF3)
+	if b[1] = 0x0E; dvd {
+		b[8] = 0x10
+	}
 	return b
 }
 

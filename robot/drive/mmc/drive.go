@@ -35,6 +35,9 @@ type Config struct {
 	Open func() (scsi.Transport, error)
 	// Burner may be nil: the drive only reads.
 	Burner Burner
+	// Scan names the maker's commands that Scan may use, because somebody knows this drive to have them: MediaTek, or empty for the standard's
+	// alone. A command that means something else to a drive could do it harm.
+	Scan string
 	// Timing is how long things may take; the zero value means DefaultTiming.
 	Timing Timing
 }
@@ -79,6 +82,9 @@ var _ robot.Drive = (*Drive)(nil)
 func New(c Config) (*Drive, error) {
 	if c.Name == "" || c.Open == nil {
 		return nil, errors.New("mmc: a drive needs a name and a device")
+	}
+	if c.Scan != "" && c.Scan != MediaTek {
+		return nil, fmt.Errorf("mmc: no maker's commands are called %q; %q is known", c.Scan, MediaTek)
 	}
 	if c.Timing == (Timing{}) {
 		c.Timing = DefaultTiming()

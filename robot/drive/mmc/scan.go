@@ -22,13 +22,15 @@ const (
 )
 
 // Scan follows robot.Scanner. What the standard has is C2 errors of CDs: bytes that the drive's first two stages of correction
-// gave up. For other discs, and drives that don't tell, it fails with errors.ErrUnsupported.
+// gave up. By a maker's commands, where the drive is known to have them, it is C1, PI8 or RSER. For other discs, and drives that don't tell, it fails with errors.ErrUnsupported.
 func (d *Drive) Scan(ctx context.Context, each func(robot.Measure)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case !d.loaded:
 		return &robot.Error{Op: "scan in " + d.cfg.Name, Kind: robot.ErrNoDisc, Detail: "nothing was loaded"}
+	case d.cfg.Scan == MediaTek:
+		return d.scanMediaTek(ctx, each)
 	case !strings.HasPrefix(d.medium.Type, "CD"):
 		return fmt.Errorf("scan a %s in %s: %w", d.medium.Type, d.cfg.Name, errors.ErrUnsupported)
 	}
@@ -57,6 +59,7 @@ func (d *Drive) Scan(ctx context.Context, each func(robot.Measure)) error {
 				}
 			}
 		}
+		m.Rate = float64(m.Errors)
 		each(m)
 		sector += count
 	}

@@ -45,7 +45,7 @@ func TestScanC2(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []robot.Measure{
-		{Metric: "C2", Sectors: 24, Errors: 48}, {Metric: "C2", First: 24, Sectors: 24, Unreadable: true}, {Metric: "C2", First: 48, Sectors: 2, Errors: 4},
+		{Metric: "C2", Sectors: 24, Errors: 48, Rate: 48}, {Metric: "C2", First: 24, Sectors: 24, Unreadable: true}, {Metric: "C2", First: 48, Sectors: 2, Errors: 4, Rate: 4},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%+v", got)
