@@ -13,8 +13,12 @@ demo: setup build ## archive a folder onto discs in a simulated jukebox and rest
 
 .PHONY: test
 test: lint ## everything that must hold, with -race; under ten minutes on two cores
-	$(GO) test -race -timeout 10m ./...
+	$(GO) test -race -timeout 10m ./internal/odtest ./... # whole systems first: they mostly wait
 	$(GO) -C tools test ./...
+
+.PHONY: e2e
+e2e: ## every test of a whole system, those too that take long, and the simulator's in full
+	ODARCHIVE_SLOW=1 $(GO) test -race -count=1 -timeout 30m ./internal/odtest ./library/simulate
 
 .PHONY: interop
 interop: ## what takes long before every judge that there is: nasty trees, giant files, full-size error correction

@@ -14,6 +14,14 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
+// long marks a test of which packages below have a shorter form: "make e2e" runs it, "make test" does not.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ODARCHIVE_SLOW") == "" {
+		t.Skip("runs with ODARCHIVE_SLOW")
+	}
+}
+
 // moment is a point in the way of the data at which a process is killed.
 type moment struct {
 	name string

@@ -41,6 +41,7 @@ func TestOverANetwork(t *testing.T) {
 
 // Where the socket for files is out of reach - in a container that was given the other one only - bytes travel all the same.
 func TestWithoutPassing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := New(t, Options{})
 	s.large(s.path("source"))

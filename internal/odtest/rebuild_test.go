@@ -108,6 +108,7 @@ func TestRebuild(t *testing.T) {
 
 // With the database a disc is lost. What it held is known from the others of its set, and comes back through them.
 func TestRebuildWithoutADisc(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 10})
 	u := terminal{s, t}

@@ -14,6 +14,7 @@ import (
 
 // TestScratches scratches every disc so that a tenth of it can't be read: a folder comes back whole from the only copy there is.
 func TestScratches(t *testing.T) {
+	t.Parallel()
 	s := New(t, Options{Speed: 60, ReadRate: 20 << 20, WriteRate: 10 << 20, Sectors: 3000})
 	source, target := s.path("source"), s.path("restored")
 	s.fill(source, 7)

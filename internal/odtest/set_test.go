@@ -121,6 +121,7 @@ func TestSet(t *testing.T) {
 // The scratch disk of a set that is still open is lost. When the set is closed, its discs are read back and its parity is made of them;
 // discs that were burned before the set was closed say which set they are in. A parity disc that dies is made anew.
 func TestSetIsGatheredAgain(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 6})
 	u := terminal{s, t}

@@ -17,6 +17,7 @@ import (
 // Two discs of a set that bears the loss of one die. What was wanted of them ends with an error that says which set and which discs, nothing goes on
 // behind it, what lies on the third is restored all the same; and when one of the two can be read after all, so is everything.
 func TestSetLosesTooMany(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 9})
 	u := terminal{s, t}

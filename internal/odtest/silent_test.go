@@ -105,6 +105,7 @@ func TestSilentCorruption(t *testing.T) {
 
 // Without error correction a wrong content is sought on the other copy of its image, and the disc that gave it is suspect and read as a whole.
 func TestSilentCorruptionWithoutErrorCorrection(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 4})
 	u := terminal{s, t}

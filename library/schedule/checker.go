@@ -257,7 +257,7 @@ func (c *Checker) leave(a Action, d *Drive) error {
 
 // serves says whether a read of the disc could run in d.
 func (c *Checker) serves(d *Drive, disc *Disc) bool {
-	if disc.Set != 0 && slices.Contains(d.Distrust, disc.Set) || len(d.Media) > 0 && !slices.Contains(d.Media, disc.Medium) {
+	if disc.Blank || disc.Set != 0 && slices.Contains(d.Distrust, disc.Set) || len(d.Media) > 0 && !slices.Contains(d.Media, disc.Medium) {
 		return false
 	}
 	for _, t := range c.reads[disc.ID] {
