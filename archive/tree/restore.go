@@ -225,23 +225,79 @@ func (f *File) Continue(at int64) {
 }
 
 // Commit checks the whole against its hash and gives the file its attributes and its name.
-func (f *File) Commit() error {
+func (f *File) Commit() error { return CommitAll([]*File{f}) }
+
+// CommitAll is Commit for several files. Where they are to be durable it is much faster than one by one, because the file system's journal is
+// written once for many; to sync from several goroutines at once is no substitute. The error is the first file's that failed: that one is
+// removed, and so are others that failed; the rest are there.
+func CommitAll(files []*File) error {
+	var failed error
+	each := func(do func(*File) error) {
+		var good []*File
+		for _, f := range files {
+			err := do(f)
+			if err == nil {
+				good = append(good, f)
+				continue
+			}
+			f.Abort()
+			if failed == nil {
+				failed = fmt.Errorf("restore %q: %w", f.e.Path, err)
+			}
+		}
+		files = good
+	}
+	each((*File).settle)
+	for _, f := range files {
+		f.startSync()
+	}
+	each((*File).sync)
+	each((*File).name)
+	return failed
+}
+
+// settle checks the whole and gives it its attributes.
+func (f *File) settle() error {
 	e := f.e
 	if f.scattered {
 		if err := f.rehash(); err != nil {
-			f.Abort()
-			return fmt.Errorf("restore %q: %w", e.Path, err)
+			return err
 		}
 	}
 	if f.size != e.Content.Size || archive.Hash(f.sum.Sum(nil)) != e.Content.Hash {
-		f.Abort()
-		return fmt.Errorf("restore %q: %d of %d bytes came, and they are %w", e.Path, f.size, e.Content.Size, ErrWrong)
+		return fmt.Errorf("%d of %d bytes came, and they are %w", f.size, e.Content.Size, ErrWrong)
 	}
-	if err := f.finish(); err != nil {
-		f.Abort()
-		return fmt.Errorf("restore %q: %w", e.Path, err)
+	if err := f.file.Truncate(f.size); err != nil { // a hole at the end
+		return err
 	}
-	return nil
+	return f.r.attributes(f.file.File, f.e)
+}
+
+// startSync has the disk begin with what is to be durable. File systems choose the place of what was written only then, and note it in their
+// journal: when all have been begun with before the first is waited for, the journal is written for all of them at once.
+func (f *File) startSync() {
+	if !f.r.Sync {
+		return
+	}
+	if raw, err := f.file.SyscallConn(); err == nil { // and where it can't be done, sync does all of it
+		raw.Control(func(fd uintptr) { unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
+	}
+}
+
+// sync makes it durable when that is wanted.
+func (f *File) sync() error {
+	if !f.r.Sync {
+		return nil
+	}
+	return f.file.Sync()
+}
+
+// name gives it its name.
+func (f *File) name() error {
+	if err := f.file.Close(); err != nil {
+		return err
+	}
+	return f.r.rename(f.temp, f.e.Path)
 }
 
 // rehash hashes a file whose runs came in any order.
@@ -256,24 +312,6 @@ func (f *File) rehash() error {
 	var err error
 	f.size, err = io.Copy(f.sum, io.NewSectionReader(f.file.File, 0, f.e.Content.Size))
 	return err
-}
-
-func (f *File) finish() error {
-	if err := f.file.Truncate(f.size); err != nil { // a hole at the end
-		return err
-	}
-	if err := f.r.attributes(f.file.File, f.e); err != nil {
-		return err
-	}
-	if f.r.Sync {
-		if err := f.file.Sync(); err != nil {
-			return err
-		}
-	}
-	if err := f.file.Close(); err != nil {
-		return err
-	}
-	return f.r.rename(f.temp, f.e.Path)
 }
 
 // Abort removes what has been written.

@@ -16,11 +16,10 @@ import (
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
-// downloadStreams is how many downloads run beside each other, commits how many finished files are made durable meanwhile: the file
-// system writes the journal once for all that wait for it.
+// downloadStreams is how many downloads run beside each other, commits how many finished files at most are made durable together.
 const (
 	downloadStreams = 3
-	commits         = 16
+	commits         = 256
 )
 
 // Limits of one download request: it is asked for again as a whole when it fails.
@@ -36,7 +35,7 @@ type downloader struct {
 	restore *tree.Restore
 	wanted  map[archive.Hash]*content // that nobody has been sent for
 	order   []*content                // all, in the order of their first paths
-	commits *errgroup.Group
+	whole   chan whole
 	last    bool // the job has succeeded: everything is within reach
 
 	mu       sync.Mutex // of what follows
@@ -50,6 +49,12 @@ type content struct {
 	archive.Content
 	files []*archive.Entry
 	open  *tree.File // of the first, while it is being written
+}
+
+// whole is a file that all of its bytes have come for, and the others that are to be as it.
+type whole struct {
+	file  *tree.File
+	files []*archive.Entry
 }
 
 // newDownloader gathers the files of each content.
@@ -94,8 +99,9 @@ func (d *downloader) run(ctx context.Context) error {
 // pass downloads the batches that from sends.
 func (d *downloader) pass(ctx context.Context, from func(ctx context.Context, batches chan<- []*content) error) error {
 	batches := make(chan []*content)
-	d.commits, ctx = errgroup.WithContext(ctx)
-	d.commits.SetLimit(commits)
+	d.whole = make(chan whole, commits)
+	committer, ctx := errgroup.WithContext(ctx)
+	committer.Go(d.commit)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(batches)
@@ -112,7 +118,11 @@ func (d *downloader) pass(ctx context.Context, from func(ctx context.Context, ba
 		})
 	}
 	err := g.Wait()
-	if e := d.commits.Wait(); e != nil {
+	close(d.whole)
+	if e := committer.Wait(); e != nil {
+		for w := range d.whole {
+			w.file.Abort()
+		}
 		return e
 	}
 	return err
@@ -246,7 +256,11 @@ func (d *downloader) batch(ctx context.Context, todo []*content) error {
 				if made += n; err != nil {
 					return err
 				}
-				if d.whole(todo[0]) {
+				done, err := d.hand(ctx, todo[0])
+				if err != nil {
+					return err
+				}
+				if done {
 					todo = todo[1:]
 				}
 			}
@@ -289,46 +303,93 @@ func (d *downloader) piece(ctx context.Context, c *content, p *pb.Piece, files *
 	return n, nil
 }
 
-// whole says whether all of a content has come, and has it committed.
-func (d *downloader) whole(c *content) bool {
+// hand says whether all of a content has come, and hands it over to be committed.
+func (d *downloader) hand(ctx context.Context, c *content) (done bool, err error) {
 	if c.open == nil || c.open.Size() < c.Size {
-		return false
+		return false, nil
 	}
-	f := c.open
-	c.open = nil
-	d.commits.Go(func() error { return d.commit(f, c.files) })
-	return true
+	select {
+	case d.whole <- whole{c.open, c.files}:
+		c.open = nil
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
 }
 
-// commit ends the first file of a content and makes the others of it.
-func (d *downloader) commit(f *tree.File, files []*archive.Entry) error {
-	if err := f.Commit(); err != nil {
-		return err
-	}
-	d.add(1, 0)
-	for _, e := range files[1:] {
-		if err := d.duplicate(files[0], e); err != nil {
+// commit commits what is whole, always as many files together as wait for it.
+func (d *downloader) commit() error {
+	for w := range d.whole {
+		batch := []whole{w}
+		for more := true; more && len(batch) < commits; {
+			select {
+			case w, open := <-d.whole:
+				if more = open; open {
+					batch = append(batch, w)
+				}
+			default:
+				more = false
+			}
+		}
+		if err := d.commitAll(batch); err != nil {
 			return err
 		}
-		d.add(1, 0)
 	}
 	return nil
 }
 
-// duplicate gives another file the content of one that has been restored.
-func (d *downloader) duplicate(from, to *archive.Entry) error {
+// commitAll ends the first file of each content and makes the others of it.
+func (d *downloader) commitAll(batch []whole) error {
+	files := make([]*tree.File, len(batch))
+	for i, w := range batch {
+		files[i] = w.file
+	}
+	if err := tree.CommitAll(files); err != nil {
+		return err
+	}
+	d.add(int64(len(files)), 0)
+	var others []*tree.File
+	end := func() error {
+		err := tree.CommitAll(others)
+		if err == nil {
+			d.add(int64(len(others)), 0)
+		}
+		others = nil
+		return err
+	}
+	for _, w := range batch {
+		for _, e := range w.files[1:] {
+			f, err := d.duplicate(w.files[0], e)
+			if err != nil {
+				for _, f := range others {
+					f.Abort()
+				}
+				return err
+			}
+			if others = append(others, f); len(others) == commits {
+				if err := end(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return end()
+}
+
+// duplicate gives another file the content of one that has been restored. It is to be committed.
+func (d *downloader) duplicate(from, to *archive.Entry) (*tree.File, error) {
 	in, err := d.restore.Open(from)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer in.Close()
 	out, err := d.restore.Create(to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{in}, make([]byte, pieceSize)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{in}, tree.Buffer(pieceSize)); err != nil {
 		out.Abort()
-		return err
+		return nil, err
 	}
-	return out.Commit()
+	return out, nil
 }
