@@ -181,8 +181,10 @@ delete from cache_part p using content c where c.vault_id = $1 and c.hash = any 
 func (s *Store) Locate(ctx context.Context, retrieval string, hashes [][]byte) ([]Location, error) {
 	var state library.JobState
 	var expired bool
+	var vault string
 	if err := s.pool.QueryRow(ctx, `
-select j.state, coalesce(r.expires < now(), false) from retrieval r join job j using (id) where r.id::text = $1`, retrieval).Scan(&state, &expired); err != nil {
+select j.state, coalesce(r.expires < now(), false), a.vault_id::text from retrieval r join job j using (id) join archive a on a.id = r.archive_id
+ where r.id::text = $1`, retrieval).Scan(&state, &expired, &vault); err != nil {
 		return nil, notFound(err, "there is no retrieval %s", retrieval)
 	}
 	switch {
@@ -191,10 +193,14 @@ select j.state, coalesce(r.expires < now(), false) from retrieval r join job j u
 	case expired:
 		return nil, library.Errorf(library.Precondition, "retrieval %s has expired: start a new one", retrieval)
 	}
+	// Each by its index: what the planner makes of an array whose length it doesn't know, beside tables that have just grown, may be all times all.
 	rows, err := s.pool.Query(ctx, `
 select u.h, c.size, c.segment_id, c.segment_offset
   from unnest($2::bytea[]) with ordinality u(h, i)
-  left join (retrieval_content rc join content c on c.id = rc.content_id and rc.retrieval_id::text = $1) on c.hash = u.h order by u.i`, retrieval, hashes)
+  left join lateral (
+    select c.size, c.segment_id, c.segment_offset from content c
+     where c.vault_id = $3 and c.hash = u.h and exists (select from retrieval_content rc where rc.retrieval_id = $1::uuid and rc.content_id = c.id) limit 1) c on true
+ order by u.i`, retrieval, hashes, vault)
 	if err != nil {
 		return nil, err
 	}
