@@ -163,10 +163,22 @@ func (e *engine) expect(f Forecast, r *rand.Rand, s schedule.Snapshot) {
 	e.push(after, happening{kind: arrives, task: id})
 }
 
+// nowhere is above the numbers of all slots.
+const nowhere = 1 << 30
+
+// goesHome says whether the picker is carrying a disc out of its drive, which is empty by now.
+func goesHome(s schedule.Snapshot, d schedule.Disc) bool {
+	return d.Slot == 0 && slices.ContainsFunc(s.Drives, func(v schedule.Drive) bool { return v.Number == d.Drive && !v.Full && !v.Busy })
+}
+
 // restore brings the machines into the state of a snapshot. What is under way ends: a move after its usual time, a task when what
 // is left of it has been done.
 func (e *engine) restore(s schedule.Snapshot) {
 	for _, d := range s.Discs {
+		if goesHome(s, d) {
+			// Where that is doesn't matter: the picker is busy until it is there.
+			d.Drive, d.Slot = 0, nowhere+int(d.ID)
+		}
 		e.discs[d.ID] = &d
 		e.policy.SetDisc(d)
 	}

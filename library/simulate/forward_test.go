@@ -56,6 +56,17 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// A disc that is being carried home when somebody asks is fetched again once it is there.
+func TestForwardOfADiscOnItsWayHome(t *testing.T) {
+	s := site(2, 5)
+	s.Discs[0].Slot, s.Discs[0].Drive = 0, 2
+	s.MovingUnits = []int{1}
+	e := Forward(s, []schedule.Task{read(1), read(2)}, Forecast{Physics: DefaultPhysics()})
+	if e.Impossible != "" || e.P50 < 25 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // Whatever is under way, a forecast ends and its percentiles are in order.
 func TestForwardEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
