@@ -212,6 +212,13 @@ func TestHeals(t *testing.T) {
 		if !bytes.Equal(part, want[first*sectorSize:first*sectorSize+int64(len(part))]) {
 			t.Fatal("a part is not what it was")
 		}
+		// As a file it ends at the first sector that can't be had, and what comes before is right.
+		at := first*sectorSize + rapid.Int64Range(0, sectorSize-1).Draw(t, "within")
+		rest := make([]byte, int64(len(want))-at)
+		n, err := r.Reader(t.Context(), target).ReadAt(rest, at)
+		if n < len(rest) && (err == nil || lost == 0) || !bytes.Equal(rest[:n], want[at:at+int64(n)]) {
+			t.Fatalf("%d of %d bytes from %d on, %v", n, len(rest), at, err)
+		}
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/disc"
 	"github.com/odarchive/odarchive/archive/discset"
 )
@@ -127,7 +126,8 @@ func (r *Restore) rebuildSet(ctx context.Context, s *discset.Set, damaged bool) 
 		return false
 	}
 	for _, m := range wanted {
-		v := &rebuilt{ctx: ctx, recovery: recovery, index: m.Index, sectors: m.Sectors, count: &r.report.Rebuilt}
+		v := recovery.Reader(ctx, m.Index)
+		v.Rebuilt = &r.report.Rebuilt
 		where := fmt.Sprintf("%s, rebuilt from set %s", m.Label, s.ID)
 		d, err := disc.New(ctx, where, v, m.Sectors, r.Side)
 		if err == nil && (d.Info == nil || d.Info.ImageID != m.ImageID) {
@@ -162,69 +162,4 @@ func (r *Restore) Sets() (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// rebuilt is a disc as the others of its set give it back. Reading on is done in larger pieces than reading here and there.
-type rebuilt struct {
-	ctx      context.Context
-	recovery *discset.Recovery
-	index    int
-	sectors  int64
-	count    *int64 // of rebuilt sectors
-
-	first, n int64  // sectors that are held
-	data     []byte // of them
-	lost     []discset.Run
-}
-
-const (
-	here   = 32  // sectors that are rebuilt at a time: what shares a checksum
-	onward = 512 // where reading goes on
-)
-
-// ReadAt implements io.ReaderAt.
-func (b *rebuilt) ReadAt(p []byte, off int64) (n int, err error) {
-	for n < len(p) {
-		at := off + int64(n)
-		sector := at / archive.SectorSize
-		if sector >= b.sectors {
-			return n, io.EOF
-		}
-		if sector < b.first || sector >= b.first+b.n {
-			if err := b.load(sector); err != nil {
-				return n, err
-			}
-		}
-		end := b.first + b.n
-		for _, run := range b.lost {
-			if sector >= run.First && sector < run.First+run.Count {
-				return n, fmt.Errorf("sector %d: not even the set's other discs have it", sector)
-			}
-			if run.First > sector {
-				end = min(end, run.First)
-			}
-		}
-		n += copy(p[n:], b.data[at-b.first*archive.SectorSize:(end-b.first)*archive.SectorSize])
-	}
-	return n, nil
-}
-
-// load rebuilds the sectors from about sector on.
-func (b *rebuilt) load(sector int64) error {
-	first, n := sector/here*here, int64(here)
-	if first == b.first+b.n {
-		n = onward
-	}
-	n = min(n, b.sectors-first)
-	b.first, b.n, b.lost = first, 0, nil
-	b.data = slices.Grow(b.data[:0], onward*archive.SectorSize)[:n*archive.SectorSize]
-	found, err := b.recovery.ReadSectors(b.ctx, b.index, b.data, first)
-	*b.count += found.Rebuilt
-	if lost, ok := errors.AsType[*discset.LostError](err); ok {
-		b.lost = lost.Named
-	} else if err != nil {
-		return err
-	}
-	b.n = n
-	return nil
 }

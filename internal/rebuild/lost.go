@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/survey"
 )
@@ -91,7 +90,7 @@ func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err erro
 				continue
 			}
 			place := fmt.Sprintf("set %s", set.ID)
-			d, err := survey.OpenMember(&member{ctx: ctx, rec: rec, index: m.Index, sectors: m.Sectors}, &m)
+			d, err := survey.OpenMember(rec.Reader(ctx, m.Index), &m)
 			if err == nil && d.ImageID != m.ImageID {
 				err = fmt.Errorf("image %d of it says that it is %s and not %s", m.Index, d.ImageID, m.ImageID)
 			}
@@ -105,39 +104,4 @@ func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err erro
 		}
 	}
 	return nil
-}
-
-// member reads an image that its set gives back, a stretch of sectors at a time.
-type member struct {
-	ctx     context.Context
-	rec     *discset.Recovery
-	index   int
-	sectors int64
-
-	buf   []byte
-	first int64 // sector of buf
-}
-
-// stretch is how many sectors are recovered at once.
-const stretch = 64
-
-// ReadAt follows io.ReaderAt.
-func (m *member) ReadAt(p []byte, off int64) (n int, err error) {
-	for n < len(p) {
-		at := (off + int64(n)) / archive.SectorSize
-		if at >= m.sectors {
-			return n, io.EOF
-		}
-		if at < m.first || at >= m.first+int64(len(m.buf))/archive.SectorSize {
-			first := at / stretch * stretch
-			m.buf = make([]byte, min(stretch, m.sectors-first)*archive.SectorSize)
-			if _, err := m.rec.ReadSectors(m.ctx, m.index, m.buf, first); err != nil {
-				m.buf = nil
-				return n, err
-			}
-			m.first = first
-		}
-		n += copy(p[n:], m.buf[off+int64(n)-m.first*archive.SectorSize:])
-	}
-	return n, nil
 }
