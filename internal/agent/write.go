@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -22,9 +23,12 @@ import (
 // files is where a controller on this host passes files of its cache, so that a large content is written where it stays instead of
 // being sent.
 type files struct {
-	socket string      // empty when the controller is elsewhere
-	none   atomic.Bool // it passes none: contents are sent
+	socket string       // empty when the controller is elsewhere
+	after  atomic.Int64 // it passed none: until then, in Unix seconds, contents are sent
 }
+
+// sendFor is how long contents are sent after no file was had: the controller may have been about to start again, or be another one.
+const sendFor = 10 * time.Minute
 
 // written is an extent that is being written into the cache. It stays in there only when it is committed.
 type written struct {
@@ -38,7 +42,7 @@ type written struct {
 
 // write begins to write an extent into the cache. It returns nil when that can't be done from here, and the extent must be sent.
 func (s *store) write(ctx context.Context, x *pb.ReadExtent) (*written, error) {
-	if s.files == nil || s.files.socket == "" || s.files.none.Load() {
+	if s.files == nil || s.files.socket == "" || time.Now().Unix() < s.files.after.Load() {
 		return nil, nil
 	}
 	w := &written{store: s, extent: x}
@@ -49,7 +53,7 @@ func (s *store) write(ctx context.Context, x *pb.ReadExtent) (*written, error) {
 	}
 	w.close()
 	if status.Code(unwrapped(err)) == codes.Unimplemented || errors.Is(err, errNotPassed) {
-		s.files.none.Store(true)
+		s.files.after.Store(time.Now().Add(sendFor).Unix())
 		return nil, nil
 	}
 	return nil, fmt.Errorf("write into the cache: %w", err)

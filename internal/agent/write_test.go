@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -154,13 +155,14 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// Where no file can be had contents are sent, and it is not tried again.
+// Where no file can be had contents are sent, and it is not tried again for a while.
 func TestWriteElsewhere(t *testing.T) {
 	x := &pb.ReadExtent{Hash: make([]byte, 32), Size: 1 << 20, Length: 1 << 20}
 	without := &filing{dir: t.TempDir()}
+	back := filer(t, without, nil)
 	for name, s := range map[string]*store{
 		"an older controller":    filer(t, &pb.UnimplementedAgentServiceServer{}, nil),
-		"a socket without files": filer(t, without, nil),
+		"a socket without files": back,
 		"another host":           {files: &files{}},
 		"a test's controller":    {},
 	} {
@@ -172,6 +174,10 @@ func TestWriteElsewhere(t *testing.T) {
 	}
 	if without.begun != 1 {
 		t.Errorf("it was tried %d times", without.begun)
+	}
+	back.files.after.Store(time.Now().Unix() - 1)
+	if back.write(t.Context(), x); without.begun != 2 {
+		t.Error("it is never tried again")
 	}
 }
 
