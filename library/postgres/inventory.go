@@ -14,26 +14,6 @@ import (
 // state unknown, which stands for that disc until it is loaded, and a task that wants it loaded. What the disc says of itself then
 // puts the disc that it is in its place, and the row goes.
 
-// StartInventory has the discs that nobody knows in a library's slots loaded and asked who they are.
-func (s *Store) StartInventory(ctx context.Context, name string) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		id, err := libraryID(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		if err := lockLibrary(ctx, tx, id); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `update library set inventory = now(), want_report = true where id = $1`, id); err != nil {
-			return err
-		}
-		if err := lookThrough(ctx, tx, id); err != nil {
-			return err
-		}
-		return announce(ctx, tx, LibraryKey+id)
-	})
-}
-
 // lookThrough makes rows and tasks for the slots that are to be looked through and have none. Whoever takes a disc out of a slot, or
 // learns that it is empty, takes the row's place from it; then it goes too. The caller has the library's lock.
 func lookThrough(ctx context.Context, tx pgx.Tx, lib string) error {
