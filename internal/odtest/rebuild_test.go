@@ -3,8 +3,6 @@ package odtest
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,19 +110,7 @@ func TestRebuildWithoutADisc(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 10})
 	u := terminal{s, t}
-	u.must(cli.ExitOK, "vault", "create", "film", "--set", "3+1", "--roots", "32")
-	dir := s.path("source")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	data := make([]byte, 1<<20)
-	random := rand.NewChaCha8([32]byte{9})
-	for i := range 14 { // two discs and a half
-		random.Read(data)
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("reel%02d", i)), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := u.film(9, "--roots", "32")
 	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
 	if err != nil {
 		t.Fatal(err)
@@ -132,11 +118,7 @@ func TestRebuildWithoutADisc(t *testing.T) {
 	if _, err := s.Client.Wait(t.Context(), a.GetJobId(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if set := s.set(); len(set.GetMembers()) < 3 {
-		u.must(cli.ExitOK, "library", "close-set", set.GetId())
-	}
-	s.Eventually("the parity disc is verified", func() bool { return s.set().GetSpare() == 1 })
-	dead := s.set().GetMembers()[1].GetDiscs()[0]
+	dead := u.sealed().GetMembers()[1].GetDiscs()[0]
 	before, err := os.ReadFile(s.path("jukebox", "discs", dead, "image.iso"))
 	if err != nil {
 		t.Fatal(err)

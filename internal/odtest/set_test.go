@@ -24,6 +24,35 @@ func (s *Site) set() *pb.DiscSet {
 	return resp.GetSets()[len(resp.GetSets())-1]
 }
 
+// film makes a vault whose discs share parity by 3+1, and a folder for it that fills two discs and a half.
+func (u terminal) film(seed byte, policy ...string) (dir string) {
+	u.Helper()
+	u.must(cli.ExitOK, append([]string{"vault", "create", "film", "--set", "3+1"}, policy...)...)
+	dir = u.path("source")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		u.Fatal(err)
+	}
+	data := make([]byte, 1<<20)
+	random := rand.NewChaCha8([32]byte{seed})
+	for i := range 14 {
+		random.Read(data)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("reel%02d", i)), data, 0o644); err != nil {
+			u.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// sealed closes the set where that hasn't come about, and waits for its parity disc.
+func (u terminal) sealed() *pb.DiscSet {
+	u.Helper()
+	if set := u.set(); set.GetState() == pb.DiscSet_STATE_OPEN {
+		u.must(cli.ExitOK, "library", "close-set", set.GetId())
+	}
+	u.Eventually("the parity disc is verified", func() bool { return u.set().GetSpare() == 1 })
+	return u.set()
+}
+
 // Three discs share the parity of a fourth. One of the three becomes unreadable from its first sector to its last: what is on it is
 // restored all the same, because its image is rebuilt from the others and burned anew, though the agent is killed while parity is
 // gathered and while the image is rebuilt.
@@ -31,19 +60,7 @@ func TestSet(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 8})
 	u := terminal{s, t}
-	u.must(cli.ExitOK, "vault", "create", "film", "--set", "3+1", "--roots", "32")
-	dir := s.path("source")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	data := make([]byte, 1<<20)
-	random := rand.NewChaCha8([32]byte{7})
-	for i := range 14 { // two discs and a half
-		random.Read(data)
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("reel%02d", i)), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := u.film(7, "--roots", "32")
 	mark := s.Mark(Agent)
 	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
 	if err != nil {
@@ -55,11 +72,7 @@ func TestSet(t *testing.T) {
 	if _, err := s.Client.Wait(t.Context(), a.GetJobId(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if set := s.set(); len(set.GetMembers()) < 3 {
-		u.must(cli.ExitOK, "library", "close-set", set.GetId())
-	}
-	s.Eventually("the parity disc is verified", func() bool { return s.set().GetSpare() == 1 })
-	set := s.set()
+	set := u.sealed()
 	if len(set.GetMembers()) != 4 || set.GetState() != pb.DiscSet_STATE_SEALED {
 		t.Fatalf("%v", set)
 	}

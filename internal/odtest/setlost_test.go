@@ -2,9 +2,7 @@ package odtest
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,19 +19,7 @@ func TestSetLosesTooMany(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 9})
 	u := terminal{s, t}
-	u.must(cli.ExitOK, "vault", "create", "film", "--set", "3+1", "--heal", "operator")
-	dir := s.path("source")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	data := make([]byte, 1<<20)
-	random := rand.NewChaCha8([32]byte{17})
-	for _, name := range strings.Split("abcdefghijklmn", "") { // two discs and a half
-		random.Read(data)
-		if err := os.WriteFile(filepath.Join(dir, "reel-"+name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := u.film(17, "--heal", "operator")
 	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
 	if err == nil {
 		_, err = s.Client.Wait(t.Context(), a.GetJobId(), nil)
@@ -41,11 +27,7 @@ func TestSetLosesTooMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set := s.set(); set.GetState() == pb.DiscSet_STATE_OPEN {
-		u.must(cli.ExitOK, "library", "close-set", set.GetId())
-	}
-	s.Eventually("the parity disc is verified", func() bool { return s.set().GetSpare() == 1 })
-	set := s.set()
+	set := u.sealed()
 	var dead []string
 	for _, m := range set.GetMembers()[:2] {
 		label := m.GetDiscs()[0]
