@@ -56,7 +56,23 @@ func (a *app) ancestors() (all []*cobra.Command) {
 		c.Flags().StringVar(&i.dir, "project", ".", "folder of the project")
 		all = append(all, c)
 	}
-	return append(all, i.restore("restore DISC… --to DIR"))
+	return append(all, i.restoreOrQuote())
+}
+
+// restoreOrQuote is restore, and with --quote what get says of an archive of a controller's before it brings that back.
+func (i *iso) restoreOrQuote() *cobra.Command {
+	var q quoting
+	c := i.restore("restore DISC… --to DIR | ARCHIVE [PATH…] --quote")
+	q.flags(c)
+	c.Long += " With --quote,\nrestore says what that would take, as get does."
+	run := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if q.wanted {
+			return i.quote(cmd, args, &q)
+		}
+		return run(cmd, args)
+	}
+	return c
 }
 
 // with runs f with the project.

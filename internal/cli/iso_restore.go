@@ -60,6 +60,9 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 			if o.side, known = sides[side]; !known {
 				return usage(cmd, fmt.Errorf("there is no side %q: want udf or iso", side))
 			}
+			if o.to == "" {
+				return usage(cmd, errors.New("say with --to which folder to write to"))
+			}
 			o.places = args
 			o.ask = o.ask || isTerminal(os.Stdin)
 			vault, err := ofVault(cmd.Context(), args)
@@ -79,9 +82,6 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 	f.BoolVar(&o.over, "overwrite", false, "take the place of files that exist")
 	f.StringVar(&side, "side", "", "read this side of images and devices only: udf, or iso, which go-diskfs reads (default udf, or iso where there is none)")
 	f.BoolVar(&o.ask, "ask", false, "ask for discs even where stdin is no terminal")
-	if err := c.MarkFlagRequired("to"); err != nil {
-		panic(err)
-	}
 	return c
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,9 +69,7 @@ FIFOs, sockets and devices are left out, and said. Symlinks are kept as they are
 
 func (a *app) get() *cobra.Command {
 	var g client.Get
-	var tier, vault string
-	var quote bool
-	var within time.Duration
+	var q quoting
 	c := &cobra.Command{
 		Use:   "get ARCHIVE [PATH…] --to DIR",
 		Short: "Bring an archive, or some paths of it, back",
@@ -87,14 +84,13 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 		Example: "  odarchive get 3f2a9c --to /tmp/back\n  odarchive get 3f2a9c letters/2019 --to /tmp/back --tier expedited\n  odarchive get 3f2a9c --quote --within 2h",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			value, ok := tiers[tier]
-			if !ok {
-				return usage(cmd, fmt.Errorf("there is no tier %q: want expedited, standard or bulk", tier))
+			var err error
+			if g.Tier, err = q.class(); err != nil {
+				return usage(cmd, err)
 			}
-			g.Tier = value
 			g.Paths = args[1:]
-			if quote {
-				return a.quote(cmd, args[0], vault, g, within)
+			if q.wanted {
+				return a.quote(cmd, args, &q)
 			}
 			if g.Target == "" {
 				return usage(cmd, errors.New("say with --to which folder to write to"))
@@ -105,7 +101,7 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 			var id string
 			g.Started = func(retrieval string) { id = retrieval }
 			return a.with(func(c *client.Client) (err error) {
-				if g.Archive, err = find(cmd, c, args[0], vault); err != nil {
+				if g.Archive, err = find(cmd, c, args[0], q.vault); err != nil {
 					return err
 				}
 				err = c.Get(cmd.Context(), g)
@@ -126,17 +122,12 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 	f := c.Flags()
 	f.StringVar(&g.Target, "to", "", "folder to write to; made when it doesn't exist")
 	f.BoolVar(&g.Overwrite, "overwrite", false, "take the place of files that exist")
-	f.StringVar(&tier, "tier", "standard", "how soon: expedited (5 minutes), standard (5 hours) or bulk (12 hours)")
 	f.StringVar(&g.Retrieval, "retrieval", "", "id of a retrieval to go on with")
-	f.StringVarP(&vault, "vault", "v", "", "take ARCHIVE as a name in this vault")
-	f.BoolVar(&quote, "quote", false, "say what it would take, and start nothing")
-	f.DurationVar(&within, "within", 0, "with --quote: when it is wanted (default what the tier promises)")
+	q.flags(c)
 	f.StringVar(&g.Quote, "accept", "", "id of a quote to accept")
 	c.ValidArgsFunction = a.completeArchives
 	return c
 }
-
-var tiers = map[string]pb.Tier{"expedited": pb.Tier_TIER_EXPEDITED, "standard": pb.Tier_TIER_STANDARD, "bulk": pb.Tier_TIER_BULK}
 
 // find looks an archive up as people name it.
 func find(cmd *cobra.Command, c *client.Client, name, vault string) (*pb.Archive, error) {

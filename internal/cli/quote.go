@@ -13,17 +13,47 @@ import (
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
-// quote asks what a retrieval would take.
-func (a *app) quote(cmd *cobra.Command, name, vault string, g client.Get, within time.Duration) error {
-	if within < 0 || within > 0 && within < time.Second {
+// quoting is how soon an archive is wanted, and whether only what that takes.
+type quoting struct {
+	wanted      bool
+	tier, vault string
+	within      time.Duration
+}
+
+var tiers = map[string]pb.Tier{"expedited": pb.Tier_TIER_EXPEDITED, "standard": pb.Tier_TIER_STANDARD, "bulk": pb.Tier_TIER_BULK}
+
+func (q *quoting) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&q.tier, "tier", "standard", "how soon: expedited (5 minutes), standard (5 hours) or bulk (12 hours)")
+	f.StringVarP(&q.vault, "vault", "v", "", "take ARCHIVE as a name in this vault")
+	f.BoolVar(&q.wanted, "quote", false, "say what it would take, and start nothing")
+	f.DurationVar(&q.within, "within", 0, "with --quote: when it is wanted (default what the tier promises)")
+}
+
+// class returns the tier.
+func (q *quoting) class() (pb.Tier, error) {
+	t, ok := tiers[q.tier]
+	if !ok {
+		return 0, fmt.Errorf("there is no tier %q: want expedited, standard or bulk", q.tier)
+	}
+	return t, nil
+}
+
+// quote asks what a retrieval of an archive, or of paths of it, would take.
+func (a *app) quote(cmd *cobra.Command, args []string, q *quoting) error {
+	tier, err := q.class()
+	if err != nil {
+		return usage(cmd, err)
+	}
+	if q.within < 0 || q.within > 0 && q.within < time.Second {
 		return usage(cmd, errors.New("--within: want at least a second"))
 	}
-	req := &pb.QuoteRetrievalRequest{Tier: g.Tier, WithinSeconds: int64(within / time.Second)}
-	for _, p := range g.Paths {
+	req := &pb.QuoteRetrievalRequest{Tier: tier, WithinSeconds: int64(q.within / time.Second)}
+	for _, p := range args[1:] {
 		req.Paths = append(req.Paths, []byte(p))
 	}
 	return a.with(func(c *client.Client) error {
-		x, err := find(cmd, c, name, vault)
+		x, err := find(cmd, c, args[0], q.vault)
 		if err != nil {
 			return err
 		}

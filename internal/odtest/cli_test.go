@@ -290,8 +290,10 @@ func TestCommands(t *testing.T) {
 		if stdout, _ := u.must(cli.ExitOK, "get", id[:8], "small/07", "--to", part); !strings.Contains(stdout, "restored 7.0 kB") {
 			u.t.Errorf("get says %s", stdout)
 		}
-		if stdout, _ := u.must(cli.ExitOK, "get", id, "--quote"); !strings.Contains(stdout, "--accept ") {
-			u.t.Errorf("the quote says %s", stdout)
+		for _, word := range []string{"get", "restore"} {
+			if stdout, _ := u.must(cli.ExitOK, word, id, "--quote"); !strings.Contains(stdout, "--accept ") {
+				u.t.Errorf("the quote of %s says %s", word, stdout)
+			}
 		}
 	})
 	step("get over what is there", func(u terminal) {
