@@ -51,10 +51,11 @@ func (s *jobServer) ListJobs(ctx context.Context, req *pb.ListJobsRequest) (*pb.
 // watchInterval is how often progress, which is not announced, is looked for.
 const watchInterval = 500 * time.Millisecond
 
+// watchPause is how long a job that runs is not looked at again: a look costs more than many a step of its work.
+const watchPause = 250 * time.Millisecond
+
 func (s *jobServer) WatchJob(req *pb.WatchJobRequest, stream grpc.ServerStreamingServer[pb.Job]) error {
 	ctx := stream.Context()
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
 	var sent *pb.Job
 	for id := req.GetId(); ; {
 		changed := s.hub.wait(postgres.JobKey + id)
@@ -72,13 +73,33 @@ func (s *jobServer) WatchJob(req *pb.WatchJobRequest, stream grpc.ServerStreamin
 		if j.State != library.Running {
 			return nil
 		}
+		if err := s.worthALook(ctx, id, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// worthALook waits until a job that was just looked at may have become another: until it ends, or else watchPause at least and
+// watchInterval at most.
+func (s *jobServer) worthALook(ctx context.Context, id string, changed <-chan struct{}) error {
+	pause, tick := time.After(watchPause), time.After(watchInterval)
+	for paused, again := false, false; !paused || !again; {
 		select {
 		case <-changed:
-		case <-tick.C:
+			again = true
+			changed = s.hub.wait(postgres.JobKey + id)
+			if runs, err := s.store.JobRuns(ctx, id); err != nil || !runs {
+				return err
+			}
+		case <-pause:
+			paused = true
+		case <-tick:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 func (s *jobServer) CancelJob(ctx context.Context, req *pb.CancelJobRequest) (*pb.Job, error) {

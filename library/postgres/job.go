@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -106,6 +107,14 @@ func (s *Store) Job(ctx context.Context, id string) (Job, error) {
 		return Job{}, err
 	}
 	return jobs[0], nil
+}
+
+// JobRuns says whether the job whose whole id is id runs. It costs little beside Job.
+func (s *Store) JobRuns(ctx context.Context, id string) (runs bool, err error) {
+	if err := s.pool.QueryRow(ctx, `select coalesce((select state = 'running' from job where id = $1), false)`, id).Scan(&runs); err != nil {
+		return false, fmt.Errorf("look whether job %s runs: %w", id, err)
+	}
+	return runs, nil
 }
 
 // Jobs returns up to n jobs, newest first, from after the given one.
