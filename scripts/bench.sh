@@ -96,6 +96,20 @@ peer() { # what anybody would do: hashes by two processes side by side, then a c
   sync -f "$bench/copy"
 }
 peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
+# spent prints the processor seconds that controller with its PostgreSQL, and agent have taken so far.
+spent() {
+  local pid
+  for pid in "$controller" "$agent"; do
+    python3 -c 'import os,sys
+stats = []
+for p in filter(str.isdigit, os.listdir("/proc")):
+    try: stats.append((p, open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()))
+    except OSError: pass
+wanted = {sys.argv[1]}
+while more := {p for p, s in stats if s[1] in wanted} - wanted: wanted |= more
+print(sum(sum(map(int, s[11:15])) for p, s in stats if p in wanted) / os.sysconf("SC_CLK_TCK"))' "$pid"
+  done
+}
 put() { # put NAME FOLDER: and keeps the peak memory of the client, in KiB
   /usr/bin/time -f %M -o "$bench/put.rss" "$od" put "$2" --vault bench --name "$1" --quiet
 }
@@ -117,9 +131,11 @@ flush() { # the same folder once more: nothing to upload, and everything that wa
 }
 took flush flush
 warm
-took cp_back sh -c "cp -r '$bench/large' '$bench/back.cp' && find '$bench/back.cp' -type f -exec sync {} +"
+took cp_back /usr/bin/time -f %U+%S -o "$bench/cp.cpu" sh -c "cp -r '$bench/large' '$bench/back.cp' && find '$bench/back.cp' -type f -exec sync {} +"
 warm
-took get /usr/bin/time -f %M -o "$bench/get.rss" "$od" get "$(archive large)" --to "$bench/back" --quiet
+mapfile -t before < <(spent)
+took get /usr/bin/time -f '%U+%S\n%M' -o "$bench/get.rss" "$od" get "$(archive large)" --to "$bench/back" --quiet
+mapfile -t after < <(spent)
 "$od" compare "$bench/large" "$bench/back" >/dev/null
 warm
 took cp_small sh -c "cp -r '$bench/small' '$bench/back-small.cp' && find '$bench/back-small.cp' -type f -exec sync {} +"
@@ -136,6 +152,8 @@ row "get $large MB from discs, against cp -r and fsync" "$get" "$cp_back"
 row "get $small files of 4 KiB, against cp -r and fsync" "$get_small" "$cp_small"
 echo "put $small files of 4 KiB: $(rate "$small" "$small_put") files/s sealed"
 echo "build, burn and verify: $(rate "$bytes/1000000" "$flush") MB/s"
+printf 'processor seconds of get %d MB: controller and PostgreSQL %.2f, agent %.2f, client %.2f; of cp -r and fsync %.2f\n' "$large" \
+  "$(echo "${after[0]} - ${before[0]}" | bc)" "$(echo "${after[1]} - ${before[1]}" | bc)" "$(head -1 "$bench/get.rss" | bc)" "$(bc <"$bench/cp.cpu")"
 printf 'peak memory in MiB:'
 for p in controller agent jukebox; do printf ' %s %d' $p $(($(peak "${!p}") / 1024)); done
 printf ' put(large) %d put(small) %d get(large) %d get(small) %d\n' $((large_rss / 1024)) $((small_rss / 1024)) \
