@@ -106,20 +106,25 @@ func (u *unit) other(d *drive, disc *disc) bool {
 
 // shuns says that t of disc should rather not be done in d while another drive could take the disc.
 func (u *unit) shuns(t *task, d *drive, disc *disc) bool {
-	return (disc.avoided(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
+	return (disc.avoids(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
 }
 
-// first returns the first disc of h that d doesn't distrust.
+// refuses says that d should rather not be given disc: a disc of its set has failed there, or what can't wait has.
+func (u *unit) refuses(d *drive, disc *disc) bool {
+	return (len(d.Distrust) > 0 && d.distrusts(disc) || disc.urgent > 0 && disc.express.top().Avoid == d.Number) && u.other(d, disc)
+}
+
+// first returns the first disc of h that d doesn't refuse.
 func (u *unit) first(h discHeap, d *drive) *disc {
 	if len(h) == 0 {
 		return nil
 	}
-	if len(d.Distrust) == 0 || !d.distrusts(h[0]) || !u.other(d, h[0]) {
+	if !u.refuses(d, h[0]) {
 		return h[0]
 	}
 	var best *disc
 	for _, c := range h {
-		if (!d.distrusts(c) || !u.other(d, c)) && (best == nil || h.less(c, best)) {
+		if (best == nil || h.less(c, best)) && !u.refuses(d, c) {
 			best = c
 		}
 	}
