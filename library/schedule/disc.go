@@ -44,8 +44,8 @@ type disc struct {
 	waits   int      // queued verifies and scrubs
 	aside   []*task  // reads that the drive which it is in shouldn't do
 	avoided []avoided
-	head    int64    // sector that the drive has got to
-	sectors int64    // of the queued reads
+	head    int64 // sector that the drive has got to
+	sectors int64 // of the queued reads
 
 	// Where it waits, when it does.
 	q     *queue
@@ -55,6 +55,8 @@ type disc struct {
 	order int64
 	read  int  // n when it was put there
 	shy   bool // it is in one of the queue's heaps of those that shun a drive
+
+	front fronted
 
 	shaded bool // it is in its unit's shadow
 	shade  time.Duration
@@ -80,6 +82,7 @@ func (d *disc) push(t *task) {
 	}
 	d.n++
 	d.sectors += t.Sectors
+	d.front.ask(t)
 	d.reads.push(t)
 	if t.express() {
 		d.urgent++
@@ -158,6 +161,7 @@ func (d *disc) drop(t *task) {
 	}
 	if d.n == 0 {
 		d.reads.items, d.express.items, d.sweep.items, d.behind.items, d.aside = nil, nil, nil, nil, nil
+		d.front.asked = [tiers]bool{}
 	}
 }
 
@@ -180,6 +184,12 @@ func (d *disc) next() *task {
 func (d *disc) rewind() {
 	d.head = 0
 	d.takeBack()
+	d.front.asked = [tiers]bool{}
+	for _, e := range d.reads.items {
+		if e.t.state == queued {
+			d.front.ask(e.t)
+		}
+	}
 	for t := d.behind.top(); t != nil; t = d.behind.top() {
 		d.behind.pop()
 		d.sweep.push(t)

@@ -46,6 +46,9 @@ func (p *Planner) place(d *disc) {
 	if d.n > 0 {
 		u.waiting++
 		u.reads += d.n
+		if !d.shy {
+			q.step(d)
+		}
 	}
 }
 
@@ -269,12 +272,13 @@ func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank
 			first = c
 		}
 	}
-	switch {
-	case first == nil:
-	case u.patient(first.oldest(), p.now):
+	if first == nil {
+		return
+	}
+	if waited, pressed := u.pressed(q, first, p.now); pressed {
+		consider(p.earliest(u, q, d, waited), due, first.key)
+	} else {
 		consider(p.densest(u, q, d), due, first.key)
-	default:
-		consider(p.earliest(u, q, d, first), due, first.key)
 	}
 }
 
@@ -308,9 +312,9 @@ func (p *Planner) densest(u *unit, q *queue, d *drive) (best *disc) {
 }
 
 // earliest returns the disc that is due first, but much larger batches before smaller ones, and those before others that let the
-// drive want the picker when no other drive does. What they may come to is a share of how long the first has waited.
-func (p *Planner) earliest(u *unit, q *queue, d *drive, first *disc) (best *disc) {
-	waited := float64(min(max(p.now-first.oldest().Created, 0), p.c.Patience))
+// drive want the picker when no other drive does. What they may come to is a share of how long has waited what may wait no more.
+func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (best *disc) {
+	waited := float64(min(max(longest, 0), p.c.Patience))
 	mean := float64(u.reads) / float64(max(u.waiting, 1))
 	var found [choices]candidate
 	n := 0

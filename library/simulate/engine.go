@@ -375,6 +375,7 @@ func (e *engine) start(d *machine, id int64) {
 	switch r.Kind {
 	case library.BurnTask:
 		e.use(d, Write)
+		e.discs[d.Disc].Blank = false // not any more, whatever comes of it
 		d.run = e.physics.burn(r.Sectors)
 	case library.VerifyTask:
 		e.use(d, Verify)

@@ -29,7 +29,6 @@ func (e *engine) fail(d *machine) {
 		r.Avoid = d.Number
 		if r.Kind == library.BurnTask {
 			r.Avoid, r.Disc = 0, 0
-			e.discs[d.Disc].Blank = false
 			e.restock()
 		}
 		e.tell(func(p Policy) { p.Add(r.Task) })

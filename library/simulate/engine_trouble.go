@@ -56,7 +56,7 @@ func (e *engine) stick(d *machine) {
 		e.tell(func(p Policy) { p.SetDisc(*disc) })
 	}
 	e.tell(func(p Policy) { p.Released(d.Unit) })
-	e.m.span("exchange failed", e.now, e.trouble.Freeing)
+	e.m.span(exchangeFailed, e.now, e.trouble.Freeing)
 	e.push(e.trouble.Freeing, happening{kind: freed, drive: d.Number, task: disc.ID, epoch: anyEpoch})
 }
 
@@ -71,14 +71,14 @@ func (e *engine) freed(d *machine, id int64) {
 	e.still(-1)
 }
 
-// open opens the door, which is locked while the picker moves. What is in a drive is read on.
+// openDoor opens the door, which is locked while the picker moves. What is in a drive is read on.
 func (e *engine) openDoor(h happening) {
 	if e.moving {
 		e.push(1, h)
 		return
 	}
 	e.m.Troubles.Doors++
-	e.m.span("door open", e.now, e.trouble.Open)
+	e.m.span(doorOpen, e.now, e.trouble.Open)
 	e.still(1)
 	e.push(e.trouble.Open, happening{kind: closes, epoch: anyEpoch})
 }
@@ -92,7 +92,7 @@ func (e *engine) doubt(h happening) {
 		return
 	}
 	e.m.Troubles.Unknown++
-	e.m.span("element unknown", e.now, e.trouble.Looking)
+	e.m.span(slotUnknown, e.now, e.trouble.Looking)
 	e.know(disc, d, false)
 	e.push(e.trouble.Looking, happening{kind: seen, task: h.task, epoch: anyEpoch})
 }
@@ -118,9 +118,9 @@ func (e *engine) holder(disc *schedule.Disc) *machine {
 
 // leave takes the agent or the controller away for a while.
 func (e *engine) leave(h happening) {
-	length, what := e.trouble.AgentAway, "agent away"
+	length, what := e.trouble.AgentAway, agentAway
 	if h.kind == controllerLeaves {
-		length, what = e.trouble.ControllerAway, "controller away"
+		length, what = e.trouble.ControllerAway, controllerAway
 		e.m.Troubles.Controllers++
 	} else {
 		e.m.Troubles.Agents++
@@ -131,7 +131,7 @@ func (e *engine) leave(h happening) {
 	e.push(length, h)
 }
 
-// reports says that nobody learns of h while agent or controller is away.
+// reported says that nobody learns of h while agent or controller is away.
 func (h happening) reported() bool {
 	switch h.kind {
 	case arrives, ticks, agentLeaves, agentReturns, controllerLeaves, controllerReturns:

@@ -106,6 +106,15 @@ type Span struct {
 	To   float64 `json:"to"`
 }
 
+// What a span may be called.
+const (
+	exchangeFailed = "exchange failed"
+	doorOpen       = "door open"
+	slotUnknown    = "slot unknown"
+	agentAway      = "agent away"
+	controllerAway = "controller away"
+)
+
 func (m *Measures) span(what string, now time.Duration, length float64) {
 	if len(m.Troubles.Spans) < 2000 {
 		m.Troubles.Spans = append(m.Troubles.Spans, Span{what, now.Seconds(), now.Seconds() + length})

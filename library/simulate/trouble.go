@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"fmt"
 	"math/rand/v2"
 )
 
@@ -104,4 +105,21 @@ func (t Trouble) set(disc int64) int64 {
 		return 0
 	}
 	return (disc-1)/int64(t.SetDiscs+t.SetParity) + 1
+}
+
+// Lines says for people what went wrong; nothing when nothing did.
+func (t Troubles) Lines() (lines []string) {
+	add := func(n int, format string, args ...any) {
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	}
+	add(t.Exchanges+t.Slow, "%d moves failed, %d were slow", t.Exchanges, t.Slow)
+	add(t.Unreadable, "%d attempts to read failed; the set was read for %d, of which %d were lost", t.Unreadable, t.Healed, t.Hopeless)
+	add(t.Unknown+t.Doors, "%d times a slot was unknown, %d times the door was opened", t.Unknown, t.Doors)
+	add(t.Agents+t.Controllers, "%d times the agent was away, %d times the controller", t.Agents, t.Controllers)
+	if t.Still > 0 {
+		lines = append(lines, fmt.Sprintf("nothing could move for %.1f %% of the time", 100*t.Still))
+	}
+	return lines
 }
