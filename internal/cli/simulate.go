@@ -48,6 +48,13 @@ how long requests take and what the drives do meanwhile. The same seed gives the
 	f.Float64Var(&config.Workload.Burns, "burns", config.Workload.Burns, "discs to burn and verify in an hour")
 	f.Float64Var(&config.Workload.ScrubDays, "scrub-days", config.Workload.ScrubDays, "days in which every disc is read as a whole; 0 for no scrubs")
 	f.Float64Var(&config.Faults, "faults", config.Faults, "faults of a drive in a year")
+	f.Float64Var(&config.Trouble.Exchange, "failed-moves", config.Trouble.Exchange, "share of the picker's moves that fail, so that somebody has to look after it")
+	f.Float64Var(&config.Trouble.Slow, "slow-moves", config.Trouble.Slow, "share of the picker's moves that are slow")
+	f.Float64Var(&config.Trouble.Unreadable, "unreadable", config.Trouble.Unreadable, "share of reads and verifies that a drive gives up")
+	f.Float64Var(&config.Trouble.Unknown, "unknown-slots", config.Trouble.Unknown, "how often in a year nobody knows any more what a slot holds")
+	f.Float64Var(&config.Trouble.Doors, "doors", config.Trouble.Doors, "how often in a year the door is opened")
+	f.Float64Var(&config.Trouble.Agent, "agent-outages", config.Trouble.Agent, "how often in a year the agent is away")
+	f.Float64Var(&config.Trouble.Controller, "controller-outages", config.Trouble.Controller, "how often in a year the controller is away")
 	f.Float64Var(&config.Physics.Move, "move", config.Physics.Move, "seconds that the picker takes from a slot to a drive")
 	f.Float64Var(&config.Physics.Load, "load", config.Physics.Load, "seconds from a disc's arrival in a drive until it can be read")
 	f.Float64Var(&config.Physics.ReadRate, "read-rate", config.Physics.ReadRate, "bytes a second that a drive reads in the mean")
@@ -107,8 +114,8 @@ func fromFile(cmd *cobra.Command, path string, config *simulate.Config) error {
 	}
 	said := map[string]string{}
 	for _, name := range []string{
-		"libraries", "drives", "recorded", "workload", "requests", "rate", "mean-bytes", "expedited", "bulk", "burns", "scrub-days", "faults", "move", "load",
-		"read-rate", "seed",
+		"libraries", "drives", "recorded", "workload", "requests", "rate", "mean-bytes", "expedited", "bulk", "burns", "scrub-days", "faults",
+		"failed-moves", "slow-moves", "unreadable", "unknown-slots", "doors", "agent-outages", "controller-outages", "move", "load", "read-rate", "seed",
 	} {
 		if cmd.Flags().Changed(name) {
 			said[name] = cmd.Flags().Lookup(name).Value.String()
@@ -147,5 +154,8 @@ func showMeasures(w io.Writer, m *simulate.Measures) {
 		fmt.Fprintf(w, " %s %.1f %%", u, 100*m.Drives[u.String()])
 	}
 	fmt.Fprintf(w, "\n  picker busy %.1f %%, %d moves (%.2f per request read), %d preempted, %d drive faults\n", 100*m.Picker, m.Moves, m.PerRequest, m.Preempted, m.Failed)
+	for _, line := range m.Troubles.Lines() {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
 	fmt.Fprintf(w, "  all done after %v; no plan could have taken less than %v\n", span(m.Makespan), span(m.Bound))
 }

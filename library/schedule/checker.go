@@ -134,6 +134,9 @@ func (c *Checker) Unloaded(n int) {
 // Released says that a picker is free.
 func (c *Checker) Released(unit int) { c.moving[unit] = false }
 
+// SetStill says whether nothing may move.
+func (c *Checker) SetStill(still bool) { c.Still = still }
+
 // Check returns an error that names the rule which a breaks, or takes a as begun.
 func (c *Checker) Check(a Action) error {
 	if err := c.check(a); err != nil {

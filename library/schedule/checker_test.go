@@ -107,10 +107,14 @@ func TestNextIsChecked(t *testing.T) {
 // (1 - larger - apart)·w, as long as w is below Patience, and by none that is due more than that share of Patience later after that.
 func TestNobodyStarves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := time.Duration(rapid.IntRange(0, 3*3600).Draw(t, "limit")) * time.Second
-		p := New(Config{Ejects: true, Experience: Experience{1: {{Limit: limit, Seen: 1000}}}})
+		var pace Pace
+		for k := range pace {
+			pace[k].Limit, pace[k].Seen = time.Duration(rapid.IntRange(0, 3*3600).Draw(t, "limit"))*time.Second, 1000
+		}
+		p := New(Config{Ejects: true, Experience: Experience{1: pace}})
 		p.SetDrive(Drive{Number: 1, Unit: 1, Up: true, Known: true})
-		created := map[int64]time.Duration{}
+		var asked []Task
+		dueFirst := map[int64]time.Duration{}
 		id := int64(0)
 		now := time.Duration(0)
 		for d := int64(1); d <= 12; d++ {
@@ -118,10 +122,16 @@ func TestNobodyStarves(t *testing.T) {
 			for range rapid.IntRange(1, 12).Draw(t, "reads") {
 				id++
 				now += time.Duration(rapid.IntRange(0, 1200).Draw(t, "apart")) * time.Second
-				if _, ok := created[d]; !ok {
-					created[d] = now
+				k := Task{
+					ID: id, Kind: library.ReadTask, Priority: rapid.SampledFrom([]int{library.PriorityStandard, library.PriorityBulk}).Draw(t, "priority"),
+					Disc: d, Sectors: 1000, Created: now,
 				}
-				p.Add(Task{ID: id, Kind: library.ReadTask, Priority: library.PriorityStandard, Disc: d, Sectors: 1000, Created: now})
+				p.Add(k)
+				k.Due = k.due()
+				asked = append(asked, k)
+				if due, ok := dueFirst[d]; !ok || k.Due < due {
+					dueFirst[d] = k.Due
+				}
 			}
 		}
 		actions := p.Decide(now)
@@ -129,13 +139,14 @@ func TestNobodyStarves(t *testing.T) {
 		if i < 0 {
 			t.Fatalf("nothing is loaded: %+v", actions)
 		}
-		chosen := created[actions[i].Disc]
-		for d, c := range created {
-			if now-c < limit && now-c < Allowance(library.PriorityStandard) {
+		chosen := dueFirst[actions[i].Disc]
+		for _, k := range asked {
+			w := now - k.Created
+			if w < pace[tier(&task{Task: k})].Limit && now < k.Due {
 				continue
 			}
-			if latest := c + time.Duration((larger+apart)*float64(min(now-c, 2*time.Hour))); chosen > latest {
-				t.Fatalf("disc %d has waited since %v, and disc %d, which is wanted since %v, is loaded", d, c, actions[i].Disc, chosen)
+			if latest := k.Due + time.Duration((larger+apart)*float64(min(w, 2*time.Hour))); chosen > latest {
+				t.Fatalf("%+v has waited for %v, and disc %d, of which the first is due at %v, is loaded", k, w, actions[i].Disc, chosen)
 			}
 		}
 	})

@@ -80,7 +80,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		}
 		return
 	}
-	if t := disc.next(); t != nil && !u.shuns(t, d, disc) {
+	if t := u.next(d, disc); t != nil {
 		if p.overstayed(u, d, t) {
 			return
 		}
@@ -96,6 +96,22 @@ func (p *Planner) serve(u *unit, d *drive) {
 		p.start(t, d)
 		disc.drop(t)
 	}
+}
+
+// next returns the read of its disc that d should do next, or nil. What has failed there before waits for another drive.
+func (u *unit) next(d *drive, disc *disc) *task {
+	other := u.other(d, disc)
+	if other && d.distrusts(disc) {
+		return nil
+	}
+	if !other {
+		disc.takeBack()
+	}
+	t := disc.next()
+	for ; t != nil && other && t.Avoid == d.Number; t = disc.next() {
+		disc.setAside(t)
+	}
+	return t
 }
 
 // overstayed says that the disc in d must make room although t still wants it.

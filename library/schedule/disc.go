@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/odarchive/odarchive/library"
@@ -41,8 +42,10 @@ type disc struct {
 	n       int      // queued reads
 	urgent  int      // queued express reads
 	waits   int      // queued verifies and scrubs
-	head    int64    // sector that the drive has got to
-	sectors int64    // of the queued reads
+	aside   []*task  // reads that the drive which it is in shouldn't do
+	avoided []avoided
+	head    int64 // sector that the drive has got to
+	sectors int64 // of the queued reads
 
 	// Where it waits, when it does.
 	q     *queue
@@ -53,9 +56,14 @@ type disc struct {
 	read  int  // n when it was put there
 	shy   bool // it is in one of the queue's heaps of those that shun a drive
 
+	front fronted
+
 	shaded bool // it is in its unit's shadow
 	shade  time.Duration
 }
+
+// avoided is how many of a disc's reads, and verifies and scrubs, have failed in a drive; 0 stands for those that haven't in any.
+type avoided struct{ drive, reads, passes int }
 
 func newDisc(id int64) *disc {
 	d := &disc{order: id}
@@ -66,6 +74,7 @@ func newDisc(id int64) *disc {
 
 // push adds a task that has become queued.
 func (d *disc) push(t *task) {
+	d.count(t, 1)
 	if t.pass() {
 		d.passes.push(t)
 		d.waits++
@@ -73,11 +82,17 @@ func (d *disc) push(t *task) {
 	}
 	d.n++
 	d.sectors += t.Sectors
+	d.front.ask(t)
 	d.reads.push(t)
 	if t.express() {
 		d.urgent++
 		d.express.push(t)
 	}
+	d.line(t)
+}
+
+// line puts a read among those that are ahead of the drive's head, or behind it.
+func (d *disc) line(t *task) {
 	if t.Sector < d.head {
 		d.behind.push(t)
 	} else {
@@ -85,8 +100,56 @@ func (d *disc) push(t *task) {
 	}
 }
 
+// count takes note that so many tasks more avoid a drive as t does.
+func (d *disc) count(t *task, more int) {
+	if t.Avoid == 0 && !t.pass() {
+		return
+	}
+	i := slices.IndexFunc(d.avoided, func(a avoided) bool { return a.drive == t.Avoid })
+	if i < 0 {
+		i = len(d.avoided)
+		d.avoided = append(d.avoided, avoided{drive: t.Avoid})
+	}
+	a := &d.avoided[i]
+	if t.pass() {
+		a.passes += more
+	} else {
+		a.reads += more
+	}
+	if a.reads == 0 && a.passes == 0 {
+		d.avoided = slices.Delete(d.avoided, i, i+1)
+	}
+}
+
+// setAside keeps t, which next returned, from being returned again until the disc leaves its drive or takeBack is called.
+func (d *disc) setAside(t *task) {
+	if d.express.top() == t {
+		d.express.pop()
+	} else {
+		d.sweep.pop()
+	}
+	if !slices.Contains(d.aside, t) {
+		d.aside = append(d.aside, t)
+	}
+}
+
+// takeBack ends that.
+func (d *disc) takeBack() {
+	for _, t := range d.aside {
+		if t.state != queued {
+			continue
+		}
+		if t.express() {
+			d.express.push(t)
+		}
+		d.line(t)
+	}
+	d.aside = nil
+}
+
 // drop takes note that t, which was queued, is that no more.
 func (d *disc) drop(t *task) {
+	d.count(t, -1)
 	if t.pass() {
 		d.waits--
 		return
@@ -97,7 +160,8 @@ func (d *disc) drop(t *task) {
 		d.urgent--
 	}
 	if d.n == 0 {
-		d.reads.items, d.express.items, d.sweep.items, d.behind.items = nil, nil, nil, nil
+		d.reads.items, d.express.items, d.sweep.items, d.behind.items, d.aside = nil, nil, nil, nil, nil
+		d.front.asked = [tiers]bool{}
 	}
 }
 
@@ -119,6 +183,13 @@ func (d *disc) next() *task {
 // rewind makes the next pass of the head over the disc begin at its first sector.
 func (d *disc) rewind() {
 	d.head = 0
+	d.takeBack()
+	d.front.asked = [tiers]bool{}
+	for _, e := range d.reads.items {
+		if e.t.state == queued {
+			d.front.ask(e.t)
+		}
+	}
 	for t := d.behind.top(); t != nil; t = d.behind.top() {
 		d.behind.pop()
 		d.sweep.push(t)
@@ -134,30 +205,36 @@ func (d *disc) oldest() *task {
 	return r
 }
 
-// shuns returns the drive that everything wanted from the disc would rather not be done in; 0 when there is no such drive.
+// shuns returns the drive that everything to be read from the disc would rather not be read in, or when nothing is, that no verify or scrub
+// would; 0 when there is no such drive.
 func (d *disc) shuns() int {
-	if d.n+d.waits > 8 {
-		return 0
-	}
-	all := -1
-	for _, h := range []*taskHeap{&d.reads, &d.passes} {
-		for _, e := range h.items {
-			t := e.t
-			if t.state != queued {
-				continue
+	for _, a := range d.avoided {
+		switch {
+		case d.n > 0:
+			if a.reads == d.n {
+				return a.drive
 			}
-			a := d.avoided(t)
-			if a == 0 || all != -1 && all != a {
-				return 0
-			}
-			all = a
+		case a.drive == 0 && a.passes == d.waits || a.drive == d.Avoid && a.passes+d.unspoiled() == d.waits:
+			return d.Avoid
+		case a.drive != 0 && a.passes == d.waits:
+			return a.drive
 		}
 	}
-	return max(all, 0)
+	return 0
 }
 
-// avoided returns the drive that t, which is of this disc, would rather not be done in.
-func (d *disc) avoided(t *task) int {
+// unspoiled is how many verifies and scrubs have failed in no drive.
+func (d *disc) unspoiled() int {
+	for _, a := range d.avoided {
+		if a.drive == 0 {
+			return a.passes
+		}
+	}
+	return 0
+}
+
+// avoids returns the drive that t, which is of this disc, would rather not be done in.
+func (d *disc) avoids(t *task) int {
 	if t.Avoid == 0 && t.pass() {
 		return d.Avoid
 	}

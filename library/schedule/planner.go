@@ -92,6 +92,7 @@ type queue struct {
 	classes [classes]discHeap
 	shy     map[int]*discHeap // by the drive they shun
 	shied   int               // discs in shy
+	fronts  [tiers]front
 }
 
 // blanks is the blank discs of one capacity, medium and lot in a unit, by slot.

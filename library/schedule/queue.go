@@ -46,6 +46,9 @@ func (p *Planner) place(d *disc) {
 	if d.n > 0 {
 		u.waiting++
 		u.reads += d.n
+		if !d.shy {
+			q.step(d)
+		}
 	}
 }
 
@@ -106,20 +109,25 @@ func (u *unit) other(d *drive, disc *disc) bool {
 
 // shuns says that t of disc should rather not be done in d while another drive could take the disc.
 func (u *unit) shuns(t *task, d *drive, disc *disc) bool {
-	return (disc.avoided(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
+	return (disc.avoids(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
 }
 
-// first returns the first disc of h that d doesn't distrust.
+// refuses says that d should rather not be given disc: a disc of its set has failed there, or what can't wait has.
+func (u *unit) refuses(d *drive, disc *disc) bool {
+	return (len(d.Distrust) > 0 && d.distrusts(disc) || disc.urgent > 0 && disc.express.top().Avoid == d.Number) && u.other(d, disc)
+}
+
+// first returns the first disc of h that d doesn't refuse.
 func (u *unit) first(h discHeap, d *drive) *disc {
 	if len(h) == 0 {
 		return nil
 	}
-	if len(d.Distrust) == 0 || !d.distrusts(h[0]) || !u.other(d, h[0]) {
+	if !u.refuses(d, h[0]) {
 		return h[0]
 	}
 	var best *disc
 	for _, c := range h {
-		if (!d.distrusts(c) || !u.other(d, c)) && (best == nil || h.less(c, best)) {
+		if (best == nil || h.less(c, best)) && !u.refuses(d, c) {
 			best = c
 		}
 	}
@@ -264,12 +272,13 @@ func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank
 			first = c
 		}
 	}
-	switch {
-	case first == nil:
-	case u.patient(first.oldest(), p.now):
+	if first == nil {
+		return
+	}
+	if waited, pressed := u.pressed(q, first, p.now); pressed {
+		consider(p.earliest(u, q, d, waited), due, first.key)
+	} else {
 		consider(p.densest(u, q, d), due, first.key)
-	default:
-		consider(p.earliest(u, q, d, first), due, first.key)
 	}
 }
 
@@ -303,9 +312,9 @@ func (p *Planner) densest(u *unit, q *queue, d *drive) (best *disc) {
 }
 
 // earliest returns the disc that is due first, but much larger batches before smaller ones, and those before others that let the
-// drive want the picker when no other drive does. What they may come to is a share of how long the first has waited.
-func (p *Planner) earliest(u *unit, q *queue, d *drive, first *disc) (best *disc) {
-	waited := float64(min(max(p.now-first.oldest().Created, 0), p.c.Patience))
+// drive want the picker when no other drive does. What they may come to is a share of how long has waited what may wait no more.
+func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (best *disc) {
+	waited := float64(min(max(longest, 0), p.c.Patience))
 	mean := float64(u.reads) / float64(max(u.waiting, 1))
 	var found [choices]candidate
 	n := 0

@@ -63,6 +63,7 @@ func (b *baseline) Stopped(int64, int64) {}
 func (b *baseline) Loaded(n int)         { b.drive(n).Busy = false }
 func (b *baseline) Ejected(n int)        { b.drive(n).Ejected = true }
 func (b *baseline) Released(int)         { b.picker = false }
+func (b *baseline) SetStill(bool)        {}
 
 func (b *baseline) Unloaded(n int) {
 	d := b.drive(n)

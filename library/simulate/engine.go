@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/odarchive/odarchive/library"
@@ -19,6 +20,7 @@ type Policy interface {
 	Ejected(drive int)
 	Unloaded(drive int)
 	Released(unit int)
+	SetStill(still bool)
 	Decide(now time.Duration) []schedule.Action
 }
 
@@ -28,7 +30,7 @@ type happening struct {
 	order int64
 	kind  kind
 	drive int
-	task  int64
+	task  int64 // or a disc, or a set
 	epoch int64 // of the drive: what was to happen in one that has failed since, doesn't
 }
 
@@ -47,6 +49,19 @@ const (
 	fails
 	repaired
 	ticks
+	sticks
+	freed
+	gaveUp
+	trusted
+	opens
+	closes
+	doubted
+	seen
+	// Who leaves returns: the next kind.
+	agentLeaves
+	agentReturns
+	controllerLeaves
+	controllerReturns
 )
 
 func (h happening) before(o happening) bool { return h.at < o.at || h.at == o.at && h.order < o.order }
@@ -57,18 +72,24 @@ type request struct {
 	arrive time.Duration
 	tier   Tier
 	done   time.Duration // 0 until it is
+	tries  int           // that failed
+	parts  int           // that other discs of the set are still to give in its place
+	asked  int64         // of those discs
+	of     int64         // the request of which it is such a part
 }
 
 // machine is a simulated drive.
 type machine struct {
 	schedule.Drive
-	epoch int64
-	task  int64
-	began time.Duration
-	run   float64 // seconds that the task takes
-	head  int64   // sector
-	doing Use
-	since time.Duration
+	epoch  int64
+	task   int64
+	began  time.Duration
+	run    float64 // seconds that the task takes
+	head   int64   // sector
+	fails  bool    // the task will: the disc can't be read
+	leaves bool    // its disc is being carried home
+	doing  Use
+	since  time.Duration
 }
 
 // engine is one simulated library.
@@ -89,6 +110,16 @@ type engine struct {
 	onDone   func(r *request)
 	others   int64 // the latest request that is foreseen
 	err      error
+
+	trouble    Trouble
+	seed       uint64
+	luck       *rand.Rand
+	recorded   int64 // discs
+	moving     bool  // the picker is
+	stills     int   // reasons for which nothing may move
+	stillSince time.Duration
+	away       int // of agent and controller
+	held       []happening
 }
 
 // checker says whether an action obeys the rules.
@@ -153,6 +184,12 @@ func (e *engine) step() bool {
 	for len(e.heap) > 0 && e.heap[0].at == at {
 		e.happen(e.pop())
 	}
+	if e.away > 0 {
+		return true
+	}
+	if e.checker != nil {
+		e.checker.Decide(e.now)
+	}
 	for _, a := range e.policy.Decide(e.now) {
 		if e.checker != nil {
 			if err := e.checker.Check(a); err != nil {
@@ -187,6 +224,10 @@ func (e *engine) happen(h happening) {
 			return
 		}
 	}
+	if e.away > 0 && h.reported() {
+		e.hold(d, h)
+		return
+	}
 	switch h.kind {
 	case arrives:
 		e.arrive(&e.requests[h.task-1])
@@ -194,7 +235,7 @@ func (e *engine) happen(h happening) {
 		e.ended(d, h.task)
 	case loaded:
 		e.use(d, Idle)
-		d.Busy = false
+		d.Busy, d.Since = false, e.now
 		e.tell(func(p Policy) { p.Loaded(h.drive) })
 	case ejected:
 		e.use(d, Switch)
@@ -204,15 +245,45 @@ func (e *engine) happen(h happening) {
 		e.use(d, Idle)
 		disc := e.discs[d.Disc]
 		disc.Drive, disc.Slot, disc.Reload = 0, d.Home, false
-		d.Full, d.Ejected, d.Busy, d.Disc = false, false, false, 0
+		d.Full, d.Ejected, d.Busy, d.Disc, d.Home, d.leaves = false, false, false, 0, 0, false
+		e.moving = false
 		e.tell(func(p Policy) { p.Unloaded(h.drive) })
 		e.tell(func(p Policy) { p.Released(d.Unit) })
 	case released:
+		e.moving = false
 		e.tell(func(p Policy) { p.Released(d.Unit) })
 	case fails:
 		e.fail(d)
 	case repaired:
 		e.repair(d)
+	default:
+		e.goesWrong(d, h)
+	}
+}
+
+func (e *engine) goesWrong(d *machine, h happening) {
+	switch h.kind {
+	case sticks:
+		e.stick(d)
+	case freed:
+		e.freed(d, h.task)
+	case gaveUp:
+		e.unread(d, h.task)
+	case trusted:
+		e.trust(d, h.task)
+	case opens:
+		e.openDoor(h)
+	case closes:
+		e.still(-1)
+	case doubted:
+		e.doubt(h)
+	case seen:
+		disc := e.discs[h.task]
+		e.know(disc, e.holder(disc), true)
+	case agentLeaves, controllerLeaves:
+		e.leave(h)
+	case agentReturns, controllerReturns:
+		e.comeBack(h.kind)
 	}
 }
 
@@ -227,10 +298,15 @@ func (e *engine) ended(d *machine, id int64) {
 		disc.Blank, disc.Reload, disc.Avoid = false, true, d.Number
 		e.tell(func(p Policy) { p.SetDisc(*disc) })
 		e.burned(r, disc)
+	} else if r.of != 0 {
+		e.brought(r.of)
 	}
 }
 
 func (e *engine) finish(r *request) {
+	if r.done != 0 {
+		e.err = fmt.Errorf("after %v: request %d is done a second time", e.now, r.ID)
+	}
 	r.done = e.now
 	e.open--
 	e.m.queue(e.now, e.open)
@@ -241,13 +317,9 @@ func (e *engine) finish(r *request) {
 
 // burned queues the verify of a disc that has been burned.
 func (e *engine) burned(r *request, d *schedule.Disc) {
-	id := int64(len(e.requests) + 1)
-	e.requests = append(e.requests, request{
-		Task: schedule.Task{
-			ID: id, Kind: library.VerifyTask, Priority: library.PriorityVerify, Disc: d.ID, Sectors: r.Sectors, Created: e.now,
-		}, arrive: e.now, tier: Verifying,
+	e.add(request{
+		Task: schedule.Task{Kind: library.VerifyTask, Priority: library.PriorityVerify, Disc: d.ID, Sectors: r.Sectors, Created: e.now}, tier: Verifying,
 	})
-	e.arrive(&e.requests[id-1])
 }
 
 func (e *engine) use(d *machine, u Use) {
@@ -263,16 +335,16 @@ func (e *engine) apply(a schedule.Action) {
 		disc.Slot, disc.Drive = 0, d.Number
 		d.Full, d.Disc, d.Home, d.Busy, d.head = true, a.Disc, a.Slot, true, 0
 		e.use(d, Switch)
-		e.m.moves++
-		e.m.picker += seconds(e.physics.Move)
-		e.push(e.physics.Move, happening{kind: released, drive: a.Drive, epoch: d.epoch})
-		e.push(e.physics.Move+e.physics.Load, happening{kind: loaded, drive: a.Drive, epoch: d.epoch})
+		if move, ok := e.move(d); ok {
+			e.push(move, happening{kind: released, drive: a.Drive, epoch: d.epoch})
+			e.push(move+e.physics.Load, happening{kind: loaded, drive: a.Drive, epoch: d.epoch})
+		}
 	case a.Unload:
-		d.Busy = true
+		d.Busy, d.leaves = true, true
 		e.use(d, Switch)
-		e.m.moves++
-		e.m.picker += seconds(e.physics.Move)
-		e.push(e.physics.Move, happening{kind: unloaded, drive: a.Drive, epoch: d.epoch})
+		if move, ok := e.move(d); ok {
+			e.push(move, happening{kind: unloaded, drive: a.Drive, epoch: d.epoch})
+		}
 	case a.Eject:
 		d.Busy = true
 		e.use(d, Switch)
@@ -284,12 +356,26 @@ func (e *engine) apply(a schedule.Action) {
 	}
 }
 
+// move has the picker carry a disc to or from d. It says how long that takes, and whether it ends well.
+func (e *engine) move(d *machine) (move float64, ok bool) {
+	move = e.slowed(e.physics.Move)
+	e.moving = true
+	e.m.moves++
+	e.m.picker += seconds(move)
+	if e.sticks() {
+		e.push(move, happening{kind: sticks, drive: d.Number, epoch: d.epoch})
+		return move, false
+	}
+	return move, true
+}
+
 func (e *engine) start(d *machine, id int64) {
 	r := &e.requests[id-1]
 	d.task, d.Busy, d.began = id, true, e.now
 	switch r.Kind {
 	case library.BurnTask:
 		e.use(d, Write)
+		e.discs[d.Disc].Blank = false // not any more, whatever comes of it
 		d.run = e.physics.burn(r.Sectors)
 	case library.VerifyTask:
 		e.use(d, Verify)
@@ -307,6 +393,11 @@ func (e *engine) start(d *machine, id int64) {
 		}
 		d.head = r.Sector + r.Sectors
 	}
+	if d.fails = e.unreadable(r); d.fails {
+		d.run = e.trouble.GivingUp
+		e.push(d.run, happening{kind: gaveUp, drive: d.Number, task: id, epoch: d.epoch})
+		return
+	}
 	e.push(d.run, happening{kind: ends, drive: d.Number, task: id, epoch: d.epoch})
 }
 
@@ -314,6 +405,9 @@ func (e *engine) stop(d *machine, id int64) {
 	d.epoch++ // its end will not come
 	r := &e.requests[id-1]
 	read := e.physics.reached(max(d.head, 0), (e.now - d.began).Seconds())
+	if d.fails {
+		read = 0
+	}
 	r.Sectors = max(r.Sectors-read, 1)
 	e.use(d, Idle)
 	d.Busy, d.task = false, 0

@@ -23,16 +23,15 @@ func (e *engine) fail(d *machine) {
 	d.task = 0
 	e.use(d, Idle)
 	if id != 0 {
-		r := e.requests[id-1]
-		d.Busy = false
+		r := &e.requests[id-1]
+		d.Busy, d.fails = false, false
 		e.tell(func(p Policy) { p.Ended(id) })
-		again := r.Task
-		again.Avoid = d.Number
+		r.Avoid = d.Number
 		if r.Kind == library.BurnTask {
-			again.Avoid, again.Disc = 0, 0
+			r.Avoid, r.Disc = 0, 0
 			e.restock()
 		}
-		e.tell(func(p Policy) { p.Add(again) })
+		e.tell(func(p Policy) { p.Add(r.Task) })
 	}
 	v := d.Drive
 	e.tell(func(p Policy) { p.SetDrive(v) })

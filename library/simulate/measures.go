@@ -17,11 +17,12 @@ const (
 	Burning
 	Verifying
 	Scrub
+	Healing // reads of other discs of a set, in place of one that can't be read
 	tiers
 )
 
 func (t Tier) String() string {
-	return [...]string{"expedited", "standard", "bulk", "burn", "verify", "scrub"}[t]
+	return [...]string{"expedited", "standard", "bulk", "burn", "verify", "scrub", "heal"}[t]
 }
 
 // Use is what a drive spends its time with.
@@ -72,6 +73,7 @@ type Measures struct {
 	Failed      int                `json:"drive_faults"`
 	Unfinished  int                `json:"unfinished"`
 	Queue       []Point            `json:"queue"`
+	Troubles    Troubles           `json:"troubles"`
 
 	moves, preempted, failed, decisions int
 	picker                              time.Duration
@@ -79,6 +81,44 @@ type Measures struct {
 	points                              []Point
 	every                               time.Duration
 	repair                              float64
+	still                               time.Duration
+}
+
+// Troubles is what went wrong in a run, how often.
+type Troubles struct {
+	Exchanges   int     `json:"exchanges"`   // that failed
+	Slow        int     `json:"slow"`        // moves of the picker
+	Unreadable  int     `json:"unreadable"`  // attempts at a read or verify that failed, the second ones included
+	Healed      int     `json:"healed"`      // reads and verifies for which the set was read
+	Hopeless    int     `json:"hopeless"`    // those of them for which too much of the set was lost
+	Unknown     int     `json:"unknown"`     // slots of which nobody knew what they held
+	Doors       int     `json:"doors"`       // opened
+	Agents      int     `json:"agents"`      // times that the agent was away
+	Controllers int     `json:"controllers"` // times that the controller was
+	Still       float64 `json:"still"`       // share of the time in which nothing could move
+	Spans       []Span  `json:"spans"`       // when, in seconds; the first of them when there are very many
+}
+
+// Span is a time in which something was wrong.
+type Span struct {
+	What string  `json:"what"`
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
+}
+
+// What a span may be called.
+const (
+	exchangeFailed = "exchange failed"
+	doorOpen       = "door open"
+	slotUnknown    = "slot unknown"
+	agentAway      = "agent away"
+	controllerAway = "controller away"
+)
+
+func (m *Measures) span(what string, now time.Duration, length float64) {
+	if len(m.Troubles.Spans) < 2000 {
+		m.Troubles.Spans = append(m.Troubles.Spans, Span{what, now.Seconds(), now.Seconds() + length})
+	}
 }
 
 // Point is how many requests were open at a time, in seconds.
@@ -124,7 +164,7 @@ func (m *Measures) finish(engines []*engine) {
 			first, last = min(first, r.arrive.Seconds()), max(last, r.done.Seconds())
 			c := &all[r.tier]
 			c.sorted = append(c.sorted, (r.done - r.arrive).Seconds())
-			if r.Kind == "read" {
+			if r.Kind == "read" && r.tier != Healing {
 				done++
 			}
 			if limit := r.Due; limit != 0 && r.done > limit || limit == 0 && r.done > r.arrive+allowance(r) {
@@ -156,6 +196,7 @@ func (m *Measures) finish(engines []*engine) {
 	}
 	m.Makespan = max(last-first, 0)
 	m.Picker = m.picker.Seconds() / max(last*float64(len(engines)), 1e-9)
+	m.Troubles.Still = m.still.Seconds() / max(last*float64(len(engines)), 1e-9)
 	m.Moves, m.Preempted, m.Failed, m.Queue = m.moves, m.preempted, m.failed, m.points
 	m.PerRequest = float64(m.moves) / float64(max(done, 1))
 }

@@ -21,6 +21,9 @@ func WriteReport(w io.Writer, title string, runs []*Measures) error {
 				span(c.Mean), span(c.P50), span(c.P95), span(c.P99), span(c.P999), span(c.Longest), 100*c.Missed)
 		}
 		b.WriteString("</table>\n")
+		if lines := m.Troubles.Lines(); len(lines) > 0 {
+			fmt.Fprintf(&b, "<p>%s</p>\n", strings.Join(lines, "; "))
+		}
 		m.curves(&b)
 		m.split(&b)
 		m.open(&b)
@@ -150,8 +153,33 @@ func (m *Measures) open(b *strings.Builder) {
 	for t, step := 0., round(last/unit/8); t*unit <= last; t += step {
 		mark(b, t*unit/last, fmt.Sprintf("%g %s", t, name))
 	}
+	m.wrong(b, last)
 	line(b, colours[1], len(m.Queue), func(i int) (float64, float64) {
 		return m.Queue[i].At / last, float64(m.Queue[i].Open) / top
 	})
 	b.WriteString("</svg>\n")
+}
+
+var wrongColours = map[string]string{
+	exchangeFailed: "#b22222", doorOpen: "#d2861e", slotUnknown: "#7a4fa3", agentAway: "#2e8b57", controllerAway: "#666666",
+}
+
+// wrong shades the times in which something was wrong, with a height of its own for each kind, and names those that there were.
+func (m *Measures) wrong(b *strings.Builder, last float64) {
+	n := 0
+	for _, what := range []string{exchangeFailed, doorOpen, slotUnknown, agentAway, controllerAway} {
+		seen := false
+		for _, s := range m.Troubles.Spans {
+			if s.What != what || s.From > last {
+				continue
+			}
+			seen = true
+			from, to := s.From/last*width, min(s.To/last, 1)*width
+			fmt.Fprintf(b, "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"10\" fill=\"%s\"/>\n", from, 4+14*n, max(to-from, .5), wrongColours[what])
+		}
+		if seen {
+			fmt.Fprintf(b, "<text x=\"%.0f\" y=\"%d\" fill=\"%s\">%s</text>\n", width+8, 13+14*n, wrongColours[what], what)
+			n++
+		}
+	}
 }

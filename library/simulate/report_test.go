@@ -13,6 +13,7 @@ import (
 func TestReport(t *testing.T) {
 	c := Default()
 	c.Workload.Requests, c.Workload.Expedited, c.Workload.Bulk, c.Workload.Burns, c.Workload.ScrubDays = 200, .1, .4, 1, 90
+	c.Trouble = everything()
 	m, err := Run(c)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +44,14 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(drawings[1], ">"+u.String()+" ") {
 			t.Errorf("the time that drives spend with %s is not named", u)
 		}
+	}
+	for what := range wrongColours {
+		if !strings.Contains(drawings[2], ">"+what+"<") {
+			t.Errorf("it isn't shown when %s", what)
+		}
+	}
+	if !strings.Contains(page, "the set was read for") || !strings.Contains(page, "nothing could move for") {
+		t.Error("what went wrong isn't said")
 	}
 	for _, c := range m.Completions {
 		if !strings.Contains(drawings[0], ">"+c.Tier+"<") {

@@ -21,7 +21,9 @@ type Config struct {
 	// Faults is how many faults a drive has in a year, Repair how many seconds one takes to be put right.
 	Faults float64 `toml:"faults" json:"faults"`
 	Repair float64 `toml:"repair" json:"repair"`
-	Seed   uint64  `toml:"seed" json:"seed"`
+	// Trouble is what else goes wrong.
+	Trouble Trouble `toml:"trouble" json:"trouble"`
+	Seed    uint64  `toml:"seed" json:"seed"`
 	// Policy is "planner", "fifo" or "by-disc"; the last two are baselines that serve reads only.
 	Policy string `toml:"policy" json:"policy"`
 	// Unchecked leaves out the checker, which otherwise looks at every action.
@@ -30,41 +32,46 @@ type Config struct {
 
 // Default is one library of 600 BD-R 25 GB and 4 drives with people who ask for a file now and then.
 func Default() Config {
-	return Config{Libraries: 1, Drives: 4, Discs: 600, Physics: DefaultPhysics(), Workload: DefaultWorkload(), Repair: 4 * 3600, Seed: 1, Policy: "planner"}
+	return Config{Libraries: 1, Drives: 4, Discs: 600, Physics: DefaultPhysics(), Workload: DefaultWorkload(), Repair: 4 * 3600, Trouble: DefaultTrouble(), Seed: 1, Policy: "planner"}
+}
+
+// limit is what a parameter may be.
+type limit struct {
+	name               string
+	value, least, most float64
 }
 
 // Validate returns an error with the fault Invalid that names what makes no sense.
 func (c Config) Validate() error {
 	p, w := c.Physics, c.Workload
-	for _, x := range []struct {
-		name  string
-		value float64
-		least float64
-	}{
-		{"libraries", float64(c.Libraries), 1},
-		{"drives", float64(c.Drives), 1},
-		{"discs", float64(c.Discs), 1},
-		{"physics.move", p.Move, 0},
-		{"physics.eject", p.Eject, 0},
-		{"physics.load", p.Load, 0},
-		{"physics.seek", p.Seek, 0},
-		{"physics.read_rate", p.ReadRate, 1},
-		{"physics.outer_ratio", p.OuterRatio, 1},
-		{"physics.burn_rate", p.BurnRate, 1},
-		{"physics.disc_bytes", p.DiscBytes, sector},
-		{"faults", c.Faults, 0},
-		{"repair", c.Repair, 0},
-		{"workload.requests", float64(w.Requests), 0},
-		{"workload.rate", w.Rate, 0},
-		{"workload.mean_bytes", w.MeanBytes, 1},
-		{"workload.sigma", w.Sigma, 0},
-		{"workload.burns", w.Burns, 0},
-		{"workload.scrub_days", w.ScrubDays, 0},
-		{"workload.expedited", w.Expedited, 0},
-		{"workload.bulk", w.Bulk, 0},
-	} {
+	for _, x := range append(c.Trouble.limits(), []limit{
+		{"libraries", float64(c.Libraries), 1, math.MaxFloat64},
+		{"drives", float64(c.Drives), 1, math.MaxFloat64},
+		{"discs", float64(c.Discs), 1, math.MaxFloat64},
+		{"physics.move", p.Move, 0, math.MaxFloat64},
+		{"physics.eject", p.Eject, 0, math.MaxFloat64},
+		{"physics.load", p.Load, 0, math.MaxFloat64},
+		{"physics.seek", p.Seek, 0, math.MaxFloat64},
+		{"physics.read_rate", p.ReadRate, 1, math.MaxFloat64},
+		{"physics.outer_ratio", p.OuterRatio, 1, math.MaxFloat64},
+		{"physics.burn_rate", p.BurnRate, 1, math.MaxFloat64},
+		{"physics.disc_bytes", p.DiscBytes, sector, math.MaxFloat64},
+		{"faults", c.Faults, 0, math.MaxFloat64},
+		{"repair", c.Repair, 0, math.MaxFloat64},
+		{"workload.requests", float64(w.Requests), 0, math.MaxFloat64},
+		{"workload.rate", w.Rate, 0, math.MaxFloat64},
+		{"workload.mean_bytes", w.MeanBytes, 1, math.MaxFloat64},
+		{"workload.sigma", w.Sigma, 0, math.MaxFloat64},
+		{"workload.burns", w.Burns, 0, math.MaxFloat64},
+		{"workload.scrub_days", w.ScrubDays, 0, math.MaxFloat64},
+		{"workload.expedited", w.Expedited, 0, math.MaxFloat64},
+		{"workload.bulk", w.Bulk, 0, math.MaxFloat64},
+	}...) {
 		if !(x.value >= x.least) || math.IsInf(x.value, 0) {
 			return library.Errorf(library.Invalid, "simulate: %s is %v, want at least %v", x.name, x.value, x.least)
+		}
+		if x.value > x.most {
+			return library.Errorf(library.Invalid, "simulate: %s is %v, want at most %v", x.name, x.value, x.most)
 		}
 	}
 	switch {
@@ -78,7 +85,7 @@ func (c Config) Validate() error {
 		return library.Errorf(library.Invalid, "simulate: there is no workload %q, there are %v", w.Kind, Workloads())
 	case !slices.Contains(Policies(), c.Policy):
 		return library.Errorf(library.Invalid, "simulate: there is no policy %q, there are %v", c.Policy, Policies())
-	case c.Policy != "planner" && (w.Burns > 0 || w.ScrubDays > 0 || c.Faults > 0):
+	case c.Policy != "planner" && (w.Burns > 0 || w.ScrubDays > 0 || c.Faults > 0 || c.Trouble.any()):
 		return library.Errorf(library.Invalid, "simulate: %s is a baseline, which serves reads only", c.Policy)
 	}
 	return nil
@@ -108,6 +115,9 @@ func Run(c Config) (*Measures, error) {
 		for _, d := range e.drives {
 			e.use(d, Idle)
 		}
+		if e.stills > 0 {
+			m.still += e.now - e.stillSince
+		}
 		m.Bound = max(m.Bound, e.bound())
 	}
 	m.finish(engines)
@@ -116,7 +126,7 @@ func Run(c Config) (*Measures, error) {
 
 // engine makes the i-th library.
 func (c Config) engine(m *Measures, i uint64) *engine {
-	e := &engine{physics: c.Physics, m: m, discs: map[int64]*schedule.Disc{}}
+	e := &engine{physics: c.Physics, m: m, discs: map[int64]*schedule.Disc{}, recorded: int64(c.Discs)}
 	switch c.Policy {
 	case "planner":
 		e.policy = schedule.New(schedule.Config{Ejects: true})
@@ -135,12 +145,15 @@ func (c Config) engine(m *Measures, i uint64) *engine {
 	requests, blanks := c.Workload.generate(c, i)
 	for id := int64(1); id <= int64(c.Discs+blanks); id++ {
 		d := &schedule.Disc{ID: id, Unit: 1, Slot: int(id), Capacity: c.Physics.sectors()}
-		d.Blank = id > int64(c.Discs)
+		if d.Blank = id > e.recorded; !d.Blank {
+			d.Set = c.Trouble.set(id)
+		}
 		e.discs[id] = d
 		e.tell(func(p Policy) { p.SetDisc(*d) })
 	}
 	e.requests, e.arrivals = requests, len(requests)
 	c.faults(e, i)
+	c.troubles(e, i)
 	return e
 }
 

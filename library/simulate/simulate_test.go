@@ -10,7 +10,7 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Whatever is asked of whatever library, with burns, scrubs and faults: every action obeys the rules, and everything ends.
+// Whatever is asked of whatever library, with burns, scrubs and whatever goes wrong: every action obeys the rules, and everything ends.
 func TestEverythingEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Default()
@@ -24,6 +24,7 @@ func TestEverythingEnds(t *testing.T) {
 			Burns: rapid.Float64Range(0, 20).Draw(t, "burns"), ScrubDays: rapid.SampledFrom([]float64{0, 1, 3}).Draw(t, "scrub"),
 		}
 		c.Faults = rapid.SampledFrom([]float64{0, 100, 2000}).Draw(t, "faults")
+		c.Trouble = troubles(t)
 		m, err := Run(c)
 		if err != nil {
 			t.Fatal(err)
@@ -44,6 +45,7 @@ func TestEverythingEnds(t *testing.T) {
 func TestSameSeed(t *testing.T) {
 	c := Default()
 	c.Workload.Burns, c.Workload.ScrubDays, c.Faults, c.Workload.Kind = 2, 5, 100, "site"
+	c.Trouble = everything()
 	a, err := Run(c)
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +134,10 @@ func TestInvalid(t *testing.T) {
 		func(c *Config) { c.Workload.Rate = 0 },
 		func(c *Config) { c.Workload.Bulk = 2 },
 		func(c *Config) { c.Policy, c.Faults = "fifo", 1 },
+		func(c *Config) { c.Policy, c.Trouble.Doors = "by-disc", 1 },
+		func(c *Config) { c.Trouble.Exchange = 1 },
+		func(c *Config) { c.Trouble.Unreadable = math.NaN() },
+		func(c *Config) { c.Trouble.Open = 1e9 },
 	} {
 		c := Default()
 		change(&c)
