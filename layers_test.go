@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 		"archive", "archive/catalogue", "archive/ecc", "archive/image/extent", "archive/image/iso9660", "archive/image/udf",
 	},
 	"archive/rescue":  {"archive", "archive/catalogue", "archive/disc", "archive/discset", "archive/tree"},
-	"archive/project": {"archive", "archive/catalogue", "archive/disc", "archive/pack", "archive/tree"},
+	"archive/project": {"archive", "archive/catalogue", "archive/pack", "archive/tree"},
 
 	// The machine.
 	"robot":               {},

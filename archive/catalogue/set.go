@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -155,6 +156,15 @@ type setHead struct {
 	Segment  int64        `json:"segment_size,omitempty"`
 	Discs    []SetDisc    `json:"discs"`
 	Archives []SetArchive `json:"archives"`
+}
+
+// Current returns the newest archive of each folder: what a plan is made for, and what is restored.
+func (c *Catalogue) Current() []SetArchive {
+	newest := map[string]string{}
+	for _, a := range c.Archives {
+		newest[a.Directory] = a.ID
+	}
+	return slices.DeleteFunc(slices.Clone(c.Archives), func(a SetArchive) bool { return newest[a.Directory] != a.ID })
 }
 
 // Write writes the catalogue of a set. It is a pure function of c.

@@ -111,15 +111,6 @@ func (p *Project) kept() []catalogue.SetDisc {
 	return slices.DeleteFunc(slices.Clone(p.c.Discs), func(d catalogue.SetDisc) bool { return !fixed[d.Number] })
 }
 
-// current returns the newest archive of each folder: what a plan is made for.
-func current(archives []catalogue.SetArchive) []catalogue.SetArchive {
-	newest := map[string]string{}
-	for _, a := range archives {
-		newest[a.Directory] = a.ID
-	}
-	return slices.DeleteFunc(slices.Clone(archives), func(a catalogue.SetArchive) bool { return newest[a.Directory] != a.ID })
-}
-
 // rebuild makes the list of contents anew from the archives' manifests, keeps what lies on discs that stay, and forgets the others.
 func (p *Project) rebuild(ctx context.Context) error {
 	p.c.Discs = p.kept()
@@ -142,7 +133,7 @@ func (p *Project) rebuild(ctx context.Context) error {
 		index[e.Digest] = len(entries)
 		entries = append(entries, e)
 	}
-	now := current(p.c.Archives)
+	now := p.c.Current()
 	for i := range p.c.Archives {
 		a := &p.c.Archives[i]
 		wanted := slices.ContainsFunc(now, func(b catalogue.SetArchive) bool { return a.ID == b.ID })

@@ -58,7 +58,7 @@ func (p *Project) waiting() (all []pack.Archive, bytes int64, err error) {
 	for _, e := range p.c.Entries {
 		placed[e.Digest] = len(e.Runs) > 0
 	}
-	for _, a := range current(p.c.Archives) {
+	for _, a := range p.c.Current() {
 		w := pack.Archive{Archive: describe(&a)}
 		err := p.files(&a, func(f *archive.Entry) error {
 			if placed[catalogue.SHA256(f.Content.Hash)] {

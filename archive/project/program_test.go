@@ -10,6 +10,8 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/disc"
+	"github.com/odarchive/odarchive/archive/rescue"
 )
 
 // TestProgram: every disc of a plan carries the program, as its lists say, in no more sectors than there are; images can be made again when
@@ -33,7 +35,7 @@ func TestProgram(t *testing.T) {
 	}
 	numbers := p.Numbers(catalogue.Planned)
 	files := create(t, p, numbers...)
-	same(t, source, &Restore{}, values(files)...)
+	same(t, source, &rescue.Restore{}, values(files)...)
 	if err := os.WriteFile(program, []byte("another"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestProgram(t *testing.T) {
 		if info, err := os.Stat(f); err != nil || info.Size() != planned[n]*archive.SectorSize {
 			t.Errorf("disc %d has %v, %d sectors were planned, %v", n, info, planned[n], err)
 		}
-		d, err := new(Restore).openDisc(t.Context(), f)
+		d, err := disc.Open(t.Context(), f, disc.Any)
 		if err != nil {
 			t.Fatal(err)
 		}

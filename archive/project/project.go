@@ -1,4 +1,4 @@
-// Package project makes sets of disc images of folders without any server, and restores them. Its work is kept between commands in
+// Package project makes sets of disc images of folders without any server. Its work is kept between commands in
 // a folder that looks like what a disc says about itself: catalogue.json, and the manifests in archives. It knows files and images;
 // it knows nothing of terminals and burners.
 package project

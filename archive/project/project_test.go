@@ -17,6 +17,7 @@ import (
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/disc"
+	"github.com/odarchive/odarchive/archive/rescue"
 	"github.com/odarchive/odarchive/archive/tree"
 )
 
@@ -95,11 +96,11 @@ func create(t testing.TB, p *Project, numbers ...int64) map[int64]string {
 }
 
 // same restores the discs at places and compares with source.
-func same(t testing.TB, source string, r *Restore, places ...string) {
+func same(t testing.TB, source string, r *rescue.Restore, places ...string) {
 	t.Helper()
 	r.Target = filepath.Join(t.TempDir(), "restored")
-	if err := r.Run(t.Context(), places); err != nil {
-		t.Fatal(err)
+	if report, err := r.Run(t.Context(), places); err != nil || !report.Whole() || len(report.Doubts) > 0 {
+		t.Fatalf("%+v, %v", report, err)
 	}
 	diff, err := tree.Compare(t.Context(), source, r.Target, false)
 	if err != nil {
@@ -126,16 +127,16 @@ func TestThereAndBack(t *testing.T) {
 		t.Fatalf("%d discs", len(numbers))
 	}
 	files := create(t, p, numbers...)
-	same(t, source, &Restore{}, values(files)...)
+	same(t, source, &rescue.Restore{}, values(files)...)
 	for _, side := range []disc.Side{disc.UDF, disc.Diskfs} {
-		same(t, source, &Restore{Side: side}, values(files)...)
+		same(t, source, &rescue.Restore{Side: side}, values(files)...)
 	}
 
 	t.Run("one after the other", func(t *testing.T) {
 		var asked []int64
-		r := &Restore{Ask: func(d *catalogue.SetDisc) (string, error) {
-			asked = append(asked, d.Number)
-			return files[d.Number], nil
+		r := &rescue.Restore{Ask: func(n *rescue.Need) (string, error) {
+			asked = append(asked, n.Discs[0].Number)
+			return files[n.Discs[0].Number], nil
 		}}
 		same(t, source, r, files[1])
 		if len(asked) != len(files)-1 {
@@ -143,9 +144,9 @@ func TestThereAndBack(t *testing.T) {
 		}
 	})
 	t.Run("a disc is missing", func(t *testing.T) {
-		r := &Restore{Target: filepath.Join(t.TempDir(), "x")}
-		if err := r.Run(t.Context(), []string{files[0]}); !errors.Is(err, ErrMissing) {
-			t.Errorf("error is %v", err)
+		r := &rescue.Restore{Target: filepath.Join(t.TempDir(), "x")}
+		if report, err := r.Run(t.Context(), []string{files[0]}); err != nil || report.Whole() {
+			t.Errorf("%+v, %v", report, err)
 		}
 		left := 0
 		filepath.WalkDir(r.Target, func(p string, e os.DirEntry, err error) error {
@@ -168,7 +169,7 @@ func TestThereAndBack(t *testing.T) {
 	})
 	t.Run("judged", func(t *testing.T) { judged(t, source, files) })
 	t.Run("an old catalogue", func(t *testing.T) {
-		d, err := new(Restore).openDisc(t.Context(), files[0])
+		d, err := disc.Open(t.Context(), files[0], disc.Any)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +219,7 @@ func judged(t *testing.T, source string, files map[int64]string) {
 		// 7z has no backslash in a name: it writes another character.
 		if m, _ := filepath.Glob(filepath.Join(dir, "Data", source, "not_utf8*")); len(m) == 1 {
 			exec.Command("chmod", "-R", "u+w", dir).Run()
-			d, _ := new(Restore).openDisc(t.Context(), f)
+			d, _ := disc.Open(t.Context(), f, disc.Any)
 			os.Rename(m[0], filepath.Join(dir, d.UDFPath(filepath.Join("Data", source, "not\xffutf8\\"))))
 			d.Close()
 		}
@@ -238,7 +239,7 @@ func judged(t *testing.T, source string, files map[int64]string) {
 	}
 	judge(t, filepath.Dir(joined), "sh", "-c", "cat big.bin.part*-of-* > big.bin")
 	judge(t, "", "cmp", joined, filepath.Join(source, "big.bin"))
-	same(t, source, &Restore{}, folders...)
+	same(t, source, &rescue.Restore{}, folders...)
 }
 
 func judge(t *testing.T, dir, name string, args ...string) string {
@@ -271,7 +272,7 @@ func TestEverySaveIsAnother(t *testing.T) {
 	}
 	plan(t, p)
 	another("planned")
-	d, err := new(Restore).openDisc(t.Context(), create(t, p, 0)[0])
+	d, err := disc.Open(t.Context(), create(t, p, 0)[0], disc.Any)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +322,7 @@ func TestMore(t *testing.T) {
 	for n, f := range create(t, p, p.Numbers(catalogue.Planned)...) {
 		files[n] = f
 	}
-	same(t, source, &Restore{}, values(files)...)
+	same(t, source, &rescue.Restore{}, values(files)...)
 	// Everything survives being opened again.
 	p.Close()
 	again, err := Open(p.dir)

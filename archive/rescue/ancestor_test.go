@@ -111,7 +111,9 @@ func TestAncestor(t *testing.T) {
 			for i := range o.folders {
 				var asked []int64
 				r, err := (&Restore{Target: t.TempDir(), Ask: func(n *Need) (string, error) {
-					asked = n.Numbers
+					for _, d := range n.Discs {
+						asked = append(asked, d.Number)
+					}
 					return "", ErrNoMore
 				}}).Run(t.Context(), slices.Delete(slices.Clone(o.folders), i, i+1))
 				o.must(err)

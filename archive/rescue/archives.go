@@ -43,6 +43,9 @@ func byAge(a, b Archive) int {
 
 // list takes up the archives that discs speak of.
 func (r *Restore) list() error {
+	if r.kind == ofSeries {
+		return r.series()
+	}
 	found := map[string]*job{} // by id and root hash: two discs may claim different things of one id
 	for _, d := range r.discs {
 		if d.ancestral() && !d.listed {
@@ -124,8 +127,10 @@ func (r *Restore) begin(j *job) error {
 		}
 	}
 	delete(r.unlisted, j.key)
-	j.folder = r.Target
-	if r.Archive == "" {
+	if r.set == nil {
+		j.folder = r.Target
+	}
+	if r.set == nil && r.Archive == "" {
 		j.folder = filepath.Join(r.Target, catalogue.DirectoryName(j.archive.Name, r.taken))
 	}
 	var err error
@@ -133,7 +138,7 @@ func (r *Restore) begin(j *job) error {
 		return err
 	}
 	r.jobs = append(r.jobs, j)
-	j.restore.Overwrite, j.restore.Owners = r.Overwrite, r.Owners && j.set == nil
+	j.restore.Overwrite, j.restore.Resume, j.restore.Owners = r.Overwrite, r.Resume, r.Owners && j.set == nil
 	if j.set != nil {
 		j.restore.Hash = j.sum
 	}
@@ -190,6 +195,8 @@ func (d *reading) claims(j *job) bool {
 func (r *Restore) want(t *target) error {
 	c := r.wanted[t.entry.Content]
 	switch {
+	case t.job.restore.Had(t.entry):
+		return r.had(c, t)
 	case t.entry.Content.Size == 0: // no disc is needed for it
 		f, err := t.job.restore.Create(t.entry)
 		if err == nil {
@@ -209,6 +216,32 @@ func (r *Restore) want(t *target) error {
 		if err := r.duplicate(c, t); err != nil {
 			return err
 		}
+	}
+	c.targets = append(c.targets, t)
+	return nil
+}
+
+// had takes up a file that an earlier restore has made, from which others of its content can be made, without any disc.
+func (r *Restore) had(c *content, t *target) error {
+	r.bytes += t.entry.Content.Size
+	r.restored(t)
+	switch {
+	case c == nil:
+		c = &content{Content: t.entry.Content, done: true}
+		r.wanted[c.Content] = c
+		r.order = append(r.order, c)
+	case !c.done:
+		c.abort()
+		c.done = true
+		r.left--
+		others := c.targets
+		c.targets = append([]*target{t}, others...)
+		for _, o := range others {
+			if err := r.duplicate(c, o); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c.targets = append(c.targets, t)
 	return nil

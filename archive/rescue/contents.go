@@ -1,6 +1,7 @@
 package rescue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,8 +86,11 @@ func (r *Restore) from(ctx context.Context, d *reading) error {
 		return nil
 	}
 	d.generation = r.generation
-	if d.ancestral() {
+	switch {
+	case d.ancestral():
 		return r.fromAncestor(ctx, d)
+	case r.set != nil:
+		return r.fromSeries(ctx, d)
 	}
 	list, err := d.Catalogue()
 	if err != nil {
@@ -180,7 +184,7 @@ func (r *Restore) run(ctx context.Context, d *reading, c *content, s span, names
 	for _, name := range names {
 		all, err := d.Files(name, s.end-s.offset)
 		if err != nil {
-			failed = errors.Join(failed, err)
+			failed = cmp.Or(failed, err) // a content may have a million names
 			continue
 		}
 		for _, f := range all { // several only where a name doesn't say which
@@ -189,7 +193,13 @@ func (r *Restore) run(ctx context.Context, d *reading, c *content, s span, names
 				break
 			}
 		}
-		return err
+		if !errors.Is(err, tree.ErrWrong) || s != (span{0, c.Size}) {
+			return err
+		}
+		failed = err // another archive may have had something else by that name
+	}
+	if _, ok := errors.AsType[*trouble](failed); ok {
+		return failed
 	}
 	return &trouble{failed}
 }

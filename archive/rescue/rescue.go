@@ -1,6 +1,6 @@
-// Package rescue brings the archives of a vault, and those of odarchive 0.1, back from discs alone, with everything that they say of
-// them. It finds contents by their hashes, on whichever discs it is given in whatever order, and names what is on none of them. It knows
-// of no catalogue but those on the discs.
+// Package rescue brings the archives of a vault, of a disc set that was made without a library, and of odarchive 0.1 back from discs alone,
+// with everything that they say of them. It finds contents by their hashes, on whichever discs it is given in whatever order, and names
+// what is on none of them. It knows of no catalogue but those on the discs.
 package rescue
 
 import (
@@ -18,7 +18,7 @@ import (
 // Errors that callers decide by.
 var (
 	// ErrNoVault says that none of the discs is one that archives are restored from.
-	ErrNoVault = errors.New("none of them is a disc of a vault, or of odarchive 0.1")
+	ErrNoVault = errors.New("none of them is a disc that archives are restored from")
 	// ErrNoArchive says that no disc speaks of the archive that is wanted.
 	ErrNoArchive = errors.New("none of the discs speaks of it")
 	// ErrAmbiguous says that several archives go by that name.
@@ -31,13 +31,16 @@ var (
 type Restore struct {
 	Target string
 	// Archive is the one that is wanted: its id or the beginning of that, its root hash, or its name. It goes into Target itself. Without,
-	// every archive that a disc speaks of goes into a folder below Target that is called after it.
+	// every archive that a disc of a vault speaks of goes into a folder below Target that is called after it, and of a disc set that was
+	// made without a library the newest of each folder, into Target itself when there is one only.
 	Archive string
 	// Paths are what is wanted of each archive; everything when there are none.
 	Paths     []string
 	Overwrite bool
-	Owners    bool
-	Side      disc.Side // that is read of each disc
+	// Resume goes on with a restore into the same Target that ended early: files that are there whole stay.
+	Resume bool
+	Owners bool
+	Side   disc.Side // that is read of each disc
 	// Ask is asked for another disc when something is on none of those that were read, and returns where it is, which may be where
 	// another one was before. ErrNoMore ends the restore with what there is, any other error without. Without it nobody is asked.
 	Ask func(*Need) (where string, err error)
@@ -45,6 +48,8 @@ type Restore struct {
 	Progress func(files, totalFiles, bytes, totalBytes int64)
 
 	discs      []*reading
+	kind       kind                 // of all of them; 0 as long as there is none
+	set        *catalogue.Catalogue // of a set that was made without a library
 	parities   []*parity
 	seen       []catalogue.Disc
 	jobs       []*job
@@ -69,7 +74,9 @@ type Need struct {
 	Files, Bytes int64            // contents, and what of them is missing
 	Example      string           // a path of one of them
 	Seen         []catalogue.Disc // that were read, in ascending order of numbers
-	Numbers      []int64          // of discs of odarchive 0.1 that something missing is on: only its catalogues know
+	// Discs are those that something missing is on, in the order in which to ask for them: only catalogues of sets, and odarchive 0.1's,
+	// know. Of the latter's discs there is only a number.
+	Discs []catalogue.SetDisc
 }
 
 // Report says what became of a restore.
@@ -169,6 +176,9 @@ func (r *Restore) round(ctx context.Context) (more bool, err error) {
 		r.again = false
 		return true, nil
 	}
+	if r.Ask != nil && r.set != nil && r.left+int64(len(r.unlisted)) > 0 && len(r.lacking()) == 0 {
+		return false, nil // no disc of the set has it
+	}
 	enough := r.left == 0 && len(r.jobs) > 0 && len(r.unlisted) == 0
 	// A disc that is lost may have been the only one that spoke of an archive.
 	rebuilt := (!enough || r.Archive == "") && r.rebuild(ctx, !enough)
@@ -234,8 +244,10 @@ func (r *Restore) open(ctx context.Context, where string) error {
 		} else if err != nil {
 			r.doubt(where, errors.Join(err, d.Close()))
 		}
-	case d.Info.ImageID != "" && d.Info.LibraryID == "":
+	case d.Info.ImageID != "" && d.Info.LibraryID == "" && d.Info.SetID == "":
 		r.doubt(where, errors.Join(errForeign, d.Close()))
+	case r.kind != 0 && r.kind != kindOf(d.Info):
+		return errors.Join(fmt.Errorf("restore from %s: %w", where, errKind), d.Close())
 	default:
 		r.add(d)
 	}
@@ -245,6 +257,7 @@ func (r *Restore) open(ctx context.Context, where string) error {
 var errForeign = errors.New("it is no disc of a vault")
 
 func (r *Restore) add(d *disc.Disc) {
+	r.kind = kindOf(d.Info)
 	r.discs = append(r.discs, &reading{Disc: d, generation: -1})
 	if !slices.ContainsFunc(r.seen, func(s catalogue.Disc) bool { return s.ImageID == d.Info.ImageID && s.Number == d.Info.Number }) {
 		r.seen = append(r.seen, *d.Info)
@@ -278,7 +291,13 @@ func (r *Restore) doubts() (err error) {
 }
 
 func (r *Restore) need() *Need {
-	n := &Need{Seen: r.seen, Numbers: r.numbers()}
+	n := &Need{Seen: r.seen}
+	if r.set != nil {
+		n.Discs = r.lacking()
+	}
+	for _, number := range r.numbers() {
+		n.Discs = append(n.Discs, catalogue.SetDisc{Number: number})
+	}
 	if len(r.jobs) == 0 || len(r.unlisted) > 0 {
 		n.Archive = r.Archive
 		for _, j := range r.unlisted {

@@ -31,8 +31,11 @@ type Restore struct {
 	root    *os.Root
 	entries []archive.Entry
 	omitted map[string]bool // paths
+	had     map[string]bool // paths of what an earlier restore has made
 	// Overwrite lets a restore take the place of files and symlinks that exist. Directories are always shared.
 	Overwrite bool
+	// Resume goes on with a restore into the same folder that ended early: what that has made whole, by its hash, stays as it is.
+	Resume bool
 	// Owners gives entries their owners back, which takes privileges.
 	Owners bool
 	// Sync makes each file durable before it gets its name, and directories at the end: what has been restored is on the disk, and
@@ -138,6 +141,12 @@ func (r *Restore) inTheWay(e *archive.Entry) error {
 	}
 	switch {
 	case e.Kind == archive.Dir && info.IsDir():
+		return r.enter(e)
+	case r.Resume && r.made(e, info):
+		if r.had == nil {
+			r.had = map[string]bool{}
+		}
+		r.had[e.Path] = true
 		return nil
 	case e.Kind == archive.Dir || info.IsDir():
 		return fmt.Errorf("restore %q: %w as something else (%v)", e.Path, ErrExists, info.Mode().Type())
@@ -366,7 +375,7 @@ func (r *Restore) Finish(ctx context.Context) error {
 		e := &r.entries[i]
 		var err error
 		switch {
-		case r.omitted[e.Path]:
+		case r.omitted[e.Path] || r.had[e.Path]:
 		case e.Kind == archive.Dir:
 			dirs = append(dirs, e)
 		case e.Kind == archive.Symlink:

@@ -157,11 +157,9 @@ func hint(err error) string {
 	}
 	switch {
 	case errors.Is(err, tree.ErrExists):
-		return "choose another folder with --to, or take its place with --overwrite"
+		return "choose another folder with --to, or take its place with --overwrite; iso restore goes on with --resume"
 	case errors.Is(err, project.ErrChanged):
 		return "scan the folder again with create_db, then plan_iso: discs that were made stay as they are"
-	case errors.Is(err, project.ErrMissing):
-		return "give the other discs too, or answer when they are asked for (--ask)"
 	case errors.Is(err, rescue.ErrNoArchive):
 		return "`odarchive survey` lists the archives that discs speak of"
 	case errors.Is(err, rescue.ErrAmbiguous):

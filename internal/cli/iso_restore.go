@@ -2,19 +2,14 @@ package cli
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/disc"
-	"github.com/odarchive/odarchive/archive/project"
-	"github.com/odarchive/odarchive/internal/client"
 )
 
 // restoring is what `restore` was told.
@@ -25,6 +20,7 @@ type restoring struct {
 	paths   []string
 	ask     bool
 	over    bool
+	resume  bool
 	side    disc.Side
 }
 
@@ -39,14 +35,15 @@ func (i *iso) restore(use string) *cobra.Command {
 		Short: "Bring folders back from images, discs in drives, or folders where discs are mounted",
 		Long: `Restores from discs alone, everything with its permissions, times, links and attributes. DISC is an image, a drive's device, or a folder
 where a disc is mounted. Discs that are needed and were not given are asked for. A file has its own name only when it is whole and
-its hash has been checked. What can't be read is repaired from a disc's own error correction, where it has one.
+its hash has been checked. What can't be read is repaired from a disc's own error correction, where it has one. What is on none of the
+discs is named, all else restored, and the exit code is 4. The same command again, with --resume and the discs that were missing, brings
+the rest.
 
 Of a disc set that was made without a controller the newest archive of each folder is restored.
 
 Of discs of a vault every archive that one of them speaks of is restored, into a folder of its own below DIR; with --archive the one that has
 this id, or the beginning of it, or this name, into DIR itself. Discs come in any order. With parity discs among them, what was on
-lost discs of their set comes from the others, which are all given as images or devices then. What is on none of the discs is named, all
-else restored, and the exit code is 4.
+lost discs of their set comes from the others, which are all given as images or devices then.
 
 Discs of odarchive 0.1 are restored in the same way; they know files by SHA-512, and neither permissions nor owners.
 
@@ -65,78 +62,18 @@ An archive in a vault of a controller is brought back by odarchive get.`,
 			}
 			o.places = args
 			o.ask = o.ask || isTerminal(os.Stdin)
-			vault, err := ofVault(cmd.Context(), args)
-			switch {
-			case err != nil:
-				return err
-			case vault:
-				return i.rescue(cmd.Context(), &o)
-			}
-			return i.restoreSet(cmd.Context(), &o)
+			return i.rescue(cmd.Context(), &o)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.to, "to", "", "folder to write to; made when it doesn't exist")
 	f.StringArrayVar(&o.paths, "path", nil, "only this path of the archive; may be given several times")
 	f.StringVar(&o.archive, "archive", "", "only the archive with this id, which may be an older one; of a vault's also by its name")
+	f.BoolVar(&o.resume, "resume", false, "go on with an earlier restore to the same folder: what it has brought back whole stays")
 	f.BoolVar(&o.over, "overwrite", false, "take the place of files that exist")
 	f.StringVar(&side, "side", "", "read this side of images and devices only: udf, or iso, which go-diskfs reads (default udf, or iso where there is none)")
 	f.BoolVar(&o.ask, "ask", false, "ask for discs even where stdin is no terminal")
 	return c
-}
-
-// ofVault says whether discs are a vault's or odarchive 0.1's, and not of a set that was made without a controller, by the first that
-// says what it is.
-func ofVault(ctx context.Context, places []string) (bool, error) {
-	var failed error
-	for _, where := range places {
-		d, err := disc.Open(ctx, where, disc.Any)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		info := d.Info
-		if err := d.Close(); err != nil {
-			return false, err
-		}
-		if info != nil { // or else it is a parity disc
-			return info.SetID == "", nil
-		}
-	}
-	return failed == nil, failed
-}
-
-// restoreSet restores from discs of a set that was made without a controller.
-func (i *iso) restoreSet(ctx context.Context, o *restoring) error {
-	shown := i.progress(map[string]string{"restore": "restored"})
-	var last client.Progress
-	r := project.Restore{
-		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0, Side: o.side,
-		Progress: func(files, totalFiles, bytes, totalBytes int64) {
-			last = client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes}
-			shown.show(last)
-		},
-	}
-	if o.ask {
-		answers := bufio.NewReader(i.stdin)
-		where := o.places[len(o.places)-1]
-		r.Ask = func(d *catalogue.SetDisc) (string, error) {
-			shown.end()
-			answer, err := i.question(answers, fmt.Sprintf("Disc %d (%s) is needed. Where is it? [%s] ", d.Number, d.Label, where))
-			if answer != "" {
-				where = answer
-			}
-			return where, err
-		}
-	}
-	err := r.Run(ctx, o.places)
-	shown.end()
-	if err != nil {
-		return err
-	}
-	return i.print(map[string]any{"files": last.TotalFiles, "bytes": last.TotalBytes, "target": r.Target}, func(w io.Writer) {
-		fmt.Fprintf(w, "restored %d files, %s, to %s\n", last.TotalFiles, size(last.TotalBytes), r.Target)
-	})
 }
 
 // prompt waits for somebody to press Enter.
@@ -145,12 +82,15 @@ func (i *iso) prompt(text string) error {
 	return err
 }
 
+// errNoAnswer says that there is nobody who answers.
+var errNoAnswer = errors.New("nobody answers")
+
 // question asks and returns the line that is typed, without white space around it.
 func (i *iso) question(in *bufio.Reader, text string) (string, error) {
 	fmt.Fprint(i.stderr, text)
 	line, err := in.ReadString('\n')
 	if err != nil && line == "" {
-		return "", errors.Join(project.ErrMissing, err)
+		return "", errors.Join(errNoAnswer, err)
 	}
 	return strings.TrimSpace(line), nil
 }

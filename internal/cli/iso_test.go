@@ -157,9 +157,17 @@ func TestAsks(t *testing.T) {
 	}
 	b.compare(target)
 	b.stdin = ""
-	if code, _, errs := b.run("iso", "restore", images[0], "--to", filepath.Join(t.TempDir(), "x"), "--ask"); code != ExitFailure || !strings.Contains(errs, "disc 1") {
+	target = filepath.Join(t.TempDir(), "x")
+	if code, out, errs := b.run("iso", "restore", images[0], "--to", target, "--ask"); code != ExitPartial || !strings.Contains(errs, "Disc 1 (OD_") || !strings.Contains(out, "files are absent") {
 		t.Errorf("nobody answers: %d, %s", code, errs)
 	}
+	if code, _, errs := b.run(append([]string{"iso", "restore", "--to", target}, images...)...); code != ExitFailure || !strings.Contains(errs, "--resume") {
+		t.Errorf("once more: %d, %s", code, errs)
+	}
+	if code, _, errs := b.run(append([]string{"iso", "restore", "--resume", "--to", target}, images...)...); code != ExitOK {
+		t.Errorf("resumed: %d, %s", code, errs)
+	}
+	b.compare(target)
 }
 
 // TestChangedFile: the error names the file and says what to do, and doing that helps.

@@ -11,16 +11,15 @@ import (
 	"os"
 	"strings"
 
-	"github.com/odarchive/odarchive/archive/project"
 	"github.com/odarchive/odarchive/archive/rescue"
 	"github.com/odarchive/odarchive/internal/client"
 )
 
-// rescue restores from discs of a vault, or of odarchive 0.1.
+// rescue restores from discs.
 func (i *iso) rescue(ctx context.Context, o *restoring) error {
 	shown := i.progress(map[string]string{"restore": "restored"})
 	r := rescue.Restore{
-		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Owners: os.Geteuid() == 0, Side: o.side,
+		Target: o.to, Archive: o.archive, Paths: o.paths, Overwrite: o.over, Resume: o.resume, Owners: os.Geteuid() == 0, Side: o.side,
 		Progress: func(files, totalFiles, bytes, totalBytes int64) {
 			shown.show(client.Progress{Stage: "restore", Files: files, TotalFiles: totalFiles, Bytes: bytes, TotalBytes: totalBytes})
 		},
@@ -31,7 +30,7 @@ func (i *iso) rescue(ctx context.Context, o *restoring) error {
 		r.Ask = func(n *rescue.Need) (string, error) {
 			shown.end()
 			answer, err := i.question(answers, fmt.Sprintf("%s Where is it? [%s] (Ctrl-D: there is none) ", needed(n), where))
-			if errors.Is(err, project.ErrMissing) {
+			if errors.Is(err, errNoAnswer) {
 				fmt.Fprintln(i.stderr)
 				return "", rescue.ErrNoMore
 			}
@@ -70,8 +69,18 @@ func needed(n *rescue.Need) string {
 	case n.Files == 1:
 		what = fmt.Sprintf("%s of %s", size(n.Bytes), printable(n.Example))
 	}
-	if len(n.Numbers) > 0 {
-		return fmt.Sprintf("Disc %d is needed: %s.", n.Numbers[0], what)
+	if len(n.Discs) > 0 {
+		d := &n.Discs[0]
+		name := fmt.Sprint("Disc ", d.Number)
+		if d.Label != "" {
+			name += " (" + printable(d.Label) + ")"
+		}
+		for i := range n.Seen {
+			if d.ID != "" && n.Seen[i].ImageID == d.ID {
+				name = "Another copy of " + name
+			}
+		}
+		return fmt.Sprintf("%s is needed: %s.", name, what)
 	}
 	return fmt.Sprintf("Another disc is needed: %s, on none of %s.", what, strings.Join(seen, ", "))
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // Diskfs is the tree of a volume as go-diskfs reads it, which somebody else wrote: where files lie and how long they are is what it says.
-// It is used by one goroutine, and is not made for hostile images: they end it with an error, and may take memory as large as the
-// directories that they claim to have.
+// It is used by one goroutine. go-diskfs is not made for hostile images: they end it with an error, before it panics, reads without an end or
+// makes room for what isn't there. A directory may have 512 MiB, and takes up to some twenty times as much memory while it is read.
 //
 // What go-diskfs loses of names comes from whoever asks for one: the first dot and the last one of a file's name, `;1` at its end, and what is beyond the
 // first piece of a Rock Ridge name, some 200 bytes. So several files may go by one name; Find returns all. Of several directories that
@@ -26,36 +26,42 @@ type Diskfs struct {
 	s     *storage
 	other *iso9660.FileSystem
 	dirs  map[string]*theirs // by the path that it has there
+	kept  int                // records in dirs
 }
 
 // theirs is a directory as go-diskfs lists it.
 type theirs struct {
 	all   []seen
 	names map[string][]int // places in all
+	above int64            // bytes that it and the directories above it have
 }
 
-// mostReads is how often go-diskfs may read for one directory: as often as one has records with continuation areas.
-const mostReads = 1 << 22
+// mostKept is how many records are kept: more than the largest disc has.
+const mostKept = 1 << 22
 
 // OpenDiskfs opens the volume in the first sectors sectors of r.
 func OpenDiskfs(r io.ReaderAt, sectors int64) (*Diskfs, error) {
-	d := &Diskfs{r: r, s: &storage{r: r, size: sectors * archive.SectorSize, left: mostReads}, dirs: map[string]*theirs{}}
+	d := &Diskfs{r: r, s: &storage{r: r, size: sectors * archive.SectorSize}, dirs: map[string]*theirs{}}
 	var err error
 	d.other, err = d.s.open()
 	return d, err
 }
 
-// list reads a directory.
-func (d *Diskfs) list(name string) (*theirs, error) {
+// list reads a directory, of size bytes as the one above it says.
+func (d *Diskfs) list(name string, size int64) (*theirs, error) {
 	if l, ok := d.dirs[name]; ok {
 		return l, nil
 	}
-	d.s.left = mostReads
+	d.s.allow(size)
 	all, err := d.s.readDir(d.other, name)
 	if err != nil {
 		return nil, err
 	}
-	l := &theirs{all: all, names: make(map[string][]int, len(all))}
+	if d.kept += len(all); d.kept > mostKept { // directories that share their records
+		clear(d.dirs)
+		d.kept = len(all)
+	}
+	l := &theirs{all: all, names: make(map[string][]int, len(all)), above: size}
 	for i, s := range all {
 		l.names[s.name] = append(l.names[s.name], i)
 	}
@@ -87,9 +93,9 @@ func (d *Diskfs) Find(name string) ([]*extent.File, error) {
 
 func (d *Diskfs) find(name string) (files []*extent.File, err error) {
 	elements := strings.Split(name, "/")
-	dir := "."
+	dir, size := ".", d.s.root
 	for _, e := range elements[:len(elements)-1] {
-		l, err := d.list(dir)
+		l, err := d.list(dir, size)
 		if err != nil {
 			return nil, err
 		}
@@ -98,9 +104,12 @@ func (d *Diskfs) find(name string) (files []*extent.File, err error) {
 		if i < 0 {
 			return nil, fs.ErrNotExist
 		}
-		dir = path.Join(dir, l.all[places[i]].name)
+		if err := enterable(l.all, l.all[places[i]].name, d.s.size); err != nil {
+			return nil, err
+		}
+		dir, size = path.Join(dir, l.all[places[i]].name), l.above+l.all[places[i]].size
 	}
-	l, err := d.list(dir)
+	l, err := d.list(dir, size)
 	if err != nil {
 		return nil, err
 	}
