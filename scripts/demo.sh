@@ -135,11 +135,15 @@ if [ -n "${KEEP:-}" ]; then
 
 The system goes on running. To try next:
   export ODARCHIVE_CONTROLLER=$ODARCHIVE_CONTROLLER
-  bin/odarchive ls $archive            what is in the archive
-  bin/odarchive scrub --wait           read every disc again
-  bin/jukebox ctl --dir $demo/jukebox swap 1 2     swap two discs behind the robot's back, then get again
-  bin/odarchive library elements --flagged
-It stops with: KEEP= make demo (a new run), or: kill \$(cat $demo/run/*.pid)
+  bin/odarchive ls $archive --recursive
+  bin/odarchive scrub --wait                        read every disc again
+  bin/jukebox ctl --dir $demo/jukebox swap 1 2     swap two discs behind the robot's back, then scrub again:
+                                                    one is not where it should be, and that is said
+  bin/odarchive library alerts                      what somebody should do; here, look and say what is there:
+  bin/odarchive library set-element slot 1 full --disc 0002
+  bin/odarchive library set-element slot 2 full --disc 0001
+  bin/odarchive scrub 0001 --wait                   it has been found, and is good
+It stops with: kill \$(cat $demo/run/*.pid)
 TXT
 else
   echo "Everything has been stopped; the data folder $demo may be deleted. KEEP=1 make demo leaves the system running."

@@ -97,7 +97,7 @@ func command(abort <-chan struct{}) *cobra.Command {
 			}
 			config, err := agent.ReadConfig(path)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w\n  → `odarchive-agent --help` says what is in it", err)
 			}
 			m := agent.Main{Config: config, Log: log, Abort: abort}
 			if config.Robot.Kind == "manual" && term.IsTerminal(int(os.Stdin.Fd())) {
@@ -112,6 +112,7 @@ func command(abort <-chan struct{}) *cobra.Command {
 		},
 		SilenceUsage: true, SilenceErrors: true,
 	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()) })
 	read := func() (agent.Config, error) { return agent.ReadConfig(path) }
 	c.AddCommand(robotCommand(read), personCommand(read), doctorCommand(&path), drivesCommand(&path))
 	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")

@@ -41,6 +41,9 @@ Without --listen it serves on the unix socket DIR/controller.sock, which only it
 		Args:         cobra.NoArgs,
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if m.DataDir == "" {
+				return errors.New("say with --data which folder the database and staging are in; see `controller --help`")
+			}
 			if m.TLS, err = readTLS(cert, key, ca); err != nil {
 				return err
 			}
@@ -58,9 +61,7 @@ Without --listen it serves on the unix socket DIR/controller.sock, which only it
 	f.Int64Var(&m.StagingReserve, "staging-reserve", 1<<30, "bytes that stay free on the staging disk")
 	f.Int64Var(&m.StagingLimit, "staging-limit", 0, "bytes that staging and cache may hold; 0 for what the disk offers")
 	f.IntVar(&m.Builds, "builds", 2, "images that one agent builds at a time")
-	if err := c.MarkFlagRequired("data"); err != nil {
-		panic(err)
-	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w; see `controller --help`", err) })
 	return c
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -37,7 +38,12 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 		Example:      "  jukebox --dir /tmp/jukebox --medium-sectors 32768 --speed 100\n  jukebox ctl --dir /tmp/jukebox door open 1",
 		Args:         cobra.NoArgs,
 		SilenceUsage: true, SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return m.Run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if m.Dir == "" {
+				return errors.New("say with --dir which folder the library is in; see `jukebox --help`")
+			}
+			return m.Run(cmd.Context())
+		},
 	}
 	f := run.Flags()
 	f.StringVar(&m.Dir, "dir", "", "folder of the library")
@@ -61,9 +67,7 @@ The line is reached by a symlink, DIR/line unless --link says otherwise; drive N
 	f.BoolVar(&m.Early, "early", false, "pioneer: answer when a movement begins, as in communication mode 7")
 	f.StringVar(&m.Faults, "faults", "", "script of faults (TOML)")
 	f.StringVar(&m.Link, "link", "", "where to make the symlink to the serial line")
-	if err := run.MarkFlagRequired("dir"); err != nil {
-		panic(err)
-	}
+	run.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w; see `jukebox --help`", err) })
 	run.AddCommand(control())
 	return run
 }

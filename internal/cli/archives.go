@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,7 +49,7 @@ func (a *app) archives() *cobra.Command {
 	}
 	c.PersistentFlags().StringVarP(&vault, "vault", "v", "", "only of this vault")
 	show := &cobra.Command{
-		Use: "show ARCHIVE", Short: "Show one archive", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeArchives,
+		Use: "show ARCHIVE", Short: "Show one archive", Args: cobra.ExactArgs(1), ValidArgsFunction: a.offer(archiveIDs, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(c *client.Client) error {
 				x, err := find(cmd, c, args[0], vault)
@@ -66,24 +65,6 @@ func (a *app) archives() *cobra.Command {
 	}
 	c.AddCommand(show)
 	return c
-}
-
-// completeArchives offers the ids of archives.
-func (a *app) completeArchives(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var ids []string
-	a.with(func(c *client.Client) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		resp, err := c.Archives.ListArchives(ctx, &pb.ListArchivesRequest{PageSize: 200})
-		for _, x := range resp.GetArchives() {
-			ids = append(ids, x.GetId()[:8]+"\t"+x.GetName())
-		}
-		return err
-	})
-	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 // entryJSON is an entry as `ls --json` prints it.
@@ -108,7 +89,7 @@ func (a *app) ls() *cobra.Command {
 		Short:             "List what is in an archive; no disc is needed for that",
 		Long:              "Lists a folder of an archive, or everything below it with --recursive. With --json each entry is a document on a line of its own.",
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: a.completeArchives,
+		ValidArgsFunction: a.offer(archiveIDs, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "."
 			if len(args) > 1 {

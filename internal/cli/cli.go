@@ -31,8 +31,9 @@ type app struct {
 	ca, cert, key  string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	terminal       bool // stderr is one
-	partial        bool // something was left out
+	terminal       bool   // stderr is one
+	partial        bool   // something was left out
+	after          string // what becomes of what has been begun when the command is interrupted now
 	openCatalogue  rebuild.Opener
 }
 
@@ -54,6 +55,7 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
+	a.stderr = &shared{w: a.stderr}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
@@ -118,6 +120,7 @@ taken out, loaded again and read back whole before it counts as safe.`,
 	}
 	root.AddCommand(a.version(), exitCodesTopic())
 	wrapArgs(root)
+	a.completeVaults(root)
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/odarchive/odarchive/archive/rescue"
 	"github.com/odarchive/odarchive/archive/tree"
 	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
 // Exit codes.
@@ -138,19 +140,65 @@ func (a *app) complain(err error) {
 	if e, ok := errors.AsType[controllerError](err); ok {
 		text = strings.ReplaceAll(text, e.Error(), e.GRPCStatus().Message()) // in gRPC's words it begins with codes for programs
 	}
+	hint := hint(err)
+	if exitCode(err) == ExitInterrupted {
+		hint = a.after
+	}
 	if a.json {
-		a.printJSONTo(a.stderr, map[string]any{"error": text, "exit_code": exitCode(err)})
+		complaint := map[string]any{"error": text, "exit_code": exitCode(err)}
+		if hint != "" {
+			complaint["hint"] = hint
+		}
+		a.printJSONTo(a.stderr, complaint)
 		return
 	}
 	fmt.Fprintln(a.stderr, "odarchive:", strings.TrimSpace(text))
-	if hint := hint(err); hint != "" {
+	if hint != "" {
 		fmt.Fprintln(a.stderr, "  →", hint)
 	}
 }
 
+// lists says which command lists what there is of a noun that the controller complains about.
+var lists = []struct{ complaint, command string }{
+	{"no archive ", "`odarchive archives` lists what there is"},
+	{"archive \"", "`odarchive archives` lists what there is; a name is taken with --vault"},
+	{"no job ", "`odarchive jobs` lists what there is"},
+	{"job \"", "`odarchive jobs` lists what there is"},
+	{"no disc ", "`odarchive discs` lists what there is"},
+	{"no set ", "`odarchive library sets` lists what there is"},
+	{"no library ", "`odarchive library` lists what there is"},
+	{"has no drive ", "`odarchive drives` lists what there is"},
+	{"has no slot ", "`odarchive library elements` lists what there is"},
+	{"has no \"", "`odarchive ls ARCHIVE --recursive` lists what there is"},
+}
+
+// listed says how to find out what there is instead of what was named.
+func listed(text string) string {
+	for _, l := range lists {
+		if strings.Contains(text, l.complaint) {
+			return l.command
+		}
+	}
+	return ""
+}
+
+// ended says where it is told why a job has ended as it did.
+func ended(j *pb.Job) string {
+	if j.GetState() == pb.JobState_JOB_STATE_CANCELLED {
+		return ""
+	}
+	if j.GetKind() == pb.JobKind_JOB_KIND_SCRUB {
+		return "`odarchive discs show DISC` tells what was read of each, `odarchive library alerts` what somebody should do"
+	}
+	return fmt.Sprintf("`odarchive jobs show %s` tells which discs it is about, `odarchive library alerts` what somebody should do", j.GetId()[:8])
+}
+
 func hint(err error) string {
 	if u, ok := errors.AsType[*usageError](err); ok {
-		return fmt.Sprintf("see `%s --help`", u.cmd.CommandPath())
+		return fmt.Sprintf("%s; see `%s --help`", u.cmd.UseLine(), u.cmd.CommandPath())
+	}
+	if e, ok := errors.AsType[*client.JobError](err); ok {
+		return ended(e.Job)
 	}
 	if _, ok := errors.AsType[*unreachable](err); ok {
 		return "is it running? `controller --data DIR` starts one; --controller or $" + AddressVariable + " say where it is"
@@ -170,6 +218,10 @@ func hint(err error) string {
 		return "what else could be repaired is or can be; another copy of the disc may have the rest"
 	case errors.Is(err, tree.ErrChanging):
 		return "stop what writes to it, or archive a snapshot"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "a folder is wanted there: of a file, the one that it is in"
+	case status.Code(err) == codes.NotFound || status.Code(err) == codes.InvalidArgument:
+		return listed(status.Convert(err).Message())
 	case status.Code(err) == codes.Unavailable:
 		return "try again; what was uploaded is kept"
 	}

@@ -11,7 +11,7 @@ import (
 
 func (a *app) heal() *cobra.Command {
 	return &cobra.Command{
-		Use: "heal DISC", Short: "Replace a disc by a new one with the same image", Args: cobra.ExactArgs(1),
+		Use: "heal DISC", ValidArgsFunction: a.offer(discLabels, 1), Short: "Replace a disc by a new one with the same image", Args: cobra.ExactArgs(1),
 		Long: `Has the disc's image copied from whichever of its discs still gives it (repaired by the error correction on it), or rebuilt from the
 set whose parity it shares when none does, burned onto a blank disc and verified. Then the old disc is retired. 'odarchive discs show DISC' tells how far that is.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

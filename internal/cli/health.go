@@ -225,7 +225,7 @@ func (a *app) condemn() *cobra.Command {
 	var soon, back bool
 	var reason string
 	c := &cobra.Command{
-		Use: "condemn DISC --reason WHY", Short: "Say that a disc is to be migrated, whatever its readings say", Args: cobra.ExactArgs(1),
+		Use: "condemn DISC --reason WHY", ValidArgsFunction: a.offer(discLabels, 1), Short: "Say that a disc is to be migrated, whatever its readings say", Args: cobra.ExactArgs(1),
 		Long: `Says that a disc is to be migrated at once (with --soon: within a year). Your word goes before all readings, and counts as a second drive's where
 there is none. --take-back takes it back: then the readings speak again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -251,7 +251,7 @@ there is none. --take-back takes it back: then the readings speak again.`,
 func (a *app) clear() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "clear DISC --reason WHY", Short: "Say that a disc is well, and what was read of it until now was wrong", Args: cobra.ExactArgs(1),
+		Use: "clear DISC --reason WHY", ValidArgsFunction: a.offer(discLabels, 1), Short: "Say that a disc is well, and what was read of it until now was wrong", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.judge(cmd, args[0], pb.Grade_GRADE_HEALTHY, reason)
 		},
@@ -276,7 +276,7 @@ func (a *app) judge(cmd *cobra.Command, disc string, g pb.Grade, reason string) 
 func (a *app) showDisc() *cobra.Command {
 	var limit int32
 	c := &cobra.Command{
-		Use: "show DISC", Short: "Show how a disc is, why, how that goes on, and everything that was read of it", Args: cobra.ExactArgs(1),
+		Use: "show DISC", ValidArgsFunction: a.offer(discLabels, 1), Short: "Show how a disc is, why, how that goes on, and everything that was read of it", Args: cobra.ExactArgs(1),
 		Long: `Shows how a disc is, why, how that goes on, and everything that was read of it. Of each reading: sectors that were UNREADABLE, that the error correction
 REPAIRED, that read DIFFERENTLY twice, that came out WRONG without the drive saying so, RETRIES of sectors, reads that the drive had trouble with and MASTERED; the
 WORST ROW of the error correction, of so many bad sectors that it bears; how many times as long the SLOWEST part took as its place on the disc explains; and what a
@@ -325,8 +325,12 @@ func showDiscHealth(w io.Writer, h *pb.DiscHealth) {
 	if d.GetLot() != "" {
 		medium += " of lot " + d.GetLot()
 	}
+	where := place(d.GetPlace())
+	if where == "" {
+		where = "nobody knows where"
+	}
 	fmt.Fprintf(w, "  %s of %s on a %s, vault %s, %s in library %s\n", size(d.GetRecorded()*2048), size(d.GetCapacity()*2048), printable(medium), printable(d.GetVault()),
-		place(d.GetPlace()), printable(d.GetLibrary()))
+		where, printable(d.GetLibrary()))
 	fmt.Fprintf(w, "  burned %s, read whole %s, next %s\n", when(d.GetBurned()), when(d.GetVerified()), when(d.GetScrubDue()))
 	if text := marks(d); text != "" {
 		fmt.Fprintf(w, "  %s\n", text)

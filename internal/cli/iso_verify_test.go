@@ -76,7 +76,7 @@ func TestISOVerify(t *testing.T) {
 	_, v, _ := verify(images[1], "--json")
 	this := bytes.Index(img, []byte(`"disc": "`+v.ID+`"`+",\n   \"label\"")) // in catalogue.json
 	change(64*archive.SectorSize+120, "sector 64")                           // the number of files
-	version := len(`"plan": "01234567-89ab-`) // of the UUID: a digit that is one still when it is changed, which others need not be
+	version := len(`"plan": "01234567-89ab-`)                                // of the UUID: a digit that is one still when it is changed, which others need not be
 	change(this+bytes.Index(img[this:], []byte(`"plan": "`))+version, "by the plan")
 	change(bytes.LastIndex(img, []byte("  Data/"))-1, "in the lists")
 	data := -1

@@ -28,6 +28,7 @@ func (a *app) jobs() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&running, "running", false, "only those that run")
+	ids := a.offer(jobIDs, 1)
 	c.AddCommand(
 		a.oneJob("show JOB", "Show a job", func(cmd *cobra.Command, c *client.Client, id string) (*pb.Job, error) {
 			return c.Jobs.GetJob(cmd.Context(), &pb.GetJobRequest{Id: id})
@@ -40,6 +41,9 @@ func (a *app) jobs() *cobra.Command {
 			return c.Jobs.RetryJob(cmd.Context(), &pb.RetryJobRequest{Id: id})
 		}),
 	)
+	for _, sub := range c.Commands() {
+		sub.ValidArgsFunction = ids
+	}
 	return c
 }
 
@@ -84,6 +88,7 @@ func showJob(w io.Writer, j *pb.Job) {
 }
 
 func (a *app) watch(cmd *cobra.Command, c *client.Client, id string) (*pb.Job, error) {
+	a.after = fmt.Sprintf("job %[1]s goes on all the same: `odarchive wait %[1]s` waits on", id[:min(8, len(id))])
 	g := a.progress(map[string]string{"wait": "done"})
 	j, err := c.Wait(cmd.Context(), id, g.show)
 	g.end()
@@ -92,7 +97,8 @@ func (a *app) watch(cmd *cobra.Command, c *client.Client, id string) (*pb.Job, e
 
 func (a *app) wait() *cobra.Command {
 	return &cobra.Command{
-		Use: "wait ARCHIVE|JOB", Short: "Wait until an archive is safe on discs, or until a job has ended", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: a.offer(archiveIDs, 1),
+		Use:               "wait ARCHIVE|JOB", Short: "Wait until an archive is safe on discs, or until a job has ended", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(c *client.Client) error {
 				id := args[0]

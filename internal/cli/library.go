@@ -321,7 +321,7 @@ that the robot reads at the disc's place, where it reads any.`,
 func (a *app) scrub() *cobra.Command {
 	var wait, due, all bool
 	c := &cobra.Command{
-		Use: "scrub [DISC…]", Short: "Read whole discs and compare them with what was burned; without discs, all of them",
+		Use: "scrub [DISC…]", ValidArgsFunction: a.offer(discLabels, -1), Short: "Read whole discs and compare them with what was burned; without discs, all of them",
 		Long: `Reads whole discs and compares them with what was burned: the ones that you name, with --due those whose turn comes within a
 week, otherwise all. Every disc's turn comes by itself once in its vault's interval, sooner when it is at risk.`,
 		Example: "  odarchive scrub 0042 0043\n  odarchive scrub --due --wait",

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/odarchive/odarchive/internal/client"
@@ -10,44 +11,86 @@ import (
 
 // progress shows how far something is: one line that changes on a terminal, a line every few seconds elsewhere.
 type progress struct {
-	app   *app
-	verb  map[string]string // by stage
+	app  *app
+	verb map[string]string // by stage
+
+	mu    sync.Mutex
 	stage string
 	start time.Time
 	shown time.Time
 	last  client.Progress
+	late  *time.Timer // shows what came before its time, when nothing comes after it
+	told  string      // what somebody has been told to do
 	width int
 }
 
 const (
 	onTerminal = 100 * time.Millisecond
 	elsewhere  = 5 * time.Second
-	// quietTime passes before anything is shown: what is done sooner needs no progress.
-	quietTime = 2 * time.Second
+	// What is done sooner needs no progress.
+	quietOnTerminal = 300 * time.Millisecond
+	quietElsewhere  = 2 * time.Second
 )
 
 func (a *app) progress(verbs map[string]string) *progress { return &progress{app: a, verb: verbs} }
 
-// show shows p when it is time to. It is called by one goroutine at a time.
+// show shows p when it is time to, be it that nothing follows.
 func (g *progress) show(p client.Progress) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	now := time.Now()
 	if p.Stage != g.stage {
-		g.end()
+		g.finish()
 		g.stage, g.start, g.shown = p.Stage, now, time.Time{}
 	}
 	g.last = p
 	if g.app.quiet || g.app.json {
 		return
 	}
-	interval := elsewhere
+	if early := g.due().Sub(now); early <= 0 {
+		g.paint(now)
+	} else if g.late == nil {
+		g.late = time.AfterFunc(early, g.catchUp)
+	}
+}
+
+// due is when the next line may be shown.
+func (g *progress) due() time.Time {
+	quiet, interval := quietElsewhere, elsewhere
 	if g.app.terminal {
-		interval = onTerminal
+		quiet, interval = quietOnTerminal, onTerminal
 	}
-	if now.Sub(g.start) < quietTime && !(g.app.terminal && g.shown.IsZero() && now.Sub(g.start) > 300*time.Millisecond) || now.Sub(g.shown) < interval {
-		return
+	if g.shown.IsZero() {
+		return g.start.Add(quiet)
 	}
+	return g.shown.Add(interval)
+}
+
+func (g *progress) catchUp() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.late != nil && !now.Before(g.due()) { // or else it came too late to be stopped
+		g.paint(now)
+	}
+}
+
+// paint shows the last that is known. What somebody must do is told whole, in a line that stays.
+func (g *progress) paint(now time.Time) {
+	g.hush()
 	g.shown = now
 	g.line(g.text(now))
+	if g.app.terminal && g.last.Waits && g.told != g.last.Note {
+		fmt.Fprintln(g.app.stderr)
+		g.width, g.told = 0, g.last.Note
+	}
+}
+
+// hush forgets what would have been shown late.
+func (g *progress) hush() {
+	if g.late != nil {
+		g.late.Stop()
+		g.late = nil
+	}
 }
 
 func (g *progress) line(text string) {
@@ -87,7 +130,7 @@ func (g *progress) text(now time.Time) string {
 	}
 	if p.Note != "" {
 		note := p.Note
-		if g.app.terminal && len(note) > 70 {
+		if g.app.terminal && len(note) > 70 && (!p.Waits || note == g.told) {
 			note = note[:69] + "…"
 		}
 		fmt.Fprintf(b, " – %s", note)
@@ -97,6 +140,13 @@ func (g *progress) text(now time.Time) string {
 
 // end finishes the line of a stage.
 func (g *progress) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.finish()
+}
+
+func (g *progress) finish() {
+	g.hush()
 	if g.shown.IsZero() {
 		return
 	}

@@ -47,3 +47,34 @@ func TestProgress(t *testing.T) {
 		})
 	}
 }
+
+// TestProgressThatStops: what nothing follows is shown all the same, and what somebody must do in full, in a line that stays.
+func TestProgressThatStops(t *testing.T) {
+	const todo = "waiting: library demo has no blank disc of 16384 sectors: put some in and say so with 'odarchive library stock'"
+	for name, terminal := range map[string]bool{"terminal": true, "log": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var errs bytes.Buffer
+				a := &app{stderr: &errs, terminal: terminal}
+				p := a.progress(map[string]string{"wait": "safe"})
+				p.show(client.Progress{Stage: "wait", TotalBytes: 1000, Note: "building an image"})
+				p.show(client.Progress{Stage: "wait", TotalBytes: 1000, Note: todo, Waits: true})
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if out := errs.String(); strings.Count(out, todo) != 1 || !strings.HasSuffix(out, "\n") || strings.Contains(out, "building") {
+					t.Errorf("an hour later it has said %q", out)
+				}
+				p.show(client.Progress{Stage: "wait", Bytes: 1000, TotalBytes: 1000})
+				p.end()
+				if out := errs.String(); !strings.HasSuffix(out, "safe 1.0 kB of 1.0 kB (100 %)\n") {
+					t.Errorf("in the end it has said %q", out)
+				}
+				before := errs.String()
+				time.Sleep(time.Hour)
+				if errs.String() != before {
+					t.Errorf("after its end it says %q", errs.String()[len(before):])
+				}
+			})
+		})
+	}
+}

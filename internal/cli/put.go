@@ -37,12 +37,14 @@ FIFOs, sockets and devices are left out, and said. Symlinks are kept as they are
 				a.partial = true
 			}
 			return a.with(func(c *client.Client) error {
+				a.after = "nothing was sealed. What has arrived is kept for a while: the same command goes on with the rest"
 				archive, err := c.Put(cmd.Context(), p)
 				g.end()
 				if err != nil {
 					return err
 				}
 				if wait {
+					a.after = fmt.Sprintf("archive %s is sealed and goes onto discs all the same: `odarchive wait %s` waits on", archive.GetId(), archive.GetId()[:8])
 					_, err := c.Wait(cmd.Context(), archive.GetJobId(), g.show)
 					g.end()
 					if err != nil {
@@ -99,7 +101,10 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 			shown := a.progress(map[string]string{"wait": "read from discs", "download": "downloaded"})
 			g.Progress = shown.show
 			var id string
-			g.Started = func(retrieval string) { id = retrieval }
+			g.Started = func(retrieval string) {
+				id = retrieval
+				a.after = fmt.Sprintf("the discs are read all the same, as job %[1]s: `odarchive get … --retrieval %[1]s` goes on, `odarchive jobs cancel %[1]s` ends it", id[:8])
+			}
 			return a.with(func(c *client.Client) (err error) {
 				if g.Archive, err = find(cmd, c, args[0], q.vault); err != nil {
 					return err
@@ -125,7 +130,7 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 	f.StringVar(&g.Retrieval, "retrieval", "", "id of a retrieval to go on with")
 	q.flags(c)
 	f.StringVar(&g.Quote, "accept", "", "id of a quote to accept")
-	c.ValidArgsFunction = a.completeArchives
+	c.ValidArgsFunction = a.offer(archiveIDs, 1)
 	return c
 }
 

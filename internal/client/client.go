@@ -88,6 +88,8 @@ type Progress struct {
 	Bytes, TotalBytes int64
 	// Note is what is being done now, in words, or what an operator must do.
 	Note string
+	// Waits says that nothing goes on until somebody does what Note says.
+	Waits bool
 }
 
 // report calls f, which may be nil.

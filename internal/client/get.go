@@ -157,17 +157,15 @@ func (c *Client) Wait(ctx context.Context, id string, progress func(Progress)) (
 			}
 			job = j
 			updates++
-			report(progress, Progress{Stage: "wait", Bytes: j.GetBytesDone(), TotalBytes: j.GetBytes(), Note: note(j)})
+			report(progress, Progress{Stage: "wait", Bytes: j.GetBytesDone(), TotalBytes: j.GetBytes(), Note: note(j), Waits: j.GetWaitingFor() != ""})
 		}
 	})
 	if err != nil {
 		return job, err
 	}
 	switch job.GetState() {
-	case pb.JobState_JOB_STATE_FAILED:
-		return job, fmt.Errorf("job %s failed: %s", job.GetId(), job.GetError())
-	case pb.JobState_JOB_STATE_CANCELLED:
-		return job, fmt.Errorf("job %s was cancelled", job.GetId())
+	case pb.JobState_JOB_STATE_FAILED, pb.JobState_JOB_STATE_CANCELLED:
+		return job, &JobError{job}
 	}
 	return job, nil
 }

@@ -211,7 +211,7 @@ func TestCommands(t *testing.T) {
 			{[]string{"vaults"}, []string{"name", "copies", "roots", "max_wait_seconds", "archives", "bytes"}, "NAME "},
 			{[]string{"jobs"}, []string{"id", "kind", "state", "bytes", "bytes_done", "archive_name", "waiting_for"}, "ID "},
 			{[]string{"jobs", "show", job}, []string{"id", "kind", "state"}, "archive, succeeded"},
-			{[]string{"wait", id}, []string{"id", "state"}, "succeeded"},
+			{[]string{"wait", id, "--quiet"}, []string{"id", "state"}, "succeeded"},
 			{[]string{"discs"}, []string{"label", "state", "library", "place", "medium", "recorded", "capacity", "vault"}, "DISC "},
 			{[]string{"discs", "--state", "blank"}, []string{"label"}, "blank"},
 			{[]string{"library"}, []string{"name", "model", "agent", "online", "slots", "drives", "blank", "good"}, "NAME "},
@@ -220,13 +220,20 @@ func TestCommands(t *testing.T) {
 			{[]string{"drives"}, []string{"library", "number", "name", "state", "disc", "doing"}, "LIBRARY "},
 			{[]string{"drives", "down", "4"}, []string{"number", "state", "reason"}, "drive 4 of library site is down"},
 			{[]string{"drives", "up", "4"}, []string{"number", "state"}, "drive 4 of library site is up"},
-			{[]string{"scrub", "--all", "--wait"}, []string{"id", "kind", "state"}, "scrub, succeeded"},
+			{[]string{"scrub", "--all", "--wait", "--quiet"}, []string{"id", "kind", "state"}, "scrub, succeeded"},
 			{[]string{"stats"}, []string{"discs_burned", "bytes_burned", "discs_verified", "moves", "bytes_staged"}, "discs burned "},
 			{[]string{"version"}, []string{"version"}, "odarchive "},
 		} {
 			u.document(cli.ExitOK, c.keys, c.args...)
 			if stdout, stderr := u.must(cli.ExitOK, c.args...); !strings.Contains(stdout, c.head) || stderr != "" {
 				u.t.Errorf("odarchive %q: want %q\nstdout: %s\nstderr: %s", c.args, c.head, stdout, stderr)
+			}
+		}
+		for want, args := range map[string][]string{
+			id[:8]: {"get", ""}, job[:8]: {"jobs", "show", ""}, "0001": {"discs", "show", ""}, "0002": {"scrub", "0001", ""}, "default": {"put", "--vault", ""},
+		} {
+			if stdout, _ := u.must(cli.ExitOK, append([]string{"__complete"}, args...)...); !strings.Contains(stdout, want) {
+				u.t.Errorf("%q isn't completed with %s: %s", args, want, stdout)
 			}
 		}
 		u.document(cli.ExitOK, []string{"name", "copies"}, "vault", "create", "letters", "--copies", "2")
@@ -263,7 +270,7 @@ func TestCommands(t *testing.T) {
 			says string
 			args []string
 		}{
-			{"no archive " + none, []string{"archives", "show", none}},
+			{"`odarchive archives` lists", []string{"archives", "show", none}},
 			{"no archive " + none, []string{"ls", none}},
 			{"no archive " + none, []string{"get", none, "--to", target}},
 			{"has no \"no/such/path\"", []string{"get", id, "no/such/path", "--to", target}},

@@ -68,10 +68,12 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
            from work w join task t on t.id = w.id join library l on l.id = t.library_id
            left join disc d on d.id = t.disc_id left join element e on e.disc_id = d.id left join image i on i.id = t.image_id left join vault p on p.id = i.vault_id
           where w.job_id = j.id and t.state = 'queued' order by 1 nulls last limit 1), '') end,
-       array(select concat_ws(' ', case w.kind when 'build' then 'building an image' when 'burn' then 'burning' when 'verify' then 'verifying'
-                                      when 'read' then 'reading' when 'move' then 'moving' else w.kind::text end,
+       case when j.state <> 'running' then '{}' else array(select concat_ws(' ', case w.kind when 'build' then 'building an image' when 'burn' then 'burning' when 'verify' then 'verifying'
+                                      when 'read' then 'reading' when 'move' then 'moving' when 'gather' then 'adding to the parity of a set'
+                                      when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew'
+                                      when 'release' then 'releasing scratch space' else w.kind::text end,
                     'disc ' || d.label, 'in drive ' || w.drive, case when w.bytes > 0 then format('(%s %%)', w.bytes_done * 100 / w.bytes) end)
-               from work w left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id),
+               from work w left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id) end,
        array(select distinct d.label from work w join disc d on d.id = w.disc_id where w.job_id = j.id and w.kind in ('burn', 'verify', 'read') order by 1)
   from job j left join archive a on a.id = j.archive_id left join vault v on v.id = a.vault_id
  where j.id = any ($1) order by j.created desc, j.id desc`

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/odarchive/odarchive/robot/drive/file"
 	"github.com/odarchive/odarchive/robot/sim"
 )
@@ -66,6 +68,11 @@ func (m *Main) Run(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("run jukebox: %w", err)
 	}
+	held, err := hold(dir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	switch m.Robot {
 	case "", "pioneer", "denon":
 	default:
@@ -92,6 +99,19 @@ func (m *Main) Run(ctx context.Context) error {
 		return p.Serve(ctx, line)
 	}
 	return m.onLine(ctx, dir, serve, func(words []string) (string, error) { return act(ctx, lib, faults, words) })
+}
+
+// hold keeps other jukeboxes out of dir until the file is closed: two machines would move the same discs, and each know of its own moves only.
+func hold(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("run jukebox: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("a jukebox runs in %s already: stop that first, or choose another folder with --dir: %w", dir, err)
+	}
+	return f, nil
 }
 
 func (m *Main) setRates(dir string, shape sim.Shape) error {
