@@ -36,7 +36,9 @@ func (w *window) attempt(lo, hi int, erased set) (next int, err error) {
 		w.recheck(r, erased)
 		w.judge(r)
 		located := w.located(lo, hi, r, was)
-		if w.verdicts[r] != proven || !w.known[r] && was.len()+2*located.len() > w.codec.roots {
+		// Without CRCs it is the nearest word that is believed, or one whose CRC block was solved for and is right.
+		sure := w.known[r] || was.len()+2*located.len() <= w.codec.roots || w.vouched(r)
+		if w.verdicts[r] != proven || !sure {
 			w.erased[r], w.verdicts[r] = was, pending
 			break
 		}
@@ -52,6 +54,12 @@ func (w *window) attempt(lo, hi int, erased set) (next int, err error) {
 	w.run = 0
 	w.restore(lo, hi, r, erased)
 	return r, w.encode(r, hi)
+}
+
+// vouched says whether a CRC block was solved for, and is one of this image.
+func (w *window) vouched(r int) bool {
+	crc := w.h.crcLayer()
+	return w.erased[r].has(crc) && w.h.ours(w.plain(crc, r))
 }
 
 // keep copies the inputs of rows that are going to be solved for.

@@ -218,6 +218,21 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// TestZeroed has rows of which so much is zero silently, the CRC blocks too, that the word of the code that is nearest is all zero.
+func TestZeroed(t *testing.T) {
+	t.Parallel()
+	g := Geometry{Data: 160, Layer: 2} // 170 roots
+	s := specimenOf(t, g, 12)
+	for j := 18; j < 188; j++ {
+		for r := range g.Layer {
+			clear(row(s.drive.b, int(g.sector(j, r))))
+		}
+	}
+	if r := s.repair(t); r.Whole() || r.LostRows != g.Layer {
+		t.Errorf("%d sectors differ: %s", s.different(), told(r))
+	}
+}
+
 // TestAlike has damage that goes through many rows in the same layers, or nearly, without CRCs that tell of it: rows are taken for alike,
 // where they are, and each comes out as when it is looked at alone.
 func TestAlike(t *testing.T) {

@@ -174,10 +174,13 @@ func (w *window) judge(r int) {
 		w.found[r].parity = differing
 		w.verdicts[r] = proven
 	case w.known[r] || differing != set{}:
+	case w.erased[r].has(w.h.crcLayer()):
+		// Every wrong sector would have made all that was solved wrong, the CRC block too. Sectors that are zero by mistake make a
+		// word of the code where most are so that should be, but none with a CRC block.
+		if w.vouched(r) {
+			w.verdicts[r] = proven
+		}
 	case erased < w.codec.roots:
-		w.verdicts[r] = proven
-	case w.erased[r].has(w.h.crcLayer()) && w.h.ours(w.plain(w.h.crcLayer(), r)):
-		// Every wrong sector would have made all that was solved wrong, the CRC block too.
 		w.verdicts[r] = proven
 	default:
 		w.verdicts[r] = unproven

@@ -11,6 +11,9 @@ func (w *window) search(r int) error {
 	w.verdicts[r] = lost
 	erased := w.erased[r]
 	if erased.len() <= w.codec.roots {
+		if done, err := w.byZeros(r, erased); done || err != nil {
+			return err
+		}
 		if done, err := w.bySector(r, erased); done || err != nil {
 			return err
 		}
@@ -19,6 +22,27 @@ func (w *window) search(r int) error {
 		return w.byColumn(r)
 	}
 	return nil
+}
+
+// byZeros takes sectors without anything in them for erased: some programs leave such in place of what they can't read. Those that
+// are as they were written do no harm.
+func (w *window) byZeros(r int, erased set) (done bool, err error) {
+	all := erased
+	for j, shard := range w.shards {
+		if !erased.has(j) && [sectorSize]byte(row(shard, r)) == [sectorSize]byte{} {
+			all.add(j)
+		}
+	}
+	if all == erased || all.len() > w.codec.roots {
+		return false, nil
+	}
+	next, err := w.attempt(r, r+1, all)
+	if next > r {
+		w.hinted, w.hint = true, w.found[r].located
+		return true, err
+	}
+	w.verdicts[r] = lost
+	return false, err
 }
 
 // bySector takes sectors in which samples of the row's columns have errors for erased.
@@ -89,7 +113,8 @@ func (w *window) byColumn(r int) error {
 	for i := range changed {
 		w.erased[r][i] |= hard[i] | changed[i]
 	}
-	if w.checked(r) || !w.known[r] && hard.len()+2*changed.len() <= w.codec.roots {
+	crc := w.h.crcLayer()
+	if w.checked(r) || !w.known[r] && hard.len()+2*changed.len() <= w.codec.roots && (!w.erased[r].has(crc) || w.vouched(r)) {
 		w.found[r].located, w.found[r].parity = changed, w.differing(r)
 		w.verdicts[r] = proven
 	}
