@@ -62,3 +62,16 @@ PY
 measure 4 'ecc test of damage' ecc test "$images/one.iso"
 measure 0 'ecc repair' ecc repair "$images/one.iso"
 measure 0 'ecc test again' ecc test "$images/one.iso"
+# All checksums and twelve layers of parity, without a read error that would tell: each row has to be searched for what is wrong.
+read -r layer roots < <("$dir/odarchive" ecc test "$images/one.iso" --json --quiet | python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["layer_sectors"], r["roots"])')
+python3 - "$images/one.iso" "$layer" "$roots" <<'PY'
+import os, sys
+name, layer, roots = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with open(name, "r+b") as f:
+    f.seek((254 - roots) * layer * 2048)
+    for _ in range(min(13, 1 + (roots - 1) // 2)):
+        left = layer * 2048
+        while left:
+            left -= f.write(os.urandom(min(left, 1 << 20)))
+PY
+measure 0 'ecc repair without checksums' ecc repair "$images/one.iso"

@@ -58,23 +58,34 @@ func memberName(index int) string               { return fmt.Sprintf("member%03d
 
 // Open opens the accumulation of set id in dir, or begins one, and deletes what a crash left half made there.
 func Open(dir, id string, g Geometry) (*Accumulator, error) {
-	a, err := open(dir, id, g)
+	err := g.Validate()
+	if err == nil && !validUUID(id) {
+		err = errors.New("no UUID")
+	}
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	var a *Accumulator
+	if err == nil {
+		a, err = open(dir, id, g)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the accumulation of set %s in %s: %w", id, dir, err)
 	}
 	return a, nil
 }
 
+// Resume opens the accumulation in dir, whichever it is. It is fs.ErrNotExist when none was begun there.
+func Resume(dir string) (*Accumulator, error) {
+	a, err := open(dir, "", Geometry{})
+	if err != nil {
+		return nil, fmt.Errorf("open the accumulation in %s: %w", dir, err)
+	}
+	return a, nil
+}
+
+// open opens set id, or whichever there is when it is empty.
 func open(dir, id string, g Geometry) (_ *Accumulator, err error) {
-	if err := g.Validate(); err != nil {
-		return nil, err
-	}
-	if !validUUID(id) {
-		return nil, errors.New("no UUID")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
 	a := &Accumulator{crash: func(string) {}}
 	if a.root, err = os.OpenRoot(dir); err != nil {
 		return nil, err
@@ -94,7 +105,7 @@ func open(dir, id string, g Geometry) (_ *Accumulator, err error) {
 	}
 	b, err := a.root.ReadFile(journalName)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && id != "":
 		a.j = journal{Format: journalFormat, Version: journalVersion, Set: id, Data: g.Data, Parity: g.Parity}
 	case err != nil:
 		return nil, err
@@ -104,6 +115,9 @@ func open(dir, id string, g Geometry) (_ *Accumulator, err error) {
 		}
 		if a.j.Format != journalFormat || a.j.Version != journalVersion {
 			return nil, fmt.Errorf("%s is %q, version %d", journalName, a.j.Format, a.j.Version)
+		}
+		if id == "" {
+			id, g = a.j.Set, Geometry{a.j.Data, a.j.Parity}
 		}
 		if a.j.Set != id || a.j.Data != g.Data || a.j.Parity != g.Parity {
 			return nil, fmt.Errorf("it is set %s of %d+%d, not %v: %w", a.j.Set, a.j.Data, a.j.Parity, g, ErrConflict)
@@ -143,6 +157,13 @@ func (a *Accumulator) Close() error {
 		err = errors.Join(err, a.lock.Close())
 	}
 	return err
+}
+
+// Set returns the set's id and how many images it takes.
+func (a *Accumulator) Set() (id string, g Geometry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.j.Set, Geometry{a.j.Data, a.j.Parity}
 }
 
 // Members returns the images that were added, in ascending order of their indexes.

@@ -20,7 +20,7 @@ type Source struct {
 type Progress func(bytes int64)
 
 // Add adds images to the set: all of them, or none when it fails. One that is in the set already is passed over. An image's hash is
-// checked (ErrHash) before anything becomes the set's. Images that are added together cost one pass over the parity.
+// checked (ErrHash) before anything becomes the set's, and one that is there under another name is refused (ErrTwice). Images that are added together cost one pass over the parity.
 func (a *Accumulator) Add(ctx context.Context, sources []Source, progress Progress) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -37,6 +37,9 @@ func (a *Accumulator) add(ctx context.Context, sources []Source, progress Progre
 	}
 	sums, err := a.encode(ctx, fresh, progress)
 	if err != nil {
+		return errors.Join(err, a.tidy())
+	}
+	if err := a.twice(fresh, sums); err != nil {
 		return errors.Join(err, a.tidy())
 	}
 	old := a.j.Generation
@@ -58,6 +61,21 @@ func (a *Accumulator) add(ctx context.Context, sources []Source, progress Progre
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// twice finds an image that is about to become two members: one that is lost would be two lost.
+func (a *Accumulator) twice(fresh []Source, sums []archive.Hash) error {
+	known := map[archive.Hash]int{}
+	for _, m := range a.members() {
+		known[m.SHA256] = m.Index
+	}
+	for i, s := range fresh {
+		if index, there := known[sums[i]]; there {
+			return fmt.Errorf("image %s (%s) as number %d is what number %d is: %w", s.ImageID, s.Label, s.Index, index, ErrTwice)
+		}
+		known[sums[i]] = s.Index
 	}
 	return nil
 }

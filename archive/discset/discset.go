@@ -26,6 +26,8 @@ const (
 var (
 	// ErrConflict says that an index or an image is in the set already, with other sectors.
 	ErrConflict = errors.New("the set has another image there")
+	// ErrTwice says that an image is in the set already, under another name and number.
+	ErrTwice = errors.New("the set has the same image already")
 	// ErrSealed says that nothing can be added to a set whose parity is final.
 	ErrSealed = errors.New("the set is sealed")
 	// ErrHash says that an image is not the one that its hash names.

@@ -326,6 +326,12 @@ func TestRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := add(sourceOf(1, noise(0, 5))); !errors.Is(err, ErrTwice) || len(a.Members()) != 1 {
+		t.Errorf("the same image under another number: %v", err)
+	}
+	if err := a.Add(ctx, []Source{sourceOf(1, noise(1, 5)), sourceOf(2, noise(1, 5))}, nil); !errors.Is(err, ErrTwice) || len(a.Members()) != 1 {
+		t.Errorf("one image twice: %v", err)
+	}
 	if err := add(sourceOf(0, noise(7, 5))); !errors.Is(err, ErrConflict) {
 		t.Errorf("another image in its place: %v", err)
 	}

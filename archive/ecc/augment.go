@@ -140,8 +140,10 @@ func (a *augmenter) chunk(shards [][]byte, first int64, n int) error {
 		return err
 	}
 	toKernel.rename(blocks[:size], blocks[:size])
-	if err := a.codec.encoder.Encode(span(shards, 0, n)); err != nil {
-		return err
+	for lo, hi := range spans(0, n) {
+		if err := a.codec.encoder.Encode(span(nil, shards, lo, hi)); err != nil {
+			return err
+		}
 	}
 	for k := a.inputs(); k < layers; k++ {
 		fromKernel.rename(shards[k][:size], shards[k][:size])

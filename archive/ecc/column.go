@@ -7,6 +7,10 @@ type column struct {
 	erasures  []byte // the erasure locator polynomial, the constant first
 	n         int    // erasures
 	syndromes []byte
+	lambda    []byte
+	b, t      []byte
+	omega     []byte
+	errata    []erratum
 }
 
 // erratum is a place and what to add to it.
@@ -16,91 +20,98 @@ type erratum struct {
 }
 
 func newColumn(roots int, erased set) *column {
-	c := &column{roots: roots, erasures: make([]byte, roots+1), syndromes: make([]byte, roots)}
+	c := &column{
+		roots: roots, erasures: make([]byte, roots+1), syndromes: make([]byte, roots),
+		lambda: make([]byte, roots+1), b: make([]byte, roots+1), t: make([]byte, roots+1), omega: make([]byte, roots),
+	}
 	c.erasures[0] = 1
 	for j := range erased.all() {
-		x := locator(j)
+		x := &products[locator(j)]
 		c.n++
 		for i := c.n; i > 0; i-- {
-			c.erasures[i] ^= mul(c.erasures[i-1], x)
+			c.erasures[i] ^= x[c.erasures[i-1]]
 		}
 	}
 	return c
 }
 
 // decode finds the errata of a codeword from its parity as read plus that made from its data as read, the residual: one byte for
-// each root. It is not ok when there are more errors than twice which, with the erasures, there are roots.
+// each root. It is not ok when there are more errors than twice which, with the erasures, there are roots. The errata are good until
+// the next call.
 func (c *column) decode(residual []byte) (errata []erratum, ok bool) {
 	s := c.syndromes
 	for i := range s {
-		x, sum := evaluation(i), byte(0)
+		x, sum := &products[evaluation(i)], byte(0)
 		for _, v := range residual {
-			sum = mul(sum, x) ^ v
+			sum = x[sum] ^ v
 		}
 		s[i] = sum
 	}
-	locators := c.locators()
+	c.locate()
 	degree := 0
-	for i, v := range locators {
+	for i, v := range c.lambda {
 		if v != 0 {
 			degree = i
 		}
 	}
-	// Errors are at the layers whose locators' inverses are roots.
-	omega := make([]byte, c.roots)
+	locators := c.lambda[:degree+1]
+	omega := c.omega
 	for i := range omega {
+		omega[i] = 0
 		for k := 0; k <= min(i, degree); k++ {
-			omega[i] ^= mul(s[i-k], locators[k])
+			omega[i] ^= products[s[i-k]][locators[k]]
 		}
 	}
-	for layer := range layers {
+	// Errors are at the layers whose locators' inverses are roots.
+	c.errata = c.errata[:0]
+	for layer := 0; layer < layers && len(c.errata) < degree; layer++ {
 		inverse := div(1, locator(layer))
-		if evaluate(locators[:degree+1], inverse) != 0 {
+		if evaluate(locators, inverse) != 0 {
 			continue
 		}
 		// The derivative has the odd coefficients only, each one place down.
 		slope, power2 := byte(0), byte(1)
+		square := &products[mul(inverse, inverse)]
 		for i := 1; i <= degree; i += 2 {
-			slope ^= mul(locators[i], power2)
-			power2 = mul(power2, mul(inverse, inverse))
+			slope ^= products[locators[i]][power2]
+			power2 = square[power2]
 		}
 		if slope == 0 {
 			return nil, false
 		}
-		value := div(evaluate(omega, inverse), slope)
 		// X^(1-112) is X^-111.
-		for range firstRoot - 1 {
-			value = mul(value, inverse)
-		}
-		errata = append(errata, erratum{layer, value})
+		value := mul(div(evaluate(omega, inverse), slope), power(logTable[inverse]*(firstRoot-1)))
+		c.errata = append(c.errata, erratum{layer, value})
 	}
-	return errata, len(errata) == degree
+	return c.errata, len(c.errata) == degree
 }
 
-// locators returns the polynomial whose roots say where erasures and errors are.
-func (c *column) locators() []byte {
-	lambda := append([]byte(nil), c.erasures...)
-	b := append([]byte(nil), lambda...)
-	t := make([]byte, c.roots+1)
+// locate makes lambda the polynomial whose roots say where erasures and errors are.
+func (c *column) locate() {
+	lambda, b, t := c.lambda, c.b, c.t
+	copy(lambda, c.erasures)
+	copy(b, c.erasures)
 	length := c.n
 	for r := c.n + 1; r <= c.roots; r++ {
 		discrepancy := byte(0)
-		for i := range r {
-			discrepancy ^= mul(lambda[i], c.syndromes[r-1-i])
+		for i := range min(r, length+1) { // its degree is length at most
+			discrepancy ^= products[lambda[i]][c.syndromes[r-1-i]]
 		}
 		if discrepancy == 0 {
 			copy(b[1:], b)
 			b[0] = 0
 			continue
 		}
+		by := &products[discrepancy]
 		t[0] = lambda[0]
 		for i := range c.roots {
-			t[i+1] = lambda[i+1] ^ mul(discrepancy, b[i])
+			t[i+1] = lambda[i+1] ^ by[b[i]]
 		}
 		if 2*length <= r+c.n-1 {
 			length = r + c.n - length
+			by = &products[div(1, discrepancy)]
 			for i, v := range lambda {
-				b[i] = div(v, discrepancy)
+				b[i] = by[v]
 			}
 		} else {
 			copy(b[1:], b)
@@ -108,13 +119,13 @@ func (c *column) locators() []byte {
 		}
 		copy(lambda, t)
 	}
-	return lambda
 }
 
 // evaluate returns the value of a polynomial, the constant first.
 func evaluate(p []byte, x byte) (sum byte) {
+	t := &products[x]
 	for i := len(p) - 1; i >= 0; i-- {
-		sum = mul(sum, x) ^ p[i]
+		sum = t[sum] ^ p[i]
 	}
 	return sum
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -214,6 +215,96 @@ func TestSilent(t *testing.T) {
 			hurt(s)
 			s.mustHeal(t)
 		})
+	}
+}
+
+// TestZeroed has rows of which so much is zero silently, the CRC blocks too, that the word of the code that is nearest is all zero.
+func TestZeroed(t *testing.T) {
+	t.Parallel()
+	g := Geometry{Data: 160, Layer: 2} // 170 roots
+	s := specimenOf(t, g, 12)
+	for j := 18; j < 188; j++ {
+		for r := range g.Layer {
+			clear(row(s.drive.b, int(g.sector(j, r))))
+		}
+	}
+	if r := s.repair(t); r.Whole() || r.LostRows != g.Layer {
+		t.Errorf("%d sectors differ: %s", s.different(), told(r))
+	}
+}
+
+// TestAlike has damage that goes through many rows in the same layers, or nearly, without CRCs that tell of it: rows are taken for alike,
+// where they are, and each comes out as when it is looked at alone.
+func TestAlike(t *testing.T) {
+	t.Parallel()
+	g := Geometry{Data: 190*13 - 2, Layer: 13} // 64 roots
+	through := func(s *specimen, how harm, layers ...int) {
+		for _, j := range layers {
+			for r := range s.Layer {
+				s.hurt(s.sector(j, r), how)
+			}
+		}
+	}
+	for name, hurt := range map[string]func(s *specimen){
+		"parity": func(s *specimen) {
+			through(s, trashed, s.crcLayer(), 200, 201, 202, 203, 210, 220)
+		},
+		"data, and in some rows another": func(s *specimen) {
+			through(s, marked, s.crcLayer())
+			through(s, trashed, 3, 4, 5, 6, 7)
+			for r := int64(3); r < s.Layer; r += 5 {
+				s.hurt(s.sector(100+int(r), r), trashed)
+			}
+		},
+		"data and parity, and not in some rows": func(s *specimen) {
+			through(s, unreadable, s.crcLayer())
+			for _, j := range []int{17, 18, 250} {
+				for r := range s.Layer {
+					if r%7 != 2 {
+						s.hurt(s.sector(j, r), flipped)
+					}
+				}
+			}
+		},
+		"at the limit, and one row beyond": func(s *specimen) {
+			through(s, trashed, s.crcLayer())
+			for j := range (s.Roots() - 1) / 2 {
+				through(s, trashed, 3*j)
+			}
+			for j := range s.Roots() + 1 {
+				s.hurt(s.sector(2*j, 9), trashed)
+			}
+		},
+	} {
+		for _, rows := range []int{1, 4, 13} {
+			t.Run(fmt.Sprint(name, rows), func(t *testing.T) {
+				s := specimenOf(t, g, 11)
+				hurt(s)
+				damaged := s.different()
+				c, err := newCodec(s.Roots())
+				if err != nil {
+					t.Fatal(err)
+				}
+				report := Report{Header: s.Header}
+				w := newWindow(&s.Header, c, s.source(), rows)
+				for first := int64(0); first < s.Layer; first += int64(rows) {
+					if err := w.examine(first, int(min(int64(rows), s.Layer-first))); err != nil {
+						t.Fatal(err)
+					}
+					if err := w.write(s.drive); err != nil {
+						t.Fatal(err)
+					}
+					report.tally(w)
+				}
+				left := s.different()
+				if (left == 0) != report.Whole() || report.Repairable != int64(damaged-left) {
+					t.Errorf("%d of %d bad sectors are left: %s", left, damaged, told(report))
+				}
+				if strings.Contains(name, "beyond") != (left > 0) || report.LostRows > 1 {
+					t.Errorf("%d sectors are left: %s", left, told(report))
+				}
+			})
+		}
 	}
 }
 

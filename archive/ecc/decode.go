@@ -14,6 +14,7 @@ type decoder struct {
 	plain  [][]byte
 	kernel reedsolomon.Encoder
 	low    reedsolomon.LowLevel
+	lanes  [][]byte
 }
 
 // prepare makes the matrix for an erased set, which has at most as many layers as there are roots.
@@ -32,38 +33,48 @@ func (d *decoder) prepare(c *codec, erased set) {
 	d.matrix = toKernel.matrix(d.plain)
 }
 
-// solve gives rows lo to before hi of shards their erased inputs, which are the same in each of them. calc is room for as
-// many rows.
+// solve makes the erased inputs of rows lo to before hi of shards, which are the same in each of them, and puts them into calc, in the
+// order of inputs.
 func (d *decoder) solve(c *codec, shards, calc [][]byte, erased set, lo, hi int) error {
 	d.prepare(c, erased)
 	if len(d.inputs) == 0 {
 		return nil
 	}
-	in := span(shards[:c.inputs], lo, hi)
-	out := span(calc[:len(d.inputs)], lo, hi)
-	for i, j := range d.inputs {
-		in[j] = shards[c.inputs+d.spare[i]][lo*sectorSize : hi*sectorSize]
+	for lo, hi := range spans(lo, hi) {
+		d.lanes = span(span(d.lanes[:0], shards[:c.inputs], lo, hi), calc[:len(d.inputs)], lo, hi)
+		for i, j := range d.inputs {
+			d.lanes[j] = shards[c.inputs+d.spare[i]][lo*sectorSize : hi*sectorSize]
+		}
+		if err := d.multiply(c.inputs); err != nil {
+			return err
+		}
 	}
-	if hi-lo > fewRows {
+	return nil
+}
+
+// multiply makes the lanes behind the inputs.
+func (d *decoder) multiply(inputs int) (err error) {
+	in, out := d.lanes[:inputs], d.lanes[inputs:]
+	if len(out[0]) > fewRows*sectorSize {
 		if d.kernel == nil {
-			var err error
 			if d.kernel, err = kernel(d.plain); err != nil {
 				return err
 			}
 		}
-		if err := d.kernel.Encode(append(in, out...)); err != nil {
-			return err
-		}
-	} else {
-		for i, coefficients := range d.matrix {
-			d.low.GalMulSlice(coefficients[0], in[0], out[i])
-			for j := 1; j < len(in); j++ {
-				d.low.GalMulSliceXor(coefficients[j], in[j], out[i])
-			}
-		}
+		return d.kernel.Encode(d.lanes)
 	}
-	for i, j := range d.inputs {
-		copy(shards[j][lo*sectorSize:hi*sectorSize], out[i])
+	for i, coefficients := range d.matrix {
+		d.low.GalMulSlice(coefficients[0], in[0], out[i])
+		for j := 1; j < len(in); j++ {
+			d.low.GalMulSliceXor(coefficients[j], in[j], out[i])
+		}
 	}
 	return nil
+}
+
+// take puts what was solved into rows lo to before hi of shards.
+func (d *decoder) take(shards, calc [][]byte, lo, hi int) {
+	for i, j := range d.inputs {
+		copy(shards[j][lo*sectorSize:hi*sectorSize], calc[i][lo*sectorSize:hi*sectorSize])
+	}
 }

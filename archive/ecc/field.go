@@ -20,12 +20,17 @@ var expTable, logTable = func() (exp [510]byte, log [256]int) {
 	return
 }()
 
-func mul(a, b byte) byte {
-	if a == 0 || b == 0 {
-		return 0
+// products are those of all pairs.
+var products = func() (p [256][256]byte) {
+	for a := 1; a < 256; a++ {
+		for b := 1; b < 256; b++ {
+			p[a][b] = expTable[logTable[a]+logTable[b]]
+		}
 	}
-	return expTable[logTable[a]+logTable[b]]
-}
+	return
+}()
+
+func mul(a, b byte) byte { return products[a][b] }
 
 func div(a, b byte) byte {
 	if a == 0 {
@@ -119,19 +124,15 @@ func solve(parity [][]byte, erased, spare []int) [][]byte {
 }
 
 func scale(row []byte, by byte) {
-	l := logTable[by]
+	t := &products[by]
 	for i, v := range row {
-		if v != 0 {
-			row[i] = expTable[logTable[v]+l]
-		}
+		row[i] = t[v]
 	}
 }
 
 func addScaled(to, from []byte, by byte) {
-	l := logTable[by]
+	t := &products[by]
 	for i, v := range from {
-		if v != 0 {
-			to[i] ^= expTable[logTable[v]+l]
-		}
+		to[i] ^= t[v]
 	}
 }

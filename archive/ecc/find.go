@@ -11,11 +11,12 @@ import (
 const isoPadding = 150
 
 // Find finds the error correction of an image of so many sectors: through its volume descriptor, as dvdisaster does; where that
-// or the header is damaged, by CRC blocks, first where an image of that size or for a usual medium has them and then anywhere.
+// or the header is damaged, by CRC blocks where an image of that size or for a usual medium has them, by parity that gives one
+// back, and then by CRC blocks anywhere.
 // ErrNotFound means that there is none, or nothing left of it.
 func Find(ctx context.Context, source Source, sectors int64) (Header, error) {
 	f := finder{source: source, sectors: sectors}
-	return f.find(ctx, f.byDescriptor, f.bySize, f.byMedium, f.bySearch)
+	return f.find(ctx, f.byDescriptor, f.bySize, f.byMedium, f.byParity, f.bySearch)
 }
 
 // FindQuickly is Find without reading the whole image: it finds the error correction of one that is whole.

@@ -38,12 +38,44 @@ func TestFind(t *testing.T) {
 		})
 	}
 	s := specimenOf(t, small, 11)
-	header(s)
-	for r := range s.Layer {
-		s.hurt(s.sector(s.crcLayer(), r), trashed)
+	for j := s.crcLayer() - 1; j < layers; j++ {
+		for r := range s.Layer {
+			s.hurt(s.sector(j, r), trashed)
+		}
 	}
 	if h, err := Find(t.Context(), s.source(), s.Sectors()); !errors.Is(err, ErrNotFound) {
 		t.Errorf("found %v, %v where nothing is left", h, err)
+	}
+}
+
+// TestFindByParity has a burst over the header and all CRC blocks, which are neighbours, as long as rows bear it.
+func TestFindByParity(t *testing.T) {
+	t.Parallel()
+	for _, g := range []Geometry{small, {Data: 160, Layer: 2}, {Data: 982, Layer: 4}} {
+		for _, how := range []harm{unreadable, marked, harms} {
+			n := g.Roots()
+			if how == harms {
+				n -= 10 // some sectors of a row are zero by themselves
+			}
+			for _, before := range []int{1, min(n-1, g.crcLayer()-20)} {
+				s := specimenOf(t, g, 13)
+				h := s.Header
+				for j := g.crcLayer() - before; j < g.crcLayer()+n-before; j++ {
+					for r := range g.Layer {
+						if how == harms {
+							clear(row(s.drive.b, int(g.sector(j, r))))
+						} else {
+							s.hurt(g.sector(j, r), how)
+						}
+					}
+				}
+				found, err := Find(t.Context(), s.source(), g.Sectors()+17) // a drive's tail
+				if err != nil || found.Geometry != g || found.Fingerprint != h.Fingerprint || found.Last != h.Last {
+					t.Fatalf("%v, harm %d, %d layers before: found %v, %v", g, how, before, found, err)
+				}
+				s.mustHeal(t)
+			}
+		}
 	}
 }
 

@@ -104,7 +104,8 @@ func same(t *testing.T, a, b string) {
 
 // TestInteropLimits damages sparse images of the sizes of a CD, a DVD and a BD in many rows as far as a row bears, exactly: dvdisaster
 // and Repair both give them back bit by bit. With one sector more in one row both say that it is lost, and leave the same bytes. `make
-// interop` runs CD and DVD; BD takes dvdisaster hours, and is among them with INTEROP=bd. Each needs as much disk as a twentieth of the disc.
+// interop` runs CD and DVD. BD takes dvdisaster long, which goes through all of the image whatever is wrong with it: with INTEROP=bd it is
+// among them, and dvdisaster is run once, for one row beyond and all others at the limit. Each needs as much disk as a twentieth of the disc.
 func TestInteropLimits(t *testing.T) {
 	if os.Getenv("INTEROP") == "" {
 		t.Skip("make interop runs it")
@@ -114,7 +115,8 @@ func TestInteropLimits(t *testing.T) {
 		roots  int
 	}{{Media[0], 69}, {Media[0], 15}, {Media[1], 8}, {Media[3], 8}} {
 		t.Run(fmt.Sprint(c.medium.Name, c.roots), func(t *testing.T) {
-			if c.medium.Name == "BD" && os.Getenv("INTEROP") != "bd" {
+			large := c.medium.Name == "BD"
+			if large && os.Getenv("INTEROP") != "bd" {
 				t.Skip("INTEROP=bd asks for it")
 			}
 			g, err := Fill(c.medium.Capacity, DataSectors(c.medium.Capacity, c.roots))
@@ -144,6 +146,9 @@ func TestInteropLimits(t *testing.T) {
 				code int // of dvdisaster -f
 			}{{"to the limit", limit, 1}, {"one beyond", beyond, 2}} {
 				t.Run(x.name, func(t *testing.T) {
+					if large && x.code == 1 {
+						t.Skip("one beyond has all other rows at the limit")
+					}
 					p.kill(t, x.bad)
 					if out, code := dvdisaster(t, "-i", p.Name(), "-f"); code != x.code {
 						t.Fatalf("dvdisaster -f: exit code %d:\n%s", code, out)
@@ -167,7 +172,9 @@ func TestInteropLimits(t *testing.T) {
 					p.heal(t)
 				})
 			}
-			judgedGood(t, p.Name())
+			if !large {
+				judgedGood(t, p.Name())
+			}
 		})
 	}
 }

@@ -30,6 +30,8 @@ func dvdisaster(t *testing.T, args ...string) (string, int) {
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	t.Logf("dvdisaster %s: %.1f s of processor time", args[len(args)-1], used.Seconds())
 	return string(out), cmd.ProcessState.ExitCode()
 }
 

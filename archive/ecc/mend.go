@@ -20,49 +20,80 @@ func (w *window) mend() error {
 	if err := w.encode(0, w.n); err != nil {
 		return err
 	}
-	for r := range w.n {
-		if w.stale[r] {
-			if _, err := w.solve(r, r+1); err != nil {
-				return err
-			}
-			if err := w.encode(r, r+1); err != nil {
-				return err
-			}
+	for r := 0; r < w.n; {
+		next, err := w.conclude(r)
+		if err != nil {
+			return err
 		}
-		w.judge(r)
-		if w.verdicts[r] == pending {
-			if err := w.search(r); err != nil {
-				return err
-			}
-		}
-		if w.verdicts[r] == proven && r+1 < w.n {
-			w.teach(r)
-		}
+		r = next
 	}
 	return nil
+}
+
+// conclude comes to the verdict on a row, on rows behind it too when they are like it, and returns the row to go on with.
+func (w *window) conclude(r int) (next int, err error) {
+	if w.stale[r] {
+		if next, err := w.attempt(r, w.alike(r), w.erased[r]); next > r || err != nil {
+			return next, err
+		}
+		if _, err := w.solve(r, r+1); err != nil {
+			return 0, err
+		}
+		if err := w.encode(r, r+1); err != nil {
+			return 0, err
+		}
+	}
+	w.judge(r)
+	if w.verdicts[r] == pending && w.hinted {
+		if next, err := w.attempt(r, w.alike(r), w.erased[r].with(w.hint)); next > r || err != nil {
+			return next, err
+		}
+		w.hinted = false
+	}
+	if w.verdicts[r] == pending {
+		if err := w.search(r); err != nil {
+			return 0, err
+		}
+	}
+	if w.verdicts[r] == proven && r+1 < w.n {
+		w.teach(r)
+	}
+	return r + 1, nil
 }
 
 // solve solves rows with the same erasures and returns the row to go on with.
 func (w *window) solve(r, end int) (next int, err error) {
 	erased := w.erased[r]
-	clear(w.stale[r:end])
 	n := erased.len()
 	if n == 0 || n > w.codec.roots {
+		clear(w.stale[r:end])
 		return end, nil
 	}
-	if err := w.decoder.solve(w.codec, w.shards, w.calc, erased, r, end); err != nil {
+	// Where it is the blocks of CRCs that are repaired, each shows what else is wrong with the next row only; that is mostly the same as
+	// in this one, so that some rows are solved for it before it is known.
+	guessed := end
+	for erased.has(w.h.crcLayer()) && guessed < min(end+w.run, w.n) && !w.known[guessed] && w.erased[guessed].within(erased) {
+		guessed++
+	}
+	if err := w.decoder.solve(w.codec, w.shards, w.calc, erased, r, guessed); err != nil {
 		return 0, err
 	}
-	for ; r < end; r++ {
+	for ; r < guessed; r++ {
+		if w.erased[r] != erased {
+			w.run = 0
+			return r, nil
+		}
+		w.stale[r] = false
+		w.decoder.take(w.shards, w.calc, r, r+1)
 		w.recheck(r, erased)
 		if r+1 < w.n {
 			w.teach(r)
 		}
-		if r+1 < end && w.stale[r+1] {
-			return r + 1, nil
-		}
 	}
-	return end, nil
+	if erased.has(w.h.crcLayer()) {
+		w.run = min(2*w.run+1, mostRows)
+	}
+	return guessed, nil
 }
 
 // recheck calculates the CRCs of a row's solved sectors.
@@ -97,7 +128,13 @@ func (w *window) teach(r int) {
 
 // encode makes the parity of rows anew.
 func (w *window) encode(lo, hi int) error {
-	return w.codec.encoder.Encode(append(span(w.shards[:w.codec.inputs], lo, hi), span(w.calc, lo, hi)...))
+	for lo, hi := range spans(lo, hi) {
+		w.lanes = span(span(w.lanes[:0], w.shards[:w.codec.inputs], lo, hi), w.calc, lo, hi)
+		if err := w.codec.encoder.Encode(w.lanes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // differing returns the parity layers of a row that are not erased and not what they should be.
@@ -137,10 +174,13 @@ func (w *window) judge(r int) {
 		w.found[r].parity = differing
 		w.verdicts[r] = proven
 	case w.known[r] || differing != set{}:
+	case w.erased[r].has(w.h.crcLayer()):
+		// Every wrong sector would have made all that was solved wrong, the CRC block too. Sectors that are zero by mistake make a
+		// word of the code where most are so that should be, but none with a CRC block.
+		if w.vouched(r) {
+			w.verdicts[r] = proven
+		}
 	case erased < w.codec.roots:
-		w.verdicts[r] = proven
-	case w.erased[r].has(w.h.crcLayer()) && w.h.ours(w.plain(w.h.crcLayer(), r)):
-		// Every wrong sector would have made all that was solved wrong, the CRC block too.
 		w.verdicts[r] = proven
 	default:
 		w.verdicts[r] = unproven

@@ -147,8 +147,7 @@ func (r *Reader) fill(b []byte, first int64, check bool) (good int64, err error)
 // repair repairs the sectors at bad of b, those of adjacent rows together. Those of them that are in wrong were read without a word.
 func (r *Reader) repair(b []byte, first int64, bad, wrong []int64) (good int64, err error) {
 	if r.window == nil {
-		_, rows := share(1, layers+r.codec.roots, r.h.Geometry)
-		r.window = newWindow(&r.h, r.codec, r.source, rows)
+		r.window = newWindow(&r.h, r.codec, r.source, int(min(kernelRows, r.h.Layer)))
 	}
 	w := r.window
 	for i := 0; i < len(bad); {

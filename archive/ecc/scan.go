@@ -90,7 +90,7 @@ func (w *window) prior(first int64) ([]byte, error) {
 	if w.h.ours(block) {
 		return block, nil
 	}
-	for _, back := range []int64{1, min(int64(len(w.found)), first)} {
+	for _, back := range []int64{1, min(kernelRows, int64(len(w.found)), first)} {
 		if err := w.load(first-back, int(back), nil); err != nil {
 			return nil, err
 		}

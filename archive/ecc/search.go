@@ -1,5 +1,7 @@
 package ecc
 
+import "crypto/subtle"
+
 // samples is how many columns of a row are decoded to find out which of its sectors are wrong: a sector that is wrong is
 // mostly wrong in most of them.
 const samples = 8
@@ -9,6 +11,9 @@ func (w *window) search(r int) error {
 	w.verdicts[r] = lost
 	erased := w.erased[r]
 	if erased.len() <= w.codec.roots {
+		if done, err := w.byZeros(r, erased); done || err != nil {
+			return err
+		}
 		if done, err := w.bySector(r, erased); done || err != nil {
 			return err
 		}
@@ -19,13 +24,34 @@ func (w *window) search(r int) error {
 	return nil
 }
 
+// byZeros takes sectors without anything in them for erased: some programs leave such in place of what they can't read. Those that
+// are as they were written do no harm.
+func (w *window) byZeros(r int, erased set) (done bool, err error) {
+	all := erased
+	for j, shard := range w.shards {
+		if !erased.has(j) && [sectorSize]byte(row(shard, r)) == [sectorSize]byte{} {
+			all.add(j)
+		}
+	}
+	if all == erased || all.len() > w.codec.roots {
+		return false, nil
+	}
+	next, err := w.attempt(r, r+1, all)
+	if next > r {
+		w.hinted, w.hint = true, w.found[r].located
+		return true, err
+	}
+	w.verdicts[r] = lost
+	return false, err
+}
+
 // bySector takes sectors in which samples of the row's columns have errors for erased.
 func (w *window) bySector(r int, erased set) (done bool, err error) {
-	residual := w.residual(r)
+	w.residual.take(w, r)
 	c := newColumn(w.codec.roots, erased)
 	var located set
-	for _, at := range spread(residual) {
-		errata, ok := c.decode(residual[at])
+	for _, at := range w.residual.spread() {
+		errata, ok := c.decode(w.residual.column(at))
 		if !ok {
 			return false, nil
 		}
@@ -39,26 +65,13 @@ func (w *window) bySector(r int, erased set) (done bool, err error) {
 	if n == 0 || erased.len()+n > w.codec.roots || !w.known[r] && erased.len()+2*n > w.codec.roots {
 		return false, nil
 	}
-	all := erased
-	for i := range all {
-		all[i] |= located[i]
+	w.hinted, w.hint = located == w.hint, located
+	next, err := w.attempt(r, r+1, erased.with(located))
+	if next > r || err != nil {
+		return next > r, err
 	}
-	// What is solved for is lost to the decoding by columns; keep it.
-	kept := w.keep(r)
-	w.erased[r] = all
-	if _, err := w.solve(r, r+1); err != nil {
-		return false, err
-	}
-	if err := w.encode(r, r+1); err != nil {
-		return false, err
-	}
-	if w.judge(r); w.verdicts[r] == proven {
-		w.found[r].located = located
-		return true, nil
-	}
-	w.erased[r], w.verdicts[r] = erased, lost
-	w.restore(r, kept)
-	return false, w.encode(r, r+1)
+	w.verdicts[r] = lost
+	return false, nil
 }
 
 // byColumn decodes each column for itself, with only what could not be read erased. It reaches damage that is small in
@@ -72,8 +85,12 @@ func (w *window) byColumn(r int) error {
 	}
 	c := newColumn(w.codec.roots, hard)
 	var changed set
-	for at, column := range w.residual(r) {
-		errata, ok := c.decode(column)
+	w.residual.take(w, r)
+	for at, v := range w.residual.nonzero {
+		if v == 0 {
+			continue
+		}
+		errata, ok := c.decode(w.residual.column(at))
 		if !ok {
 			return nil
 		}
@@ -96,61 +113,53 @@ func (w *window) byColumn(r int) error {
 	for i := range changed {
 		w.erased[r][i] |= hard[i] | changed[i]
 	}
-	if w.checked(r) || !w.known[r] && hard.len()+2*changed.len() <= w.codec.roots {
+	crc := w.h.crcLayer()
+	if w.checked(r) || !w.known[r] && hard.len()+2*changed.len() <= w.codec.roots && (!w.erased[r].has(crc) || w.vouched(r)) {
 		w.found[r].located, w.found[r].parity = changed, w.differing(r)
 		w.verdicts[r] = proven
 	}
 	return nil
 }
 
-// residual returns, of each column of a row in which it is not zero, the parity as read plus that made anew, in RS03's field.
-func (w *window) residual(r int) map[int][]byte {
-	all := map[int][]byte{}
-	diff := make([]byte, sectorSize)
-	for k, calc := range w.calc {
-		j := w.codec.inputs + k
-		for at, v := range row(calc, r) {
-			diff[at] = v ^ row(w.shards[j], r)[at]
-		}
-		fromKernel.rename(diff, diff)
-		for at, v := range diff {
-			if v == 0 {
-				continue
-			}
-			if all[at] == nil {
-				all[at] = make([]byte, w.codec.roots)
-			}
-			all[at][k] = v
-		}
-	}
-	return all
+// residual is what the parity of a row as read differs in from that made anew, in RS03's field.
+type residual struct {
+	all     []byte // of one root after another
+	nonzero [sectorSize]byte
+	cut     []byte
 }
 
-// spread picks samples of columns from one end of a sector to the other.
-func spread(residual map[int][]byte) []int {
-	var picked []int
+func (x *residual) take(w *window, r int) {
+	if x.all == nil {
+		x.all, x.cut = make([]byte, w.codec.roots*sectorSize), make([]byte, w.codec.roots)
+	}
+	clear(x.nonzero[:])
+	for k, calc := range w.calc {
+		diff := row(x.all, k)
+		subtle.XORBytes(diff, row(calc, r), row(w.shards[w.codec.inputs+k], r))
+		fromKernel.rename(diff, diff)
+		for at, v := range diff {
+			x.nonzero[at] |= v
+		}
+	}
+}
+
+// column returns one of the columns, until the next call.
+func (x *residual) column(at int) []byte {
+	for k := range x.cut {
+		x.cut[k] = x.all[k*sectorSize+at]
+	}
+	return x.cut
+}
+
+// spread picks samples of the columns that are not zero from one end of a sector to the other.
+func (x *residual) spread() (picked []int) {
 	for i := range samples {
 		for at := i * sectorSize / samples; at < (i+1)*sectorSize/samples; at++ {
-			if residual[at] != nil {
+			if x.nonzero[at] != 0 {
 				picked = append(picked, at)
 				break
 			}
 		}
 	}
 	return picked
-}
-
-// keep copies a row's inputs, and restore brings them back.
-func (w *window) keep(r int) []byte {
-	b := make([]byte, 0, w.codec.inputs*sectorSize)
-	for _, s := range w.shards[:w.codec.inputs] {
-		b = append(b, row(s, r)...)
-	}
-	return b
-}
-
-func (w *window) restore(r int, kept []byte) {
-	for j, s := range w.shards[:w.codec.inputs] {
-		copy(row(s, r), row(kept, j))
-	}
 }

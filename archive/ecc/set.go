@@ -11,6 +11,17 @@ type set [4]uint64
 func (s *set) add(layer int)      { s[layer>>6] |= 1 << (layer & 63) }
 func (s *set) has(layer int) bool { return s[layer>>6]>>(layer&63)&1 != 0 }
 
+// with returns the layers of both.
+func (s set) with(t set) set {
+	for i := range s {
+		s[i] |= t[i]
+	}
+	return s
+}
+
+// within says whether all layers are in t.
+func (s set) within(t set) bool { return s.with(t) == t }
+
 func (s *set) len() (n int) {
 	for _, w := range s {
 		n += bits.OnesCount64(w)

@@ -94,7 +94,16 @@ type window struct {
 	want     []uint32 // of row r and layer j at r*dataLayers+j
 	have     []uint32
 	decoder  decoder
+	lanes    [][]byte // of the kernel
 	sector   [sectorSize]byte
+
+	// hint is what the last search of a row found to be silently wrong; hinted, that the one before it found the same. run is how many
+	// rows more are taken for alike, as long as they turn out to be.
+	hint     set
+	hinted   bool
+	run      int
+	residual residual
+	kept     []byte
 }
 
 func newWindow(h *Header, c *codec, s Source, rows int) *window {

@@ -132,8 +132,13 @@ func (a *app) examineECC(ctx context.Context, path string, f, out *os.File) erro
 	if out != nil {
 		stage, work = "repair", func(o ecc.Options) (ecc.Report, error) { return ecc.Repair(ctx, source, out, h, o) }
 	}
+	options := ecc.Options{}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		options.Workers = 1 // a drive has one laser, which two would send to and fro
+	}
 	shown := a.progress(map[string]string{"test": "tested", "repair": "went through"})
-	r, err := work(ecc.Options{Progress: shown.sectors(stage)})
+	options.Progress = shown.sectors(stage)
+	r, err := work(options)
 	shown.end()
 	if err == nil && out != nil {
 		err = out.Sync()

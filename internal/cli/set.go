@@ -2,15 +2,12 @@ package cli
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -18,7 +15,6 @@ import (
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/image"
-	"github.com/odarchive/odarchive/internal/client"
 )
 
 func (a *app) set() *cobra.Command {
@@ -35,169 +31,6 @@ The folder of a set holds its parity files, set.json, checksums, and a decoder t
 	}
 	c.AddCommand(a.setParity(), a.setVerify(), a.setRebuild())
 	return c
-}
-
-const accumulating = "accumulating-"
-
-func (a *app) setParity() *cobra.Command {
-	g, to, closeIt := discset.Library, "", false
-	c := &cobra.Command{
-		Use: "parity --to DIR IMAGE…", Short: "Add images to a set, and end it when it is full or with --close",
-		Long: `Adds images to the set in DIR, or begins one. Images may come in several runs; one that is in the set already is passed over.
-When the set has k images, or with --close, its parity is final. A run that is interrupted leaves the set as it was before.
-While it adds, DIR needs room for the parity twice.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if to == "" {
-				return usage(cmd, errors.New("--to says where the set is"))
-			}
-			if err := g.Validate(); err != nil {
-				return usage(cmd, err)
-			}
-			return a.accumulate(cmd, to, g, args, closeIt)
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&to, "to", "", "folder of the set")
-	f.IntVar(&g.Data, "data", g.Data, "data images, k")
-	f.IntVar(&g.Parity, "parity", g.Parity, "parity images, m; any m images may be lost")
-	f.BoolVar(&closeIt, "close", false, "end the set with the images that it has")
-	return c
-}
-
-func (a *app) accumulate(cmd *cobra.Command, dir string, g discset.Geometry, names []string, closeIt bool) (err error) {
-	begun, err := filepath.Glob(filepath.Join(dir, accumulating+"*"))
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, discset.SetName)); err == nil {
-		for _, left := range begun { // by a run that was killed behind its last step
-			err = errors.Join(err, os.RemoveAll(left))
-		}
-		return errors.Join(fmt.Errorf("the set in %s: %w", dir, discset.ErrSealed), err)
-	}
-	id := uuid.NewString()
-	if len(begun) > 0 {
-		id = strings.TrimPrefix(filepath.Base(begun[0]), accumulating)
-	}
-	folder := filepath.Join(dir, accumulating+id)
-	acc, err := discset.Open(folder, id, g)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, acc.Close()) }()
-	taken := map[int]bool{}
-	known := map[string]int{}
-	for _, m := range acc.Members() {
-		taken[m.Index], known[m.ImageID] = true, m.Index
-	}
-	var sources []discset.Source
-	var total int64
-	for _, name := range names {
-		f, m, err := openImage(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		var there bool
-		if m.Index, there = known[m.ImageID]; !there {
-			for m.Index = 0; taken[m.Index]; m.Index++ {
-			}
-			taken[m.Index], known[m.ImageID] = true, m.Index
-			total += m.Sectors * archive.SectorSize
-		}
-		sources = append(sources, discset.Source{Member: m, Image: f})
-	}
-	p := a.progress(map[string]string{"add": "adding"})
-	err = acc.Add(cmd.Context(), sources, func(n int64) { p.show(client.Progress{Stage: "add", Bytes: n, TotalBytes: total}) })
-	p.end()
-	if err != nil {
-		return err
-	}
-	n := len(acc.Members())
-	closed := closeIt || n == g.Data
-	if closed {
-		if err := export(acc, dir, g); err != nil {
-			return err
-		}
-		if err := os.RemoveAll(folder); err != nil {
-			return err
-		}
-	}
-	return a.print(map[string]any{"set": id, "members": n, "data": g.Data, "parity": g.Parity, "closed": closed}, func(w io.Writer) {
-		if closed {
-			fmt.Fprintf(w, "set %s is closed: %d images, any %d of %d may be lost\n", id, n, g.Parity, n+g.Parity)
-		} else {
-			fmt.Fprintf(w, "set %s has %d images of %d; add more, or end it with --close\n", id, n, g.Data)
-		}
-	})
-}
-
-// export puts a set that is complete into its folder. set.json comes last: a folder that has one has all.
-func export(acc *discset.Accumulator, dir string, g discset.Geometry) error {
-	parities := make([]discset.Parity, g.Parity)
-	for i := range parities {
-		parities[i] = discset.Parity{ImageID: uuid.NewString(), Label: fmt.Sprintf("PARITY_%03d", i)}
-	}
-	s, err := acc.Seal(parities, time.Now())
-	if err != nil {
-		return err
-	}
-	for i := range s.Parities {
-		if err := exportParity(acc, i, filepath.Join(dir, discset.ParityName(i))); err != nil {
-			return err
-		}
-	}
-	checks, err := acc.OpenChecks()
-	if err != nil {
-		return err
-	}
-	if err := putFile(filepath.Join(dir, discset.ChecksName), checks); err != nil {
-		return err
-	}
-	b, err := s.JSON()
-	if err != nil {
-		return err
-	}
-	for _, f := range []struct {
-		name string
-		b    []byte
-	}{{discset.ReadmeName, s.Readme()}, {discset.DecoderName, discset.Decoder()}, {discset.SetName, b}} {
-		if err := putFile(filepath.Join(dir, f.name), io.NopCloser(strings.NewReader(string(f.b)))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// exportParity gives a parity file its name: as large as a disc, it is copied only where that can't be had otherwise.
-func exportParity(acc *discset.Accumulator, i int, name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a run that was killed
-		return err
-	}
-	if err := acc.LinkParity(i, name); err == nil {
-		return nil
-	}
-	f, err := acc.OpenParity(i)
-	if err != nil {
-		return err
-	}
-	return putFile(name, f)
-}
-
-// putFile writes a file durably; it has its name only when it is whole.
-func putFile(name string, r io.ReadCloser) error {
-	defer r.Close()
-	part := name + ".part"
-	w, err := os.Create(part)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, r)
-	if err := errors.Join(err, w.Sync(), w.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	return os.Rename(part, name)
 }
 
 // openImage opens an image and says which it is. A file that is no disc of ours goes by its name.
