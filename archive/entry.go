@@ -9,11 +9,15 @@ import (
 // Kind says what an Entry is. The values are stored in manifests and in Postgres: they never change.
 type Kind byte
 
-// The kinds of entries that an archive can hold. FIFOs, sockets and devices are not archived.
+// The kinds of entries that an archive can hold.
 const (
-	File    Kind = 'f'
-	Dir     Kind = 'd'
-	Symlink Kind = 'l'
+	File        Kind = 'f'
+	Dir         Kind = 'd'
+	Symlink     Kind = 'l'
+	FIFO        Kind = 'p'
+	Socket      Kind = 's'
+	CharDevice  Kind = 'c'
+	BlockDevice Kind = 'b'
 )
 
 func (k Kind) String() string {
@@ -24,6 +28,14 @@ func (k Kind) String() string {
 		return "directory"
 	case Symlink:
 		return "symlink"
+	case FIFO:
+		return "FIFO"
+	case Socket:
+		return "socket"
+	case CharDevice:
+		return "character device"
+	case BlockDevice:
+		return "block device"
 	default:
 		return fmt.Sprintf("kind %q", byte(k))
 	}
@@ -42,13 +54,31 @@ type Entry struct {
 	ModTime time.Time
 	// Content is the hash and size of a File. It is zero for other kinds.
 	Content Content
-	// Target is where a Symlink points, in the file system's bytes.
+	// Target is where a Symlink points, in the file system's bytes; of a device, its major and its minor number, as in "8:1".
 	Target string
 	// HardLink is the Path of the first entry, in the order of paths, that is the same file;
 	// empty when the file has no other name in the archive or is the first of them. Only a File has one.
 	HardLink string
 	// Xattrs are the extended attributes by name; nil when there are none.
 	Xattrs map[string][]byte
+}
+
+// DeviceTarget returns the Target of a device.
+func DeviceTarget(major, minor uint32) string { return fmt.Sprintf("%d:%d", major, minor) }
+
+// HasTarget says whether entries of a kind have a Target.
+func (k Kind) HasTarget() bool { return k == Symlink || k == CharDevice || k == BlockDevice }
+
+// Special says whether a kind is neither file, directory nor symlink.
+func (k Kind) Special() bool { return k == FIFO || k == Socket || k == CharDevice || k == BlockDevice }
+
+// Device returns the number of a device, if e is one.
+func (e *Entry) Device() (major, minor uint32, ok bool) {
+	if e.Kind != CharDevice && e.Kind != BlockDevice {
+		return 0, 0, false
+	}
+	n, err := fmt.Sscanf(e.Target, "%d:%d", &major, &minor)
+	return major, minor, err == nil && n == 2 && e.Target == DeviceTarget(major, minor)
 }
 
 // Limits of a path: what the file systems of this world can create (Linux NAME_MAX and PATH_MAX).
@@ -109,14 +139,18 @@ func (e *Entry) Validate() error {
 		if e.Target == "" || len(e.Target) > MaxPath || strings.ContainsRune(e.Target, 0) {
 			return fmt.Errorf("entry %q: symlink target of %d bytes is not valid", e.Path, len(e.Target))
 		}
-	case Dir:
+	case CharDevice, BlockDevice:
+		if _, _, ok := e.Device(); !ok {
+			return fmt.Errorf("entry %q: %.40q is no number of a device", e.Path, e.Target)
+		}
+	case Dir, FIFO, Socket:
 	default:
 		return fmt.Errorf("entry %q: unknown %v", e.Path, e.Kind)
 	}
 	if e.Kind != File && (e.Content != Content{} || e.HardLink != "") {
 		return fmt.Errorf("entry %q: a %v has no content", e.Path, e.Kind)
 	}
-	if e.Kind != Symlink && e.Target != "" {
+	if !e.Kind.HasTarget() && e.Target != "" {
 		return fmt.Errorf("entry %q: a %v has no target", e.Path, e.Kind)
 	}
 	if e.Path == "." && e.Kind != Dir {

@@ -97,7 +97,7 @@ func appendEntry(b []byte, e *archive.Entry) []byte {
 			b = append(b, ',')
 			b = appendBytes(b, "hardlink", e.HardLink)
 		}
-	case archive.Symlink:
+	case archive.Symlink, archive.CharDevice, archive.BlockDevice:
 		b = append(b, ',')
 		b = appendBytes(b, "target", e.Target)
 	}

@@ -19,6 +19,8 @@ func entries() []archive.Entry {
 		{Path: "a", Kind: archive.File, Mode: 0o4755, UID: 1, GID: 4294967295, ModTime: at, Content: c, Xattrs: map[string][]byte{"user.b": {0, 255}, "user.a": nil}},
 		{Path: "b\n\"\\\x01😀", Kind: archive.File, ModTime: time.Date(1938, 1, 1, 0, 0, 0, 0, time.UTC), Content: c, HardLink: "a"},
 		{Path: "c\xff", Kind: archive.Symlink, Mode: 0o777, ModTime: time.Date(2191, 1, 1, 0, 0, 0, 1, time.UTC), Target: "\xfe/x"},
+		{Path: "d", Kind: archive.FIFO, Mode: 0o600, ModTime: at},
+		{Path: "e", Kind: archive.BlockDevice, Mode: 0o660, ModTime: at, Target: "259:70000"},
 	}
 }
 
@@ -44,6 +46,8 @@ const golden = `{"format":"odarchive-manifest","version":1}
 {"path":"a","kind":"f","mode":"4755","uid":1,"gid":4294967295,"mtime":"2026-03-04T05:06:07.00000089Z","sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","size":1,"xattrs":[{"name":"user.a","value":""},{"name":"user.b","value":"AP8="}]}
 {"path":"b\u000a\"\\\u0001😀","kind":"f","mode":"0000","uid":0,"gid":0,"mtime":"1938-01-01T00:00:00Z","sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","size":1,"hardlink":"a"}
 {"path_base64":"Y/8=","kind":"l","mode":"0777","uid":0,"gid":0,"mtime":"2191-01-01T00:00:00.000000001Z","target_base64":"/i94"}
+{"path":"d","kind":"p","mode":"0600","uid":0,"gid":0,"mtime":"2026-03-04T05:06:07.00000089Z"}
+{"path":"e","kind":"b","mode":"0660","uid":0,"gid":0,"mtime":"2026-03-04T05:06:07.00000089Z","target":"259:70000"}
 `
 
 func TestManifest(t *testing.T) {

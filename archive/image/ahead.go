@@ -12,7 +12,7 @@ import (
 
 const (
 	aheadSize  = 256 << 10 // bytes: larger contents are read as Write does
-	aheadSlots = 64        // contents that are read before it is their turn; 16 MiB at most
+	aheadSlots = 64        // runs of contents that are read before it is their turn; 16 MiB at most
 )
 
 // WriteAhead is Write with small contents, up to 256 KiB, opened and read by readers goroutines before it is their turn: what takes
@@ -37,23 +37,42 @@ type ahead struct {
 	free  chan []byte // buffers that were written
 	stop  chan struct{}
 	wait  sync.WaitGroup
+	now   *slot // that is written, or was last
 }
 
+// slot is a run of small contents, which lie one behind the other on the image: one goroutine reads them all, since handing over a file of
+// a few kilobytes alone takes as long as reading it.
 type slot struct {
-	content int
-	data    []byte
-	err     error
-	ready   chan struct{}
+	from, to int   // contents, with those between that are empty
+	size     int64 // bytes with padding
+	data     []byte
+	failed   int // the content that err is about: data has those before it
+	err      error
+	ready    chan struct{}
+}
+
+// take makes a slot of the contents from i on, as many as fit; of none when content i is a large one.
+func (a *ahead) take(i int) *slot {
+	s := &slot{from: i, to: i, ready: make(chan struct{})}
+	for ; s.to < len(a.l.inodes); s.to++ {
+		n := a.l.inodes[s.to].size
+		padded := archive.Sectors(n) * sectorSize
+		if n > aheadSize || s.size+padded > aheadSize {
+			break
+		}
+		s.size += padded
+	}
+	return s
 }
 
 func (a *ahead) start(readers int) {
 	a.wait.Go(func() {
 		defer close(a.jobs)
-		for i := range a.l.inodes {
-			if n := a.l.inodes[i].size; n == 0 || n > aheadSize {
+		for i := 0; i < len(a.l.inodes); {
+			s := a.take(i)
+			if i = max(s.to, i+1); s.size == 0 {
 				continue
 			}
-			s := &slot{content: i, ready: make(chan struct{})}
 			for _, to := range []chan *slot{a.jobs, a.slots} {
 				select {
 				case to <- s:
@@ -71,58 +90,75 @@ func (a *ahead) start(readers int) {
 					return
 				default:
 				}
-				s.data, s.err = a.read(s.content)
+				a.fill(s)
 				close(s.ready)
 			}
 		})
 	}
 }
 
-// read reads a whole content, and its padding.
-func (a *ahead) read(i int) ([]byte, error) {
-	size := a.l.inodes[i].size
-	padded := archive.Sectors(size) * sectorSize
-	var b []byte
+// fill reads the contents of a slot.
+func (a *ahead) fill(s *slot) {
 	select {
-	case b = <-a.free:
+	case s.data = <-a.free:
 	default:
+		s.data = make([]byte, aheadSize+1)
 	}
-	if int64(cap(b)) < padded+1 {
-		b = make([]byte, padded+1)
+	at := int64(0)
+	for i := s.from; i < s.to; i++ {
+		size := a.l.inodes[i].size
+		if size == 0 {
+			continue
+		}
+		if s.err = a.read(i, s.data[at:at+size+1]); s.err != nil {
+			s.failed = i
+			break
+		}
+		end := at + archive.Sectors(size)*sectorSize
+		clear(s.data[at+size : end])
+		at = end
 	}
-	r, err := a.open(i)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	// One byte more than there should be, so that a source that has more is seen.
-	n, err := io.ReadFull(r, b[:size+1])
-	switch {
-	case int64(n) > size:
-		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrSource, size)
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, err
-	case int64(n) < size:
-		return nil, fmt.Errorf("%w: it ends %d bytes early", ErrSource, size-int64(n))
-	}
-	clear(b[size:padded])
-	return b[:padded], nil
+	s.data = s.data[:at]
 }
 
-// next writes content i, for which it is the turn.
+// read reads a whole content into b, which has room for one byte more than there should be, so that a source that has more is seen.
+func (a *ahead) read(i int, b []byte) error {
+	size := int64(len(b) - 1)
+	r, err := a.open(i)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	n, err := io.ReadFull(r, b)
+	switch {
+	case int64(n) > size:
+		return fmt.Errorf("%w: it has more than %d bytes", ErrSource, size)
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case int64(n) < size:
+		return fmt.Errorf("%w: it ends %d bytes early", ErrSource, size-int64(n))
+	}
+	return nil
+}
+
+// next writes content i, for which it is the turn: with it all of its slot.
 func (a *ahead) next(s *stream, i int) error {
 	if a.l.inodes[i].size > aheadSize {
 		return a.l.copyContent(s, i, a.open)
 	}
-	x := <-a.slots
-	<-x.ready
-	if x.err != nil {
-		return x.err
+	if a.now == nil || i >= a.now.to {
+		a.now = <-a.slots
+		<-a.now.ready
+		if err := s.put(a.now.data); err != nil {
+			return err
+		}
+		select {
+		case a.free <- a.now.data[:cap(a.now.data)]:
+		default:
+		}
 	}
-	err := s.put(x.data)
-	select {
-	case a.free <- x.data:
-	default:
+	if a.now.err != nil && i == a.now.failed {
+		return a.now.err
 	}
-	return err
+	return nil
 }

@@ -114,6 +114,8 @@ type Absent struct {
 	Path    string
 	Content archive.Content
 	Gaps    []Gap
+	// Privileged says that it is a device, which may be made by root alone.
+	Privileged bool
 }
 
 // Gap is a run of a content that was on none of the discs, in bytes.
@@ -329,7 +331,7 @@ func (r *Restore) finish(ctx context.Context) (*Report, error) {
 		}
 		for _, t := range c.targets {
 			for _, path := range t.job.restore.Omit(t.entry) {
-				t.job.absent = append(t.job.absent, Absent{path, c.Content, c.gaps()})
+				t.job.absent = append(t.job.absent, Absent{Path: path, Content: c.Content, Gaps: c.gaps()})
 			}
 		}
 		c.abort()
@@ -337,6 +339,9 @@ func (r *Restore) finish(ctx context.Context) (*Report, error) {
 	for _, j := range r.jobs {
 		if err := j.restore.Finish(ctx); err != nil {
 			return nil, err
+		}
+		for _, path := range j.restore.Unmade() {
+			j.absent = append(j.absent, Absent{Path: path, Privileged: true})
 		}
 		r.report.Archives = append(r.report.Archives, j.result())
 	}

@@ -58,7 +58,7 @@ func differ(a, b *archive.Entry, owners bool) string {
 	case a.Content != b.Content:
 		return fmt.Sprintf("contents differ (%d and %d bytes)", a.Content.Size, b.Content.Size)
 	case a.Target != b.Target:
-		return fmt.Sprintf("points to %q and %q", a.Target, b.Target)
+		return fmt.Sprintf("%v of %q and %q", a.Kind, a.Target, b.Target)
 	case a.Mode != b.Mode && a.Kind != archive.Symlink: // Linux symlinks have no mode of their own
 		return fmt.Sprintf("modes %04o and %04o", a.Mode, b.Mode)
 	case !a.ModTime.Equal(b.ModTime):

@@ -118,7 +118,9 @@ func (s *Source) ReadAt(p []byte, off int64) (n int, err error) {
 		case k == 0:
 			return n, io.EOF
 		default:
-			n += k
+			if n += k; k < len(part) && at+int64(k) == s.size {
+				return n, io.EOF // a regular file gives less only at its end: it need not be asked once more
+			}
 		}
 	}
 	return n, nil

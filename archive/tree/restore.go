@@ -32,6 +32,7 @@ type Restore struct {
 	entries []archive.Entry
 	omitted map[string]bool // paths
 	had     map[string]bool // paths of what an earlier restore has made
+	unmade  []string
 	// Overwrite lets a restore take the place of files and symlinks that exist. Directories are always shared.
 	Overwrite bool
 	// Resume goes on with a restore into the same folder that ended early: what that has made whole, by its hash, stays as it is.
@@ -365,7 +366,7 @@ func (r *Restore) attributes(f *os.File, e *archive.Entry) error {
 	return nil
 }
 
-// Finish makes hard links and symlinks and then, from the deepest, gives directories their attributes.
+// Finish makes hard links, symlinks and special files, and then, from the deepest, gives directories their attributes.
 func (r *Restore) Finish(ctx context.Context) error {
 	var dirs []*archive.Entry
 	for i := range r.entries {
@@ -382,6 +383,8 @@ func (r *Restore) Finish(ctx context.Context) error {
 			err = r.symlink(e)
 		case e.HardLink != "":
 			err = r.link(e)
+		case e.Kind.Special():
+			err = r.special(e)
 		}
 		if err != nil {
 			return fmt.Errorf("restore %q: %w", e.Path, err)

@@ -28,6 +28,13 @@ func (r *Restore) made(e *archive.Entry, info fs.FileInfo) bool {
 	case e.Kind == archive.Symlink && info.Mode().Type() == fs.ModeSymlink:
 		target, err := r.root.Readlink(e.Path)
 		return err == nil && target == e.Target
+	case e.Kind.Special():
+		st, ok := info.Sys().(*unixStat)
+		if !ok {
+			return false
+		}
+		kind, target, err := special(st)
+		return err == nil && kind == e.Kind && target == e.Target
 	case e.Kind != archive.File || !info.Mode().IsRegular():
 		return false
 	case e.HardLink != "":

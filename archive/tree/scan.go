@@ -34,8 +34,8 @@ type Options struct {
 	Progress func(files, bytes int64)
 }
 
-// ErrSpecial says that an entry is a FIFO, a socket or a device, which archives don't hold.
-var ErrSpecial = errors.New("not a file, directory or symlink")
+// ErrSpecial says that something else is where a file was, or that an entry is nothing that archives hold.
+var ErrSpecial = errors.New("not a file")
 
 // ErrChanging says that a file changed each time while it was read.
 var ErrChanging = errors.New("the file changes while it is read")
@@ -185,8 +185,9 @@ func (s *scanner) add(path string) error {
 			return s.fail(path, err)
 		}
 	default:
-		s.skip(path, ErrSpecial)
-		return nil
+		if e.Kind, e.Target, err = special(st); err != nil {
+			return s.fail(path, err)
+		}
 	}
 	if err := archive.ValidPath(path); err != nil {
 		return s.fail(path, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,20 +184,67 @@ func TestCompareNotices(t *testing.T) {
 	}
 }
 
-func TestSkips(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
+// TestSpecial: what is neither file, directory nor symlink comes back as what it was; devices where root does it, and are named elsewhere.
+func TestSpecial(t *testing.T) {
+	t.Chdir(t.TempDir()) // paths of sockets are short
+	l, err := net.Listen("unix", "socket")
+	if err != nil {
 		t.Fatal(err)
 	}
-	var skipped []string
-	entries, err := Scan(t.Context(), dir, Options{Skipped: func(path string, err error) {
-		if errors.Is(err, ErrSpecial) {
-			skipped = append(skipped, path)
-		}
-	}})
-	if err != nil || len(entries) != 1 || !slices.Equal(skipped, []string{"fifo"}) {
-		t.Errorf("entries %v, skipped %v, %v", entries, skipped, err)
+	defer l.Close()
+	if err := unix.Mkfifo("fifo", 0o644); err != nil {
+		t.Fatal(err)
 	}
+	if err := unix.Chmod("fifo", 0o2751); err != nil {
+		t.Fatal(err)
+	}
+	root := os.Geteuid() == 0
+	kinds := map[string]archive.Kind{".": archive.Dir, "fifo": archive.FIFO, "socket": archive.Socket}
+	if root {
+		for name, kind := range map[string]archive.Kind{"char": archive.CharDevice, "block": archive.BlockDevice} {
+			mode := map[archive.Kind]uint32{archive.CharDevice: unix.S_IFCHR, archive.BlockDevice: unix.S_IFBLK}[kind]
+			if err := errors.Join(unix.Mknod(name, mode|0o640, int(unix.Mkdev(259, 70000))), os.Lchown(name, 3, 4)); err != nil {
+				t.Fatal(err)
+			}
+			kinds[name] = kind
+		}
+	}
+	entries, err := Scan(t.Context(), ".", Options{Skipped: func(path string, err error) { t.Errorf("%s is left out: %v", path, err) }})
+	if err != nil || len(entries) != len(kinds) {
+		t.Fatalf("%+v, %v", entries, err)
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != kinds[e.Path] || e.Validate() != nil || (e.Target == "259:70000") != e.Kind.HasTarget() {
+			t.Errorf("%+v, %v", e, e.Validate())
+		}
+	}
+	target := t.TempDir()
+	restore := func(r *Restore, err error) {
+		t.Helper()
+		r.Owners = root
+		if err := errors.Join(err, r.Begin(), r.Finish(t.Context()), r.Close()); err != nil || len(r.Unmade()) > 0 {
+			t.Fatalf("%v, not made: %v", err, r.Unmade())
+		}
+		diff, err := Compare(t.Context(), ".", target, root)
+		if err != nil || len(diff) > 0 {
+			t.Errorf("%v, %v", diff, err)
+		}
+	}
+	restore(NewRestore(target, entries))
+	if !root {
+		device := archive.Entry{Path: "null", Kind: archive.CharDevice, Mode: 0o666, ModTime: time.Unix(1, 0), Target: "1:3"}
+		r, err := NewRestore(t.TempDir(), []archive.Entry{device})
+		if err := errors.Join(err, r.Begin(), r.Finish(t.Context()), r.Close()); err != nil || !slices.Equal(r.Unmade(), []string{"null"}) {
+			t.Errorf("a device: %v, not made: %v", err, r.Unmade())
+		}
+	}
+	again, err := NewRestore(target, entries)
+	again.Resume = true
+	restore(again, err)
+	over, err := NewRestore(target, entries)
+	over.Overwrite = true
+	restore(over, err)
 }
 
 // TestChanging: a file that changes each time it is read is an error that names it, one that settles is not.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"testing"
 	"time"
 
@@ -62,24 +60,6 @@ func TestHoleEndsWithContext(t *testing.T) {
 	_, err := Scan(ctx, dir, Options{Progress: func(_, _ int64) { cancel() }})
 	if !errors.Is(err, context.Canceled) || time.Since(began) > 30*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
-	}
-}
-
-func TestSocketIsSkipped(t *testing.T) {
-	t.Chdir(t.TempDir()) // paths of sockets are short
-	l, err := net.Listen("unix", "socket")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	var skipped []string
-	entries, err := Scan(t.Context(), ".", Options{Skipped: func(path string, err error) {
-		if errors.Is(err, ErrSpecial) {
-			skipped = append(skipped, path)
-		}
-	}})
-	if err != nil || len(entries) != 1 || !slices.Equal(skipped, []string{"socket"}) {
-		t.Errorf("entries %v, skipped %v, %v", entries, skipped, err)
 	}
 }
 

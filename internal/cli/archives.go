@@ -140,6 +140,10 @@ func (a *app) entry(w io.Writer, e *archive.Entry) error {
 		name += "/"
 	case e.Kind == archive.Symlink:
 		name += " -> " + printable(e.Target)
+	case e.Kind.HasTarget():
+		name += fmt.Sprintf(" (%v %s)", e.Kind, e.Target)
+	case e.Kind.Special():
+		name += fmt.Sprintf(" (%v)", e.Kind)
 	}
 	_, err := fmt.Fprintf(w, "%04o\t%d:%d\t%d\t%s\t  %s\n", e.Mode, e.UID, e.GID, e.Content.Size, e.ModTime.Local().Format(time.DateTime), name)
 	return err

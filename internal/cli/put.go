@@ -24,7 +24,7 @@ arrived is not sent again.
 A sealed archive waits in staging until there is enough for a disc, or until --flush, and is safe when all its bytes have been
 burned, read back whole after a new load, and found right. --wait waits for that.
 
-FIFOs, sockets and devices are left out, and said. Symlinks are kept as they are and never followed.`,
+Symlinks, FIFOs, sockets and devices are kept as what they are, and never followed or read.`,
 		Example: "  odarchive put ~/photos\n  odarchive put /srv/data --vault research --name data-2026 --flush --wait",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,6 +104,10 @@ queue is now. --accept starts what a quote promised, with its deadline.`,
 			g.Started = func(retrieval string) {
 				id = retrieval
 				a.after = fmt.Sprintf("the discs are read all the same, as job %[1]s: `odarchive get … --retrieval %[1]s` goes on, `odarchive jobs cancel %[1]s` ends it", id[:8])
+			}
+			g.Unmade = func(path string) {
+				fmt.Fprintf(a.stderr, "not restored: %s: a device, which only root may make\n", printable(path))
+				a.partial = true
 			}
 			return a.with(func(c *client.Client) (err error) {
 				if g.Archive, err = find(cmd, c, args[0], q.vault); err != nil {

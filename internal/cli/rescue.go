@@ -126,7 +126,7 @@ func rescuedOf(r *rescue.Report) *rescued {
 func rescuedArchiveOf(a *rescue.Archive) rescuedArchive {
 	out := rescuedArchive{a.ID, a.Name, a.Vault, a.Folder, a.RootHash.String(), a.Listed, a.Whole(), a.Files, a.Bytes, []surveyedAbsent{}}
 	for _, x := range a.Absent {
-		m := surveyedAbsent{Path: printable(x.Path), SHA256: x.Content.Hash.String(), Size: x.Content.Size}
+		m := surveyedAbsent{Path: printable(x.Path), SHA256: x.Content.Hash.String(), Size: x.Content.Size, Privileged: x.Privileged}
 		if m.Path != x.Path {
 			m.Raw = hex.EncodeToString([]byte(x.Path))
 		}
@@ -153,6 +153,9 @@ func (r *rescued) show(w io.Writer) {
 			fmt.Fprintf(w, "%s  %s: restored %d files, %s, to %s\n", a.ID, printable(a.Name), a.Files, size(a.Bytes), a.Target)
 		}
 		for _, x := range a.Absent {
+			if x.Privileged {
+				fmt.Fprintf(w, "  %s: a device, which only root may make\n", x.Path)
+			}
 			for _, g := range x.Gaps {
 				fmt.Fprintf(w, "  %s: bytes %d to %d of %d, sha256 %s\n", x.Path, g.Offset, g.Offset+g.Length-1, x.Size, x.SHA256)
 			}

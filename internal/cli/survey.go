@@ -64,6 +64,8 @@ type surveyedAbsent struct {
 	SHA256 string        `json:"sha256"`
 	Size   int64         `json:"size"`
 	Gaps   []surveyedGap `json:"gaps"`
+	// Privileged: a device, which root alone may make.
+	Privileged bool `json:"privileged,omitempty"`
 }
 
 type surveyedGap struct {

@@ -34,6 +34,8 @@ type Get struct {
 	Started func(id string)
 	// Progress is told how far it is, by one goroutine at a time.
 	Progress func(Progress)
+	// Unmade is told of each device that could not be made because that takes privileges.
+	Unmade func(path string)
 }
 
 // Get brings an archive, or some paths of it, back into a folder. A file has its name there only when it is whole and checked.
@@ -61,7 +63,15 @@ func (c *Client) Get(ctx context.Context, g Get) error {
 	if err := d.run(ctx); err != nil {
 		return err
 	}
-	return restore.Finish(ctx)
+	if err := restore.Finish(ctx); err != nil {
+		return err
+	}
+	for _, path := range restore.Unmade() {
+		if g.Unmade != nil {
+			g.Unmade(path)
+		}
+	}
+	return nil
 }
 
 // manifest reads an archive's entries; of a whole archive they are checked against its root hash.

@@ -184,7 +184,7 @@ func entryRow(e *archive.Entry) ([]any, error) {
 		if e.HardLink != "" {
 			link = []byte(e.HardLink)
 		}
-	case archive.Symlink:
+	case archive.Symlink, archive.CharDevice, archive.BlockDevice:
 		target = []byte(e.Target)
 	}
 	if len(e.Xattrs) > 0 {
