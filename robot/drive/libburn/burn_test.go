@@ -119,6 +119,9 @@ func TestBurnFails(t *testing.T) {
 			if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v; want %v and %q", err, c.kind, c.says)
 			}
+			if want := c.says == "nothing was recorded"; robot.Untouched(err) != want {
+				t.Errorf("%v: untouched is %v, want %v", err, !want, want)
+			}
 		})
 	}
 }
