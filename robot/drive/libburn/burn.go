@@ -160,6 +160,10 @@ func (b *Burner) verdict(ctx context.Context, r *report, feed *feeder, err error
 	case exit.ExitCode() == 2 || exit.ExitCode() == 3:
 		return b.refused(fmt.Sprintf("it can't use the drive (exit code %d): nothing was recorded; %s", exit.ExitCode(), detail))
 	}
+	if r.mib == 0 && strings.Contains(detail, "does not fit on media") {
+		// It has compared the sizes, and stopped there.
+		return b.failed(robot.ErrTooLarge, 0, detail)
+	}
 	kind := robot.ErrWrite
 	if strings.Contains(detail, "Lost connection") || strings.Contains(detail, "host problem") {
 		kind = robot.ErrDriveFault // unplugged

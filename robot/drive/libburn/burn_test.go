@@ -126,6 +126,29 @@ func TestBurnFails(t *testing.T) {
 	}
 }
 
+// TestTooLarge: the program compares sizes too, and its refusal is one.
+func TestTooLarge(t *testing.T) {
+	dir := folder(t)
+	small := filepath.Join(dir, "small")
+	if err := os.Mkdir(small, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := mountSmall(t, small); err != nil {
+		t.Skipf("a disk that is small: %v", err)
+	}
+	if err := os.Chmod(small, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	data := random(8 << 20)
+	b := &Burner{Program: realProgram(t, dir), Device: "stdio:" + filepath.Join(small, "disc"), Emulated: true}
+	if err := b.Burn(t.Context(), image(data, len(data)), func(int64) {}); !errors.Is(err, robot.ErrTooLarge) || !robot.Untouched(err) {
+		t.Errorf("%v", err)
+	}
+	if f, err := os.Stat(filepath.Join(small, "disc")); err == nil && f.Size() > 0 {
+		t.Errorf("%d bytes were recorded", f.Size())
+	}
+}
+
 // TestCancel: the program is stopped, and killed when it won't.
 func TestCancel(t *testing.T) {
 	dir := folder(t)
