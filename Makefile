@@ -55,7 +55,7 @@ bench: build ## time the main paths beside standard tools
 .PHONY: soak
 soak: ## a day of a robot's moves, with a fault every 50; every fault on every dialect
 	ODARCHIVE_SOAK=14400 $(GO) test -count=1 -timeout 30m -v -run TestSoak ./robot/changer/pioneer
-	ODARCHIVE_SOAK=1 $(GO) test -race -count=1 -timeout 10m -run 'TestFaults|TestJournalOfFaults' ./robot/robottest ./internal/agent
+	ODARCHIVE_SOAK=1 $(GO) test -race -count=1 -timeout 20m -run 'TestFaults|TestJournalOfFaults' ./robot/robottest ./internal/agent
 
 .PHONY: rig
 rig: ## drivers, cdrskin and agent against emulated burners and changers; as root, with /dev/fuse (CI too)

@@ -31,6 +31,14 @@ type Error struct {
 	Detail string  // the machine's own words: "E91"
 	// Sector is the first sector concerned, for ErrMedium and ErrWrite.
 	Sector int64
+	// Untouched says of a burn that it ended before anything was recorded: the disc is as it was. ErrNotBlank and ErrTooLarge say so too.
+	Untouched bool
+}
+
+// Untouched says whether an error of Burn came before anything was recorded, as far as the drive knows.
+func Untouched(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Untouched || errors.Is(err, ErrNotBlank) || errors.Is(err, ErrTooLarge)
 }
 
 func (e *Error) Error() string {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -18,9 +17,16 @@ import (
 // transfer is how many bytes are read from a disk or a disc at a time.
 const transfer = 1 << 20
 
-// burn records a built image. What stands in the way is found before the journal's word; after it the disc is spent,
-// whatever happens.
+// burn records a built image. What stands in the way is found before the journal's word; after it the disc is spent, unless the drive says
+// that it has refused it.
 func (a *agent) burn(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult) error {
+	r.Untouched = true
+	err := a.burnOnto(ctx, w, t, r)
+	r.Untouched = err != nil && r.GetUntouched()
+	return err
+}
+
+func (a *agent) burnOnto(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult) error {
 	size, err := bytesOf(t.GetSectors())
 	if err != nil {
 		return err
@@ -71,20 +77,22 @@ func (a *agent) burn(ctx context.Context, w *work, t *pb.Burn, r *pb.TaskResult)
 		return err
 	}
 	w.irrevocable()
-	return a.record(w, b, t, image, size)
+	r.Untouched = false
+	err = a.record(w, b, t, image, size)
+	r.Untouched = robot.Untouched(err)
+	return err
 }
 
 // record burns an image and compares what went to the drive with what was to be burned.
 func (a *agent) record(w *work, b *bay, t *pb.Burn, image io.Reader, size int64) error {
 	source := &hashed{from: image, sum: sha256.New()}
 	err := b.drive.Burn(w.hard, bufio.NewReaderSize(source, transfer), size, w.done.Store)
-	refused := errors.Is(err, robot.ErrNotBlank) || errors.Is(err, robot.ErrTooLarge)
 	b.identity.Store(nil)
 	switch {
 	case source.err != nil:
 		a.scratch.discard(t.GetImageId())
 		return discFault("burn image %s: read it from the scratch disk: %w", t.GetImageId(), source.err)
-	case refused:
+	case robot.Untouched(err):
 		return fmt.Errorf("burn image %s in %s: nothing was recorded: %w", t.GetImageId(), b.drive.Name(), err)
 	case err != nil:
 		return fmt.Errorf("burn image %s in %s: %w", t.GetImageId(), b.drive.Name(), cause(w.hard, err))

@@ -27,6 +27,7 @@ func TestBurn(t *testing.T) {
 		state     robot.DiscState
 		identity  pb.Identity_State
 		rebuilds  bool // the scratch copy is gone
+		spent     bool // something was recorded, as far as the agent can say
 		noScratch bool
 	}{
 		{name: "succeeds", state: robot.Complete, identity: pb.Identity_STATE_BLANK},
@@ -48,11 +49,21 @@ func TestBurn(t *testing.T) {
 			failure: pb.Failure_FAILURE_DRIVE, state: robot.Blank,
 		},
 		{
-			name: "write error", prepare: func(s *site) { s.world.burnError = robot.ErrWrite },
+			name: "write error", spent: true, prepare: func(s *site) { s.world.burnError = robot.ErrWrite },
 			failure: pb.Failure_FAILURE_DISC, state: robot.Open, identity: pb.Identity_STATE_BLANK,
 		},
 		{
-			name: "scratch copy changed", prepare: func(s *site) {
+			name: "refused by the drive", prepare: func(s *site) { s.world.burnError = robot.ErrTooLarge },
+			failure: pb.Failure_FAILURE_DISC, state: robot.Blank, identity: pb.Identity_STATE_BLANK,
+		},
+		{
+			name: "no program", prepare: func(s *site) {
+				s.world.burnError = &robot.Error{Op: "burn", Kind: robot.ErrDriveFault, Untouched: true}
+			},
+			failure: pb.Failure_FAILURE_DRIVE, state: robot.Blank, identity: pb.Identity_STATE_BLANK,
+		},
+		{
+			name: "scratch copy changed", spent: true, prepare: func(s *site) {
 				path := filepath.Join(s.dir, "scratch", imageA+built)
 				data, _ := os.ReadFile(path)
 				data[100_000]++
@@ -87,6 +98,9 @@ func TestBurn(t *testing.T) {
 					s.ok(r)
 				} else {
 					s.failed(r, c.failure)
+				}
+				if want := c.failure != pb.Failure_FAILURE_NONE && !c.spent; r.GetUntouched() != want {
+					t.Errorf("nothing was recorded: %v, want %v", r.GetUntouched(), want)
 				}
 				if r.GetIdentity().GetState() != c.identity {
 					t.Errorf("identity %v, want %v", r.GetIdentity(), c.identity)

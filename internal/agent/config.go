@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -124,36 +123,13 @@ func ReadConfig(path string) (Config, error) {
 	if err == nil {
 		err = c.check()
 	}
-	if bad, ok := errors.AsType[*badDrive](err); ok {
+	if bad, ok := errors.AsType[*badTable](err); ok {
 		return Config{}, fmt.Errorf("read configuration %s: line %d: %w", path, bad.line(string(content)), err)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	return c, nil
-}
-
-// badDrive is something wrong with the nth drive of a file, from 0.
-type badDrive struct {
-	n   int
-	err error
-}
-
-func (b *badDrive) Error() string { return b.err.Error() }
-func (b *badDrive) Unwrap() error { return b.err }
-
-// line is where the drive's table begins.
-func (b *badDrive) line(text string) int {
-	n := b.n
-	for i, l := range strings.Split(text, "\n") {
-		if strings.TrimSpace(l) == "[[drive]]" {
-			if n == 0 {
-				return i + 1
-			}
-			n--
-		}
-	}
-	return 1
 }
 
 // check says what is missing or can't be.
@@ -177,31 +153,38 @@ func (c *Config) check() error {
 	if err := checkKind("robot", c.Robot.Kind, changers); err != nil {
 		return err
 	}
+	if err := checkKeys(c.Robot, c.Robot.Kind, robotKeys); err != nil {
+		return err.in("[robot]", 0)
+	}
 	most, err := checkRobot(c.Robot)
 	if err != nil {
 		return err
 	}
 	seen, devices := map[int]bool{}, map[string]int{}
 	for i, d := range c.Drives {
-		if d.Speed < 0 {
-			return &badDrive{i, fmt.Errorf("drive %d: speed is %v", d.Number, d.Speed)}
+		if !(d.Speed >= 0) {
+			return badDrive(i, fmt.Errorf("drive %d: speed is %v", d.Number, d.Speed))
 		}
 		if d.Number < 1 || seen[d.Number] {
-			return &badDrive{i, fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number)}
+			return badDrive(i, fmt.Errorf("drive %d: numbers are 1 and up, each once", d.Number))
 		}
 		seen[d.Number] = true
 		if most > 0 && d.Number > most {
-			return &badDrive{i, fmt.Errorf("drive %d: the robot has drives 1 to %d", d.Number, most)}
+			return badDrive(i, fmt.Errorf("drive %d: the robot has drives 1 to %d", d.Number, most))
 		}
 		if err := checkKind(fmt.Sprintf("drive %d:", d.Number), d.Kind, drives); err != nil {
-			return &badDrive{i, err}
+			return badDrive(i, err)
 		}
-		if d.Scan != "" && (d.Scan != mmc.MediaTek || d.Kind != "linux") {
-			return &badDrive{i, fmt.Errorf("drive %d: scan %q: there is only %q, for drives of the kind linux that are known to have its commands", d.Number, d.Scan, mmc.MediaTek)}
+		if err := checkKeys(d, d.Kind, driveKeys); err != nil {
+			err.err = fmt.Errorf("drive %d: %w", d.Number, err.err)
+			return err.in("[[drive]]", i)
 		}
-		device := resolved(d.Path)
+		if d.Scan != "" && d.Scan != mmc.MediaTek {
+			return badDrive(i, fmt.Errorf("drive %d: scan %q: there is only %q, for drives that are known to have its commands", d.Number, d.Scan, mmc.MediaTek))
+		}
+		device := deviceOf("/sys", d.Path)
 		if other := devices[device]; other != 0 {
-			return &badDrive{i, fmt.Errorf("drive %d: %s is drive %d already", d.Number, d.Path, other)}
+			return badDrive(i, fmt.Errorf("drive %d: %s is drive %d already", d.Number, d.Path, other))
 		}
 		devices[device] = d.Number
 	}

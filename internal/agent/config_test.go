@@ -72,16 +72,20 @@ func TestConfigIsRefused(t *testing.T) {
 		{`number = 2`, `number = 0`, "line 20: drive 0"},
 		{`path = "/srv/drive2"`, `path = "/srv/../srv/drive1"`, "line 20: drive 2: /srv/../srv/drive1 is drive 1 already"},
 		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nspeed = -2", "drive 2: speed"},
-		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nscan = \"mediatek\"", `drive 2: scan "mediatek"`},
+		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"linux\"\npath = \"/dev/sr7\"\nscan = \"nec\"", `drive 2: scan "nec"`},
+		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\nscan = \"mediatek\"", `line 24: drive 2: scan: the kind "file"`},
 		{`limit = 200_000_000_000`, `limit = -1`, "scratch.limit"},
 		{`kind = "pioneer"`, `kind = "poineer"`, `robot kind "poineer"`},
 		{"kind = \"file\"\npath = \"/srv/drive2\"", "kind = \"tape\"\npath = \"x\"", `drive 2: kind "tape"`},
 		{`number = 2`, `number = 5`, "line 20: drive 5: the robot has drives 1 to 4"},
 		{`port = "/dev/ttyUSB0"`, ``, "robot.port is missing"},
 		{`model = "CAC-V3000"`, `model = "CAC-V9"`, "CAC-V5000"},
-		{"kind = \"pioneer\"", "kind = \"dialect\"\ndialect = \"rimage-liberty\"\ndiscs = [109]", "robot.discs: 109 discs in bin 1"},
-		{"kind = \"pioneer\"", "kind = \"dialect\"\ndialect = \"amtren\"", "bin 1 holds must be configured"},
-		{"kind = \"pioneer\"", "kind = \"manual\"", "robot.slots is 0"},
+		{`units = 2`, "units = 2\ncapacity = [9]", `line 14: capacity: the kind "pioneer" has no such field`},
+		{`path = "/srv/drive2"`, "path = \"/srv/drive2\"\n burner=\"x\"", `line 24: drive 2: burner: the kind "file" has no such field`},
+		{`units = 2`, "units = 2\nspeed = nan", "robot.speed is NaN"},
+		{"kind = \"pioneer\"\nport = \"/dev/ttyUSB0\"\nmodel = \"CAC-V3000\"\nunits = 2", "kind = \"dialect\"\ndialect = \"rimage-liberty\"\ndiscs = [109]\nport = \"x\"", "robot.discs: 109 discs in bin 1"},
+		{"kind = \"pioneer\"\nport = \"/dev/ttyUSB0\"\nmodel = \"CAC-V3000\"\nunits = 2", "kind = \"dialect\"\ndialect = \"amtren\"\nport = \"x\"", "bin 1 holds must be configured"},
+		{"kind = \"pioneer\"\nport = \"/dev/ttyUSB0\"\nmodel = \"CAC-V3000\"\nunits = 2", "kind = \"manual\"", "robot.slots is 0"},
 		{"[robot]", "[tls]\ncert = \"x\"\n[robot]", "tls.cert and tls.key go together"},
 		{"[robot]", "[tls]\ncert = \"x\"\nkey = \"y\"\n[robot]", "without tls.ca"},
 	} {
@@ -119,5 +123,28 @@ func TestPlainText(t *testing.T) {
 	}
 	if _, err := dial(Config{Controller: "example.org:1", TLS: TLS{CA: "/nonexistent"}}); err == nil || !strings.Contains(err.Error(), "/nonexistent") {
 		t.Errorf("a CA that is not there: %v", err)
+	}
+}
+
+// TestDeviceOf: the two nodes of a drive are one device, and so are a name that stays and what it leads to.
+func TestDeviceOf(t *testing.T) {
+	sys, dev := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(sys, "class/block/sr0/device/scsi_generic/sg3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	node := filepath.Join(dev, "sr0")
+	if err := os.WriteFile(node, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(node, filepath.Join(dev, "by-path")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sr0", "by-path", "x/../sr0", "sg3"} {
+		if have, want := deviceOf(sys, filepath.Join(dev, name)), filepath.Join(dev, "sg3"); have != want {
+			t.Errorf("%s is %s, want %s", name, have, want)
+		}
+	}
+	if have := deviceOf(sys, filepath.Join(dev, "sr1")); have != filepath.Join(dev, "sr1") {
+		t.Errorf("a drive without another node is %s", have)
 	}
 }

@@ -40,7 +40,7 @@ var (
 // checkRobot refuses a configuration that its kind can't be, before anything is opened, and says how many drives the robot has;
 // 0 when only the robot can tell.
 func checkRobot(c RobotConfig) (drives int, err error) {
-	if c.Speed < 0 {
+	if !(c.Speed >= 0) {
 		return 0, fmt.Errorf("robot.speed is %v", c.Speed)
 	}
 	if c.Port == "" && (c.Kind == "pioneer" || c.Kind == "denon" || c.Kind == "dialect") {
@@ -93,9 +93,17 @@ func openPioneer(ctx context.Context, c RobotConfig, host robotHost) (robot.Chan
 	}
 	changer, err := pioneer.Open(ctx, line, pioneer.Config{Model: model, Units: c.Units, FirstPlayer: c.FirstPlayer, Timing: timing})
 	if err != nil {
-		return nil, errors.Join(err, line.Close())
+		return nil, errors.Join(stranger(err), line.Close())
 	}
 	return changer, nil
+}
+
+// stranger says of a robot that gave no sensible answer to who it is what that usually comes of.
+func stranger(err error) error {
+	if errors.Is(err, robot.ErrComm) {
+		return fmt.Errorf("%w: is it the right kind of robot, port, and speed of the line? Nothing was moved", err)
+	}
+	return err
 }
 
 // robotHost is what a robot's driver gets from its agent besides the configuration.
@@ -126,7 +134,7 @@ func openDenon(ctx context.Context, c RobotConfig, host robotHost) (robot.Change
 	}
 	changer, err := denon.Open(ctx, line, denon.Config{Unit: c.Unit, Speed: c.Speed})
 	if err != nil {
-		return nil, errors.Join(err, line.Close())
+		return nil, errors.Join(stranger(err), line.Close())
 	}
 	return changer, nil
 }

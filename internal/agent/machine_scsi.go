@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/changer/smc"
@@ -57,10 +59,22 @@ func openLinux(ctx context.Context, c DriveConfig) (robot.Drive, error) {
 	return d, nil
 }
 
-// resolved is the device that a path leads to.
+// resolved is the node that a path leads to.
 func resolved(path string) string {
 	if p, err := filepath.EvalSymlinks(path); err == nil {
 		return p
 	}
 	return filepath.Clean(path)
+}
+
+// deviceOf is the device that a path leads to. A drive has two nodes where the kernel has both drivers, and goes by that of sg then. sys is where
+// sysfs is.
+func deviceOf(sys, path string) string {
+	device := resolved(path)
+	if name := filepath.Base(device); strings.HasPrefix(name, "sr") {
+		if twins, err := os.ReadDir(filepath.Join(sys, "class/block", name, "device/scsi_generic")); err == nil && len(twins) == 1 {
+			return filepath.Join(filepath.Dir(device), twins[0].Name())
+		}
+	}
+	return device
 }

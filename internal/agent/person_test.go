@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -92,8 +94,19 @@ func TestPersonConfirmsTheWrongDisc(t *testing.T) {
 			if c.puts == nil {
 				return
 			}
-			// It goes back where it came from, and would be found out before a burn, too.
+			// It is found out before a burn, too, and goes back where it came from.
+			sum := sha256.Sum256(inSectors(imageA, 3))
+			if a.scratch, err = openScratch(t.TempDir(), 0); err != nil {
+				t.Fatal(err)
+			}
+			defer a.scratch.root.Close()
+			if err := errors.Join(a.scratch.write(imageA+part, inSectors(imageA, 3)), a.scratch.keep(imageA, sum[:])); err != nil {
+				t.Fatal(err)
+			}
 			before := c.puts.burns
+			if r := do(burnTask(imageA, 3, sum[:]), "burn"); r.GetFailure() != pb.Failure_FAILURE_DISC || !r.GetUntouched() || !strings.Contains(r.GetError(), "want a blank disc") {
+				t.Errorf("%v", r)
+			}
 			if err := a.changer.Move(t.Context(), drive(1), slot(2)); err == nil {
 				t.Error("it goes to another slot than it came from")
 			}

@@ -38,7 +38,7 @@ type world struct {
 	oneSpeed  bool          // drives can't be made to read slowly
 	crawls    map[int]bool  // drives that were
 	slowed    int           // how often one was
-	burnError error         // of the next burn, which is broken off in the middle
+	burnError error         // of the next burn, which is broken off in the middle, or refused where the error says that nothing was recorded
 	loadError error
 	under     *disc // sticks below the next one that is taken out of a drive, and stays there
 }
@@ -302,6 +302,8 @@ func (d handDrive) Burn(ctx context.Context, image io.Reader, size int64, progre
 		return &robot.Error{Op: "burn", Kind: robot.ErrNotBlank}
 	case size > disc.capacity*archive.SectorSize:
 		return &robot.Error{Op: "burn", Kind: robot.ErrTooLarge}
+	case robot.Untouched(failure):
+		return failure
 	}
 	d.mu.Lock()
 	disc.state = robot.Open

@@ -51,8 +51,8 @@ func TestWrongRobot(t *testing.T) {
 				if err == nil {
 					c.Close()
 				}
-				if !errors.Is(err, robot.ErrComm) {
-					t.Errorf("%v; want %v", err, robot.ErrComm)
+				if !errors.Is(err, robot.ErrComm) || !strings.Contains(err.Error(), "port, and speed of the line? Nothing was moved") {
+					t.Errorf("%v; want %v, and what to look at", err, robot.ErrComm)
 				}
 				if said, err := jukebox.Tell(t.Context(), dir, "status"); err != nil || !strings.Contains(said, `"moves":0,"refused":0`) {
 					t.Errorf("status %s %v", said, err)

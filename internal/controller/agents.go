@@ -140,7 +140,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 			Repaired: r.GetRepaired(), WorstRow: int(r.GetWorstRow()), Roots: int(r.GetRoots()),
 			Checkpoint: checkpointOf(r.GetCheckpoint()), Regions: regionsOf(r.GetRegions()), Wrong: r.GetWrong(), Repairable: r.GetRepairable(),
 			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(), Slowly: r.GetSlowly(),
-			Description: r.GetDescription(), Absent: r.GetAbsent(), Missing: r.GetMissing(),
+			Description: r.GetDescription(), Absent: r.GetAbsent(), Missing: r.GetMissing(), Untouched: r.GetUntouched(),
 		}
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{

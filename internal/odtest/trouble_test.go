@@ -52,15 +52,18 @@ func TestNoBlankLeft(t *testing.T) {
 	})
 	t.Log(s.job(a.GetJobId()).GetWaitingFor())
 
-	for slot := int32(2); slot <= 3; slot++ {
-		name := fmt.Sprint("new", slot)
-		if err := file.NewDisc(s.path("jukebox", "discs", name), file.Medium{Type: "BD-R", Sectors: 3000}); err != nil {
+	for slot := int32(2); slot <= 4; slot++ {
+		name, sectors := fmt.Sprint("new", slot), int64(3000)
+		if slot == 2 {
+			sectors = 300 // too small, which only its drive knows: it stays blank, and the next one is taken
+		}
+		if err := file.NewDisc(s.path("jukebox", "discs", name), file.Medium{Type: "BD-R", Sectors: sectors}); err != nil {
 			t.Fatal(err)
 		}
 		s.Hand("put", fmt.Sprint(slot), name)
 	}
 	if _, err := s.Client.Library.StockBlanks(t.Context(), &pb.StockBlanksRequest{
-		Library: "site", Slots: []*pb.SlotRange{{First: 2, Last: 3}}, Medium: "BD-R", Capacity: 3000,
+		Library: "site", Slots: []*pb.SlotRange{{First: 2, Last: 4}}, Medium: "BD-R", Capacity: 3000,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +72,11 @@ func TestNoBlankLeft(t *testing.T) {
 	}
 	s.same(source, s.get(a))
 	s.CheckTruth(0)
+	for label, d := range s.Discs() {
+		if blank := d.GetState() == pb.DiscState_DISC_STATE_BLANK; blank != (d.GetCapacity() == 300) || blank != strings.Contains(d.GetReason(), "it takes 300 sectors") {
+			t.Errorf("disc %s of %d sectors is %v: %s", label, d.GetCapacity(), d.GetState(), d.GetReason())
+		}
+	}
 }
 
 // A disc that lies where the catalogue has another goes back, and both places are flagged. What was wanted comes back all the same, be it

@@ -36,7 +36,7 @@ with leased as (
     from unnest($1::bigint[], $2::int[], $3::bigint[]) u(id, drive, disc)
    where t.id = u.id and t.state = 'queued' returning t.id, t.epoch, t.kind, t.image_id, t.disc_id, t.drive, t.bytes),
 burned as (
-  update disc d set state = 'burning', image_id = l.image_id, burn_drive = l.drive,
+  update disc d set state = 'burning', reason = '', image_id = l.image_id, burn_drive = l.drive,
          spare_areas = d.medium = 'BD-R' and (select v.spare_areas from image i join vault v on v.id = i.vault_id where i.id = l.image_id)
     from leased l where l.kind = 'burn' and d.id = l.disc_id),
 -- A verify that was broken off too long ago begins anew.

@@ -138,10 +138,10 @@ func (rec *recorder) identify() error {
 	case state == library.Unknown:
 		return rec.met()
 	case image == "" && id.State == BlankDisc:
-		// The drive knows the disc's capacity better than whoever stocked it.
-		return rec.exec(`
-update disc set reload = false, capacity = case when $2 > 0 then $2 else capacity end, medium = case when $3 <> '' then $3 else medium end where id = $1`,
-			*t.Disc, id.Capacity, id.Medium)
+		if err := rec.exec(`update disc set reload = false where id = $1`, *t.Disc); err != nil {
+			return err
+		}
+		return rec.blankIs(id)
 	case image != "" && id.State == Ours && id.ImageID == image:
 		if err := rec.exec(`update element set flag = '' where library_id = $1 and kind = $2 and number = $3`, rec.lib, t.From.Kind, t.From.Number); err != nil {
 			return err

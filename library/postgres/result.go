@@ -110,6 +110,7 @@ type Result struct {
 	Description []byte
 	Absent      []int32
 	Missing     bool
+	Untouched   bool // of a burn: nothing was recorded
 }
 
 // leased is the row of the task that a result is about.
@@ -258,12 +259,12 @@ update disc set state = 'verifying', burned = now(), recorded = (select sectors 
 		}
 		return rec.exec(`insert into task (library_id, kind, priority, disc_id) values ($1, 'verify', $2, $3)`, rec.lib, library.PriorityVerify, *t.Disc)
 	}
+	if r.Untouched && r.Failure != RetryFailure {
+		return rec.untouched()
+	}
 	if r.Failure == RetryFailure {
-		// Nothing was recorded: the disc is still blank, and the image may have to be built again.
-		if err := rec.exec(`update disc set state = 'blank', image_id = null, burn_drive = null where id = $1`, *t.Disc); err != nil {
-			return err
-		}
-		if err := rec.exec(`update task set state = 'cancelled', disc_id = null where id = $1`, t.ID); err != nil {
+		// Nothing was recorded, and the image may have to be built again.
+		if err := rec.unburned(); err != nil {
 			return err
 		}
 		if err := rec.notAtHand(); err != nil {

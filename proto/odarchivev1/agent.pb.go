@@ -2669,6 +2669,8 @@ type TaskResult struct {
 	Absent []int32 `protobuf:"varint,41,rep,packed,name=absent,proto3" json:"absent,omitempty"`
 	// The task's image is not on the scratch disk.
 	Missing bool `protobuf:"varint,42,opt,name=missing,proto3" json:"missing,omitempty"`
+	// Of a burn that failed: nothing was recorded, and the disc is what identity says, or what it was when nobody has looked.
+	Untouched bool `protobuf:"varint,60,opt,name=untouched,proto3" json:"untouched,omitempty"`
 	// Of a verify: not every sector could be read, or was right, but the error correction proves that it brings all of them back. sha256 is
 	// empty then.
 	Repairable    bool `protobuf:"varint,26,opt,name=repairable,proto3" json:"repairable,omitempty"`
@@ -2863,6 +2865,13 @@ func (x *TaskResult) GetAbsent() []int32 {
 func (x *TaskResult) GetMissing() bool {
 	if x != nil {
 		return x.Missing
+	}
+	return false
+}
+
+func (x *TaskResult) GetUntouched() bool {
+	if x != nil {
+		return x.Untouched
 	}
 	return false
 }
@@ -4168,7 +4177,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
 	"checkpoint\x12.\n" +
-	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xd4\x06\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xf2\x06\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -4198,7 +4207,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06slowly\x182 \x01(\x03R\x06slowly\x12 \n" +
 	"\vdescription\x18( \x01(\fR\vdescription\x12\x16\n" +
 	"\x06absent\x18) \x03(\x05R\x06absent\x12\x18\n" +
-	"\amissing\x18* \x01(\bR\amissing\x12\x1e\n" +
+	"\amissing\x18* \x01(\bR\amissing\x12\x1c\n" +
+	"\tuntouched\x18< \x01(\bR\tuntouched\x12\x1e\n" +
 	"\n" +
 	"repairable\x18\x1a \x01(\bR\n" +
 	"repairable\"7\n" +

@@ -117,11 +117,57 @@ func TestOpenRefuses(t *testing.T) {
 	openLine(t, path, Mode{}) // the refused Open must not have kept the lock
 }
 
+// A pty takes PARENB away (pty_set_termios in Linux), and leaves what else a parity is set with: whether it is odd, and that what comes in is
+// checked.
+func TestOpenSetsTheParity(t *testing.T) {
+	_, path := pty(t)
+	for parity, want := range map[serial.Parity]struct{ odd, checked bool }{
+		serial.NoParity: {false, false}, serial.EvenParity: {false, true}, serial.OddParity: {true, true},
+	} {
+		l := openLine(t, path, Mode{Parity: parity})
+		control(t, l.file, func(fd int) error {
+			modes, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+			if err == nil && (modes.Cflag&unix.PARODD != 0 != want.odd || modes.Iflag&unix.INPCK != 0 != want.checked) {
+				t.Errorf("parity %v: c_cflag %#o, c_iflag %#o; want odd %v, checked %v", parity, modes.Cflag, modes.Iflag, want.odd, want.checked)
+			}
+			return err
+		})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestModemLinesAreOptional(t *testing.T) {
 	_, path := pty(t)
 	l := openLine(t, path, Mode{Modem: &Modem{DTR: false, RTS: true}})
 	if l.HasModemLines() {
 		t.Error("a pty is said to have modem lines")
+	}
+}
+
+// lamps is a serial port with modem lines, as far as they go.
+type lamps struct {
+	serial.Port
+	dtr, rts *bool
+	failure  error
+}
+
+func (l *lamps) SetDTR(on bool) error { l.dtr = &on; return l.failure }
+func (l *lamps) SetRTS(on bool) error { l.rts = &on; return l.failure }
+
+// TestSetModem: each line gets its own state, and only a device that has none may be without.
+func TestSetModem(t *testing.T) {
+	for _, m := range []Modem{{false, false}, {false, true}, {true, false}, {true, true}} {
+		var l lamps
+		if there, err := setModem(&l, m); !there || err != nil || l.dtr == nil || l.rts == nil || *l.dtr != m.DTR || *l.rts != m.RTS {
+			t.Errorf("%+v: DTR %v, RTS %v; %v, %v", m, l.dtr, l.rts, there, err)
+		}
+	}
+	for failure, want := range map[error]error{unix.ENOTTY: nil, unix.EINVAL: nil, unix.EIO: unix.EIO} {
+		if there, err := setModem(&lamps{failure: failure}, Modem{}); there || !errors.Is(err, want) {
+			t.Errorf("%v: %v, %v", failure, there, err)
+		}
 	}
 }
 

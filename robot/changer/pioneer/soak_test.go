@@ -150,7 +150,7 @@ func (p *plant) trouble(t *testing.T, random *rand.Rand) {
 		return
 	}
 	on := []string{"ZS", "ZR"}[random.IntN(2)]
-	if do == "hangup" || on == "ZR" && (do == "E98" || do == "power") {
+	if on == "ZR" && (do == "E98" || do == "power") {
 		on = "ZS"
 	}
 	if err := p.faults.Add(sim.Fault{On: on, Do: do}); err != nil {

@@ -79,14 +79,14 @@ func (b *Burner) Burn(ctx context.Context, image mmc.Image, progress func(writte
 	c.Stderr = r
 	stdin, err := c.StdinPipe()
 	if err != nil {
-		return b.failed(robot.ErrDriveFault, 0, err.Error())
+		return b.refused(err.Error())
 	}
 	stdout, err := c.StdoutPipe()
 	if err != nil {
-		return b.failed(robot.ErrDriveFault, 0, err.Error())
+		return b.refused(err.Error())
 	}
 	if err := c.Start(); err != nil {
-		return b.failed(robot.ErrDriveFault, 0, fmt.Sprintf("%v: nothing was recorded", err))
+		return b.refused(fmt.Sprintf("%v: nothing was recorded", err))
 	}
 	feed := &feeder{from: image, size: image.Size, done: make(chan struct{})}
 	go feed.run(stdin)
@@ -158,7 +158,11 @@ func (b *Burner) verdict(ctx context.Context, r *report, feed *feeder, err error
 	case exit.ExitCode() < 0:
 		return b.failed(robot.ErrWrite, sector, fmt.Sprintf("it was killed (%v); %s", exit, detail))
 	case exit.ExitCode() == 2 || exit.ExitCode() == 3:
-		return b.failed(robot.ErrDriveFault, 0, fmt.Sprintf("it can't use the drive (exit code %d): nothing was recorded; %s", exit.ExitCode(), detail))
+		return b.refused(fmt.Sprintf("it can't use the drive (exit code %d): nothing was recorded; %s", exit.ExitCode(), detail))
+	}
+	if r.mib == 0 && strings.Contains(detail, "does not fit on media") {
+		// It has compared the sizes, and stopped there.
+		return b.failed(robot.ErrTooLarge, 0, detail)
 	}
 	kind := robot.ErrWrite
 	if strings.Contains(detail, "Lost connection") || strings.Contains(detail, "host problem") {
@@ -172,6 +176,11 @@ func (b *Burner) verdict(ctx context.Context, r *report, feed *feeder, err error
 
 func (b *Burner) failed(kind error, sector int64, detail string) error {
 	return &robot.Error{Op: "burn with cdrskin on " + b.Device, Kind: kind, Sector: sector, Detail: detail}
+}
+
+// refused is for what the program could not begin with: the disc is as it was.
+func (b *Burner) refused(detail string) error {
+	return &robot.Error{Op: "burn with cdrskin on " + b.Device, Kind: robot.ErrDriveFault, Detail: detail, Untouched: true}
 }
 
 // feeder hands the image over.

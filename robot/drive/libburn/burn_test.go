@@ -119,7 +119,33 @@ func TestBurnFails(t *testing.T) {
 			if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v; want %v and %q", err, c.kind, c.says)
 			}
+			if want := c.says == "nothing was recorded"; robot.Untouched(err) != want {
+				t.Errorf("%v: untouched is %v, want %v", err, !want, want)
+			}
 		})
+	}
+}
+
+// TestTooLarge: the program compares sizes too, and its refusal is one.
+func TestTooLarge(t *testing.T) {
+	dir := folder(t)
+	small := filepath.Join(dir, "small")
+	if err := os.Mkdir(small, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := mountSmall(t, small); err != nil {
+		t.Skipf("a disk that is small: %v", err)
+	}
+	if err := os.Chmod(small, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	data := random(8 << 20)
+	b := &Burner{Program: realProgram(t, dir), Device: "stdio:" + filepath.Join(small, "disc"), Emulated: true}
+	if err := b.Burn(t.Context(), image(data, len(data)), func(int64) {}); !errors.Is(err, robot.ErrTooLarge) || !robot.Untouched(err) {
+		t.Errorf("%v", err)
+	}
+	if f, err := os.Stat(filepath.Join(small, "disc")); err == nil && f.Size() > 0 {
+		t.Errorf("%d bytes were recorded", f.Size())
 	}
 }
 

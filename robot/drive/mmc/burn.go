@@ -2,6 +2,7 @@ package mmc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -36,7 +37,7 @@ func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	refused := func(kind error, detail string) error {
-		return &robot.Error{Op: op + " in " + d.cfg.Name, Kind: kind, Detail: detail}
+		return &robot.Error{Op: op + " in " + d.cfg.Name, Kind: kind, Detail: detail, Untouched: kind != robot.ErrWrite}
 	}
 	switch {
 	case d.cfg.Burner == nil:
@@ -49,7 +50,11 @@ func (d *Drive) Burn(ctx context.Context, image io.Reader, size int64, progress 
 	m, err := d.recognise(ctx)
 	switch {
 	case err != nil:
-		return d.failure(op, 0, err)
+		err = d.failure(op, 0, err)
+		if e, ok := errors.AsType[*robot.Error](err); ok {
+			e.Untouched = true
+		}
+		return err
 	case m.State != robot.Blank:
 		return refused(robot.ErrNotBlank, m.State.String())
 	case m.Capacity == 0:
