@@ -223,7 +223,7 @@ delete from plan_change where library_id = any ($1::uuid[]) returning library_id
 	return noted, err
 }
 
-// finish writes who planned last and which agents have called, and reads what is leased.
+// finish writes who planned last and which agents have called, and reads what is leased and what operators have said of drives.
 func (r *round) finish() error {
 	var libs, lists []string
 	var called []bool
@@ -242,6 +242,8 @@ update library l set planner = $1, plan_version = u.version, last_seen = case wh
   from unnest($2::uuid[], $3::bool[], $4::bigint[]) u(id, called, version) where l.id = u.id
 returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	b.Queue(selectLeased, lists)
+	b.Queue(`
+select library_id::text, number, probe from drive where library_id = any ($1::uuid[]) and probe > probed order by library_id, number`, lists)
 	res := r.tx.SendBatch(r.ctx, b)
 	defer res.Close()
 	rows, err := res.Query()
@@ -265,6 +267,16 @@ returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	}
 	for lib, tasks := range tasks {
 		at[lib].tasks = tasks
+	}
+	if rows, err = res.Query(); err != nil {
+		return err
+	}
+	var p Probe
+	if _, err := pgx.ForEachRow(rows, []any{&lib, &p.Drive, &p.Number}, func() error {
+		at[lib].probes = append(at[lib].probes, p)
+		return nil
+	}); err != nil {
+		return err
 	}
 	return res.Close()
 }
