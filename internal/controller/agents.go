@@ -66,11 +66,8 @@ func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeReques
 	}
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
+	probes := answer.Probes
 	for {
-		probes, err := s.store.Probes(ctx, answer.LibraryID)
-		if err != nil {
-			return nil, err
-		}
 		resp := &pb.SynchronizeResponse{Version: version(tasks, answer.WantReport, probes), WantReport: answer.WantReport}
 		for _, p := range probes {
 			resp.Probes = append(resp.Probes, &pb.DriveProbe{Drive: int32(p.Drive), Number: p.Number})
@@ -92,7 +89,7 @@ func (s *agentServer) Synchronize(ctx context.Context, req *pb.SynchronizeReques
 			return nil, ctx.Err()
 		}
 		changed = s.hub.wait(postgres.LibraryKey + lib)
-		if tasks, err = s.store.Continue(ctx, lib, builds, running); err != nil {
+		if tasks, probes, err = s.store.Continue(ctx, lib, builds, running); err != nil {
 			return nil, err
 		}
 	}

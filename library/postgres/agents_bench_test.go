@@ -60,36 +60,43 @@ func BenchmarkAgents(b *testing.B) {
 	for i := range agents {
 		agents[i] = newAgent(b, s, fmt.Sprintf("lib%d", i), 20)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	done := func() (n int64) {
 		for _, a := range agents {
 			n += a.done.Load()
 		}
 		return n
 	}
-	before := processorTime(b, s)
-	b.ResetTimer()
-	target := int64(b.N)
-	var wg sync.WaitGroup
-	for _, a := range agents {
-		wg.Go(func() {
-			for ctx.Err() == nil && done() < target {
-				n, err := a.turn(ctx)
-				if err == nil && n == 0 {
-					_, err = s.pool.Exec(ctx, `
+	run := func(tasks int64) {
+		target := done() + tasks
+		var wg sync.WaitGroup
+		for _, a := range agents {
+			wg.Go(func() {
+				for done() < target && !b.Failed() {
+					n, err := a.turn(b.Context())
+					if err == nil && n == 0 {
+						_, err = s.pool.Exec(b.Context(), `
 insert into task (library_id, kind, priority, disc_id, bytes) select library_id, 'verify', $2, id, recorded * 2048 from disc where library_id = $1
 on conflict do nothing`, a.lib, library.PriorityScrub)
+					}
+					if err != nil {
+						b.Error(err)
+						return
+					}
 				}
-				if err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
+	// A library has been at work for a while, and the autovacuum has seen what is in its tables.
+	run(2000)
+	if _, err := s.pool.Exec(b.Context(), `vacuum analyze`); err != nil {
+		b.Fatal(err)
+	}
+	before := processorTime(b, s)
+	b.ResetTimer()
+	began := done()
+	run(int64(b.N))
 	b.StopTimer()
-	b.ReportMetric(float64(processorTime(b, s)-before)/float64(done())/float64(time.Millisecond), "cpu-ms/task")
-	b.ReportMetric(float64(done())/b.Elapsed().Seconds(), "tasks/s")
+	b.ReportMetric(float64(processorTime(b, s)-before)/float64(done()-began)/float64(time.Millisecond), "cpu-ms/task")
+	b.ReportMetric(float64(done()-began)/b.Elapsed().Seconds(), "tasks/s")
 }

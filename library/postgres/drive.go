@@ -53,15 +53,6 @@ update drive set up = $3 and fault = '', reason = case when $3 then fault else $
 	})
 }
 
-// Probes returns the operators' words that no report has answered yet.
-func (s *Store) Probes(ctx context.Context, lib string) ([]Probe, error) {
-	rows, err := s.pool.Query(ctx, `select number, probe from drive where library_id = $1 and probe > probed order by number`, lib)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Probe])
-}
-
 // setNumber is the number by which a planner knows the set of image i; null when it is in none.
 const setNumber = `hashtextextended(i.set_id::text, 0)`
 

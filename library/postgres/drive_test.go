@@ -32,7 +32,7 @@ func TestDriveReturns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err := s.Probes(t.Context(), id); err != nil || len(p) != words {
+		if _, p, err := s.Continue(t.Context(), id, -1, nil); err != nil || len(p) != words {
 			t.Errorf("%v, %v; want %d words", p, err, words)
 		}
 	}

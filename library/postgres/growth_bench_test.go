@@ -90,6 +90,20 @@ select r.id, c.id from (select id, row_number() over (order by id) - 1 as n from
 		b.Fatal(err)
 	}
 	b.Logf("all reads were queued in %v", time.Since(began).Round(time.Millisecond))
+	if tx, err = s.pool.Begin(ctx); err != nil {
+		b.Fatal(err)
+	}
+	began = time.Now()
+	if _, err := tx.Exec(ctx, generic); err != nil {
+		b.Fatal(err)
+	}
+	if err := queueReadsOf(ctx, tx, 1); err != nil {
+		b.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("those of one disc in %v", time.Since(began).Round(time.Millisecond))
 	rows, err := s.pool.Query(ctx, `select d.id, d.image_id::text from disc d`)
 	if err != nil {
 		b.Fatal(err)

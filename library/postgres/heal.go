@@ -94,14 +94,18 @@ update heal h set by_set = true
 
 // giveUpHeals ends the heals of an image without a new disc, and with them the retrievals that waited for one.
 func giveUpHeals(ctx context.Context, tx pgx.Tx, image, why string) error {
-	tag, err := tx.Exec(ctx, `
+	rows, err := tx.Query(ctx, `
 with given_up as (
   update heal h set finished = now(), error = $2 from disc d where d.id = h.disc_id and d.image_id = $1 and h.finished is null returning h.disc_id)
-insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up: ' || $2 from given_up`, image, why)
-	if err != nil || tag.RowsAffected() == 0 {
+insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up: ' || $2 from given_up returning disc_id`, image, why)
+	if err != nil {
 		return err
 	}
-	return queueReads(ctx, tx)
+	discs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(discs) == 0 {
+		return err
+	}
+	return queueReadsOf(ctx, tx, discs...)
 }
 
 // copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.
@@ -203,5 +207,5 @@ update task set state = 'cancelled', finished = now() where disc_id = $1 and sta
 	if err := beginHeals(rec.ctx, rec.tx, rec.lib); err != nil {
 		return err
 	}
-	return queueReads(rec.ctx, rec.tx)
+	return queueReadsOf(rec.ctx, rec.tx, old)
 }

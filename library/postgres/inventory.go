@@ -175,7 +175,7 @@ insert into task (library_id, kind, priority, disc_id, bytes) select library_id,
 on conflict do nothing`, disc, library.PriorityBulk); err != nil {
 		return nil, err
 	}
-	return &disc, queueReads(rec.ctx, rec.tx)
+	return &disc, queueReadsOf(rec.ctx, rec.tx, disc)
 }
 
 // newBlank makes a disc of a blank one that was loaded.

@@ -204,7 +204,7 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 update task set state = 'failed', error = $3, finished = now() where library_id = $1 and disc_id = $2 and state = 'queued'`, rec.lib, *rec.t.Disc, why); err != nil {
 		return err
 	}
-	return queueReads(rec.ctx, rec.tx)
+	return queueReadsOf(rec.ctx, rec.tx, *rec.t.Disc)
 }
 
 func (rec *recorder) spoilBlank(id Identity) error {

@@ -73,6 +73,6 @@ insert into task (library_id, kind, priority, disc_id, bytes) select library_id,
 on conflict do nothing`, discs, library.PriorityBulk); err != nil {
 			return err
 		}
-		return queueReads(ctx, tx)
+		return queueReadsOf(ctx, tx, discs...)
 	})
 }

@@ -378,5 +378,5 @@ insert into read_failure (disc_id, content_id) select $1, c.id`+wantedContents+`
 	if err := finishRetrievals(rec.ctx, rec.tx, servedBy, []int64{t.ID}); err != nil {
 		return err
 	}
-	return queueReads(rec.ctx, rec.tx)
+	return queueReadsOf(rec.ctx, rec.tx, *t.Disc)
 }

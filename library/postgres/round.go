@@ -70,8 +70,10 @@ func (r *round) libraries() []string {
 }
 
 // generic has PostgreSQL plan the statements of a transaction once for each connection, and not for each set of arguments: nothing in them depends on
-// what the arguments are, and planning takes longer than most of them run.
-const generic = `set local plan_cache_mode = force_generic_plan`
+// what the arguments are, and planning takes longer than most of them run. They look rows up by keys, so that a plan is wanted that does even if it
+// was made while a table was nearly empty: by an index wherever there is one. What costs that seems to have is no reason to compile anything.
+const generic = `
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)`
 
 // look locks the libraries' rows and reads them, together with what is to be known of the tasks of which results have come.
 func (r *round) look() (map[int64]looked, error) {
@@ -221,7 +223,7 @@ delete from plan_change where library_id = any ($1::uuid[]) returning library_id
 	return noted, err
 }
 
-// finish writes who planned last and which agents have called, and reads what is leased.
+// finish writes who planned last and which agents have called, and reads what is leased and what operators have said of drives.
 func (r *round) finish() error {
 	var libs, lists []string
 	var called []bool
@@ -240,6 +242,8 @@ update library l set planner = $1, plan_version = u.version, last_seen = case wh
   from unnest($2::uuid[], $3::bool[], $4::bigint[]) u(id, called, version) where l.id = u.id
 returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	b.Queue(selectLeased, lists)
+	b.Queue(`
+select library_id::text, number, probe from drive where library_id = any ($1::uuid[]) and probe > probed order by library_id, number`, lists)
 	res := r.tx.SendBatch(r.ctx, b)
 	defer res.Close()
 	rows, err := res.Query()
@@ -263,6 +267,16 @@ returning l.id::text, l.want_report`, r.s.self, libs, called, versions)
 	}
 	for lib, tasks := range tasks {
 		at[lib].tasks = tasks
+	}
+	if rows, err = res.Query(); err != nil {
+		return err
+	}
+	var p Probe
+	if _, err := pgx.ForEachRow(rows, []any{&lib, &p.Drive, &p.Number}, func() error {
+		at[lib].probes = append(at[lib].probes, p)
+		return nil
+	}); err != nil {
+		return err
 	}
 	return res.Close()
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -60,6 +61,20 @@ func queueReads(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	return failRetrievals(ctx, tx, `true`)
+}
+
+// queueReadsOf does that for what lies on images of discs of which something has become known: what any retrieval waits for may be a million
+// contents, and those who wait for this have locked their libraries' rows.
+func queueReadsOf(ctx context.Context, tx pgx.Tx, discs ...int64) error {
+	const which = `rc.content_id in (select x.content_id from disc d join extent x on x.image_id = d.image_id where d.id = any (%s::bigint[]))`
+	if err := queueWanted(ctx, tx, fmt.Sprintf(which, "$4"), `true`, `greatest(task.bytes, excluded.bytes)`, discs); err != nil {
+		return err
+	}
+	first := fmt.Sprintf(which, "$1")
+	if err := healLost(ctx, tx, first, discs); err != nil {
+		return err
+	}
+	return failRetrievals(ctx, tx, first, discs)
 }
 
 // queueReadsFor does that for what one retrieval waits for that has just been asked for.

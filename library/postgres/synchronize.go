@@ -42,6 +42,7 @@ type Answer struct {
 	LibraryID    string
 	Acknowledged []Ref
 	WantReport   bool
+	Probes       []Probe // the operators' words that no report has answered yet
 	// Changed says that something was recorded after which there may be new work.
 	Changed bool
 }

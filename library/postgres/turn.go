@@ -39,6 +39,7 @@ type sitting struct {
 	actions []schedule.Action // what has been decided and not been leased yet
 	leased  int
 	tasks   []Task
+	probes  []Probe
 }
 
 // anew is the same wish, of which nothing has happened.
@@ -64,7 +65,7 @@ func (s *Store) Turn(ctx context.Context, c Call, builds int) (a Answer, tasks [
 	if err := s.take(ctx, lib, &t); err != nil {
 		return a, nil, err
 	}
-	a = Answer{LibraryID: lib, WantReport: t.wantReport, Changed: t.fresh || len(c.Results) > 0 || c.Report != nil}
+	a = Answer{LibraryID: lib, WantReport: t.wantReport, Probes: t.probes, Changed: t.fresh || len(c.Results) > 0 || c.Report != nil}
 	for _, r := range c.Results {
 		a.Acknowledged = append(a.Acknowledged, r.Ref)
 	}
@@ -83,14 +84,14 @@ func (s *Store) Schedule(ctx context.Context, lib string, builds int) (leased in
 	return t.leased, err
 }
 
-// Continue decides as Schedule does, unless builds is negative, and returns what the library's agent should be running. The work of
-// those in running is left out.
-func (s *Store) Continue(ctx context.Context, lib string, builds int, running []Ref) ([]Task, error) {
+// Continue decides as Schedule does, unless builds is negative, and returns what the library's agent should be running, and the
+// operators' words that no report has answered. The work of those in running is left out.
+func (s *Store) Continue(ctx context.Context, lib string, builds int, running []Ref) ([]Task, []Probe, error) {
 	t := sitting{decide: builds >= 0, builds: builds, list: true}
 	if err := s.take(ctx, lib, &t); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return t.tasks, s.withExtents(ctx, t.tasks, refsOf(running))
+	return t.tasks, t.probes, s.withExtents(ctx, t.tasks, refsOf(running))
 }
 
 // Meet returns the id of the library that an agent calls for, and makes it at the first call.
