@@ -19,7 +19,7 @@ go build -o "$dir/odarchive" ./cmd/odarchive
 # watch PID says what a process and the PostgreSQL under it have needed until it ends. CPU time is all of both; memory is the most that the process had
 # resident, and the most that PostgreSQL's processes had together, with what they share counted once.
 watch() {
-	local mine=0 most=0 sum pids
+	local mine own=0 most=0 sum pids
 	while kill -0 "$1" 2>/dev/null; do
 		mine=$(awk '/^VmHWM/ { print $2 }' "/proc/$1/status" 2>/dev/null || true)
 		[ -z "$mine" ] || own=$mine
