@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/snapshot"
 )
 
@@ -31,6 +33,52 @@ func (s *Survey) parity(where string, fsys fs.FS, d *catalogue.Disc) {
 		t.Summary = sum
 		s.told = append(s.told, t)
 	}
+}
+
+// unnamed takes in a parity disc without disc_info.json, as the first ones are, and those whose set left no room for it: set.json names the parity
+// discs of the set, and which of them this is follows from the hash of its parity file (docs/disc-format-sets.md, Files).
+func (s *Survey) unnamed(where string, fsys fs.FS) error {
+	b, err := small(fsys, discset.SetName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoVault
+	} else if err != nil {
+		return err
+	}
+	set, err := discset.ReadSet(b)
+	if err != nil {
+		return err
+	}
+	sum, err := sumOf(fsys, discset.ParityFile)
+	if err != nil {
+		return fmt.Errorf("which parity disc of set %s it is: %w", set.ID, err)
+	}
+	for i, p := range set.Parities {
+		n, ok := NumberOf(p.Label)
+		if p.SHA256 != sum || !ok || p.ImageID == "" {
+			continue
+		}
+		s.parity(where, fsys, &catalogue.Disc{
+			ImageID: p.ImageID, Label: p.Label, Number: n, Created: set.Created,
+			Parity: &catalogue.Parity{Set: set.ID, Index: set.Geometry.Data + i, Data: set.Geometry.Data, Images: set.Geometry.Parity},
+		})
+		return nil
+	}
+	return fmt.Errorf("it has none of the parity files of set %s, which it describes, or that set was made without a library: `odarchive set` knows it", set.ID)
+}
+
+// sumOf returns what a disc's SHA256SUMS says of a file in its root.
+func sumOf(fsys fs.FS, name string) (h archive.Hash, err error) {
+	f, err := fsys.Open(catalogue.SumsName)
+	if err != nil {
+		return h, err
+	}
+	defer f.Close()
+	for sum, err := range catalogue.ReadSums(f) {
+		if err != nil || sum.Path == name {
+			return sum.Hash, err
+		}
+	}
+	return h, fmt.Errorf("%s says nothing of %s", catalogue.SumsName, name)
 }
 
 func (t *told) read(each func(snapshot.Record) error) (snapshot.Summary, error) {

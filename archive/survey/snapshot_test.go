@@ -2,6 +2,7 @@ package survey
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/snapshot"
 )
 
@@ -155,5 +157,56 @@ func TestNewestHolds(t *testing.T) {
 	delete(then, snapshot.Name)
 	if names, gaps, doubts := missing(then); len(names)+gaps+doubts != 0 {
 		t.Error(names, gaps, doubts)
+	}
+}
+
+// TestUnnamed: a parity disc without disc_info.json is known by set.json and the hash of its parity file, whatever it lacks besides; without
+// what says which one it is it is refused, and so is what no library made.
+func TestUnnamed(t *testing.T) {
+	set := &discset.Set{
+		ID: setID, Geometry: discset.Geometry{Data: 2, Parity: 2}, Created: made,
+		Members:  []discset.Member{{Index: 0, ImageID: uuid(0), Label: "OD_000000", Sectors: 400}, {Index: 1, ImageID: uuid(1), Label: "OD_000001", Sectors: 400}},
+		Parities: []discset.Parity{{uuid(20), "OD_000020", archive.Hash{20}}, {uuid(21), "OD_000021", archive.Hash{21}}},
+	}
+	js, err := set.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := append(imageAndDisc(0, "good"), &snapshot.Set{
+		ID: setID, Vault: vaultID, Library: uuid(1000), Medium: "BD-R", Capacity: 1000, Data: 2, Parity: 2, State: "sealed", Created: made,
+		Parities: []snapshot.Numbered{{ID: uuid(20), Number: 20}, {ID: uuid(21), Number: 21}},
+	})
+	named, _ := parityDisc(t, 20, head(0), records...)
+	unnamed := func(sum archive.Hash) fstest.MapFS {
+		return fstest.MapFS{
+			discset.SetName: {Data: js}, snapshot.Name: named[snapshot.Name],
+			catalogue.SumsName: {Data: fmt.Appendf(nil, "%v  %s\n%v  %s\n", archive.Hash{1}, discset.SetName, sum, discset.ParityFile)},
+		}
+	}
+	var s Survey
+	if err := s.Add("parity", unnamed(archive.Hash{21})); err != nil {
+		t.Fatal(err)
+	}
+	if d := s.Discs(); len(d) != 1 || d[0].ImageID != uuid(21) || d[0].Label != "OD_000021" || d[0].Number != 21 || d[0].Parity.Index != 3 {
+		t.Errorf("%+v", d)
+	}
+	m, err := s.Missing()
+	if err != nil || m.Snapshots != 1 || len(m.Discs) != 2 || m.Discs[0].Image != uuid(0) || m.Discs[1].Image != uuid(20) {
+		t.Errorf("%+v %v", m, err)
+	}
+	without := unnamed(archive.Hash{20})
+	delete(without, snapshot.Name)
+	if err := s.Add("parity", without); err != nil || len(s.Doubts) > 0 || len(s.Discs()) != 2 {
+		t.Errorf("without a snapshot: %v %v", err, s.Doubts)
+	}
+	if err := s.Add("other", unnamed(archive.Hash{9})); err == nil {
+		t.Error("a disc with another parity file was taken for one of the set")
+	}
+	delete(without, catalogue.SumsName)
+	if err := s.Add("no sums", without); err == nil {
+		t.Error("a disc that doesn't say which one it is was taken in")
+	}
+	if err := s.Add("none of ours", fstest.MapFS{"a": {}}); !errors.Is(err, ErrNoVault) {
+		t.Error(err)
 	}
 }

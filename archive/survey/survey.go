@@ -54,12 +54,18 @@ type known struct {
 }
 
 // Add reads what a disc says of itself. fsys is the disc; where names it in doubts and errors. The same image may be added several
-// times. fsys is read again by Report. An error says that the disc is no use at all: it has no disc_info.json that can be read.
+// times. fsys is read again by Report. An error says that the disc is no use at all: it has no disc_info.json that can be read, nor is it a
+// parity disc, whose set.json is enough.
 func (s *Survey) Add(where string, fsys fs.FS) error {
 	if s.discs == nil {
 		s.discs, s.archives, s.contents = map[string]catalogue.Disc{}, map[string]*known{}, map[content][]span{}
 	}
 	b, err := small(fsys, catalogue.InfoName)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.unnamed(where, fsys); err == nil {
+			return nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("survey %s: %w", where, err)
 	}

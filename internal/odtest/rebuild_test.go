@@ -77,6 +77,12 @@ func TestRebuild(t *testing.T) {
 	if len(images) < 2 {
 		t.Fatalf("the archive is on %d discs, want several", len(images))
 	}
+	// A drill beside the running controller finds that the discs say what the database does, and without one of them what is lacking.
+	s.rebuild(cli.ExitOK, "--drill", s.path("jukebox", "discs"))
+	if said := s.rebuild(cli.ExitPartial, append([]string{"--drill"}, images[1:]...)...); !strings.Contains(said, ": only in the database") {
+		t.Errorf("without %s a drill says\n%s", images[0], said)
+	}
+	s.CheckTruth(0)
 	s.lose()
 	s.rebuild(cli.ExitOK, s.path("jukebox", "discs"))
 	s.Start(Controller)

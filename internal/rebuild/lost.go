@@ -95,7 +95,7 @@ func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err erro
 				err = fmt.Errorf("image %d of it says that it is %s and not %s", m.Index, d.ImageID, m.ImageID)
 			}
 			if err == nil {
-				err = r.take(ctx, d, place, true)
+				err = r.take(ctx, d, place, true, func(err error) { r.doubt(place, err) })
 			}
 			if err != nil {
 				return fmt.Errorf("image %s: %w", m.Label, err)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/odarchive/odarchive/archive/catalogue"
@@ -17,7 +18,8 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Catalogue is what is put together. What it was told already changes nothing. It is used by one goroutine.
+// Catalogue is what is put together. What it was told already changes nothing. Has, HasArchive, Archive, Image, Parity and Fatal are called for several
+// discs at the same time, but not for the same image or archive; the rest is used by one goroutine.
 type Catalogue interface {
 	// Has says whether an image has been taken in from its own disc.
 	Has(ctx context.Context, image string) (bool, error)
@@ -85,27 +87,60 @@ type Result struct {
 // Rebuild is one run. Catalogue is needed.
 type Rebuild struct {
 	Catalogue Catalogue
-	// Progress, when not nil, is told of each disc before it is read, and at the end.
+	// Progress, when not nil, is told of each disc before it is read, and at the end. It is called by one goroutine at a time.
 	Progress func(Progress)
 
-	result  Result
-	parity  []string
+	result Result
+	parity []string
+	claims claims
+
+	mu      sync.Mutex
 	reading Progress
+	taken   int // discs that were of use
 }
 
-// Run reads the discs at places, as Places returns them. An error says that the catalogue is not finished: another Run goes on.
+// outcome is what became of one disc.
+type outcome struct {
+	disc   *Disc // nil when it is of no use
+	doubts []error
+}
+
+// Run reads the discs at places, as Places returns them, several at a time. What it returns is in their order. An error says that the catalogue is not finished: another Run goes on.
 func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 	start := time.Now()
 	r.reading.Total = len(places)
-	for _, p := range places {
-		r.tell(p)
-		if err := r.disc(ctx, p); err != nil {
+	outcomes := make([]outcome, len(places))
+	// The first disc of use says which library it is.
+	if err := each(ctx, len(places), func() bool { return r.taken == 0 }, func(ctx context.Context, i int) error {
+		r.tell(places[i])
+		o := &outcomes[i]
+		if err := r.disc(ctx, places[i], o); err != nil {
 			if r.Catalogue.Fatal(ctx, err) {
-				return nil, fmt.Errorf("%s: %w", p, err)
+				return fmt.Errorf("%s: %w", places[i], err)
 			}
-			r.doubt(p, err)
+			o.doubts = append(o.doubts, err)
 		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.reading.Discs++
+		if o.disc != nil {
+			r.taken++
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for i, o := range outcomes {
+		for _, err := range o.doubts {
+			r.doubt(places[i], err)
+		}
+		if o.disc == nil {
+			continue
+		}
+		r.result.Discs = append(r.result.Discs, *o.disc)
+		if o.disc.Parity {
+			r.parity = append(r.parity, places[i])
+		}
 	}
 	r.tell("")
 	if len(r.result.Discs) == 0 {
@@ -126,6 +161,8 @@ func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 }
 
 func (r *Rebuild) tell(place string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.reading.Place = place
 	if r.Progress != nil {
 		r.Progress(r.reading)
@@ -137,7 +174,7 @@ func (r *Rebuild) doubt(place string, err error) {
 }
 
 // disc reads one disc.
-func (r *Rebuild) disc(ctx context.Context, place string) error {
+func (r *Rebuild) disc(ctx context.Context, place string, o *outcome) error {
 	f, err := open(place)
 	if err != nil {
 		return err
@@ -147,35 +184,37 @@ func (r *Rebuild) disc(ctx context.Context, place string) error {
 	if err != nil {
 		return err
 	}
-	known, err := r.Catalogue.Has(ctx, d.ImageID)
+	release, err := r.claims.claim(ctx, "image "+d.ImageID)
 	if err != nil {
 		return err
 	}
-	if d.Set != nil {
-		r.parity = append(r.parity, place)
+	defer release()
+	known, err := r.Catalogue.Has(ctx, d.ImageID)
+	if err != nil {
+		return err
 	}
 	switch {
 	case known:
 	case d.Set != nil:
 		err = r.Catalogue.Parity(ctx, d, place)
 	default:
-		err = r.take(ctx, d, place, false)
+		err = r.take(ctx, d, place, false, func(err error) { o.doubts = append(o.doubts, err) })
 	}
 	if err != nil {
 		return err
 	}
-	r.result.Discs = append(r.result.Discs, Disc{Place: place, Image: d.ImageID, Label: d.Label, Vault: d.Vault, Parity: d.Set != nil, Known: known})
+	o.disc = &Disc{Place: place, Image: d.ImageID, Label: d.Label, Vault: d.Vault, Parity: d.Set != nil, Known: known}
 	return nil
 }
 
-// take takes in the archives that a disc has manifests of, and what it carries.
-func (r *Rebuild) take(ctx context.Context, d *survey.Disc, place string, lost bool) error {
+// take takes in the archives that a disc has manifests of, and what it carries. It calls doubt for what it doesn't believe.
+func (r *Rebuild) take(ctx context.Context, d *survey.Disc, place string, lost bool, doubt func(error)) error {
 	for i := range d.Archives {
 		if err := r.archive(ctx, d, &d.Archives[i]); err != nil {
 			if r.Catalogue.Fatal(ctx, err) {
 				return err
 			}
-			r.doubt(place, err)
+			doubt(err)
 		}
 	}
 	err := r.Catalogue.Image(ctx, d, place, lost)
@@ -186,6 +225,11 @@ func (r *Rebuild) take(ctx context.Context, d *survey.Disc, place string, lost b
 }
 
 func (r *Rebuild) archive(ctx context.Context, d *survey.Disc, a *catalogue.Archive) error {
+	release, err := r.claims.claim(ctx, "archive "+a.ID)
+	if err != nil {
+		return err
+	}
+	defer release()
 	known, err := r.Catalogue.HasArchive(ctx, a)
 	if err != nil || known {
 		return err
@@ -199,6 +243,8 @@ func (r *Rebuild) archive(ctx context.Context, d *survey.Disc, a *catalogue.Arch
 	if err := r.Catalogue.Archive(ctx, d, a, m); err != nil {
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.reading.Entries += m.Count()
 	return nil
 }

@@ -86,7 +86,9 @@ select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8,
-       t.kind = 'burn' and coalesce(p.spare_areas, false), case when t.kind = 'burn' then coalesce(i.medium, '') else '' end
+       t.kind = 'burn' and coalesce(p.spare_areas, false), case when t.kind = 'burn' then coalesce(i.medium, '') else '' end,
+       case when t.kind = 'burn' then coalesce(i.number, 0) else 0 end, case when t.kind = 'burn' then coalesce((
+         select d.burn_drive from disc d where d.image_id = t.image_id and d.library_id = t.library_id and d.burn_drive is not null order by d.id desc limit 1), 0) else 0 end
   from task t left join image i on i.id = t.image_id left join vault p on t.kind = 'burn' and p.id = i.vault_id
   left join disc v on t.kind = 'verify' and v.id = t.disc_id left join reading r on r.disc_id = v.id and r.finished is null
  where t.library_id = $1 and t.state = 'queued'`
@@ -102,7 +104,7 @@ func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string, only []int64) ([]
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t schedule.Task, err error) {
 		var created, due float64
-		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Sector, &t.Ready, &t.Avoid, &created, &due, &t.SpareAreas, &t.Medium)
+		err = row.Scan(&t.ID, &t.Kind, &t.Priority, &t.Disc, &t.Sectors, &t.Sector, &t.Ready, &t.Avoid, &created, &due, &t.SpareAreas, &t.Medium, &t.Image, &t.Burned)
 		t.Created, t.Due = since(created), since(due)
 		return t, err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,12 +16,14 @@ import (
 )
 
 // Restoration puts a catalogue together again from what discs say of themselves. Each archive and each image is one transaction, and what
-// was taken in already changes nothing: it may be broken off anywhere and begun again, and more discs may be read at any time. One
-// goroutine uses it, and no controller should run on the database meanwhile.
+// was taken in already changes nothing: it may be broken off anywhere and begun again, and more discs may be read at any time. Images and
+// archives may be taken in at the same time as others, the rest is for one goroutine, and no controller should run on the database meanwhile.
 type Restoration struct {
 	s *Store
 	// resumed says that it was begun earlier: then the first disc must be of a library or a vault that is known.
-	resumed bool
+	resumed atomic.Bool
+	// trusted says that the database lets us vouch for what refers to what.
+	trusted bool
 }
 
 // restorationLock is the advisory lock of whoever rebuilds a catalogue, held by its session.
@@ -34,14 +37,15 @@ func (s *Store) Restore(ctx context.Context) (*Restoration, error) {
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, int64(restorationLock)); err != nil {
 			return err
 		}
-		var used bool
+		var used, resumed bool
 		if err := tx.QueryRow(ctx, `
-select exists (select from rebuild),
+select exists (select from rebuild), current_setting('is_superuser') = 'on',
        exists (select from vault) or exists (select from library) or exists (select from archive) or exists (select from image) or exists (select from disc)`).
-			Scan(&r.resumed, &used); err != nil {
+			Scan(&resumed, &r.trusted, &used); err != nil {
 			return err
 		}
-		if used && !r.resumed {
+		r.resumed.Store(resumed)
+		if used && !resumed {
 			return library.Errorf(library.Precondition,
 				"the database is not empty, and what it holds was not put together from discs: give one that is empty, or compare with --drill")
 		}
@@ -86,6 +90,11 @@ func (r *Restoration) owner(ctx context.Context, tx pgx.Tx, d *survey.Disc) (vau
 	if d.Parity != nil {
 		data, parity = d.Parity.Data, d.Parity.Images
 	}
+	// A row that is as it should be isn't touched: the next disc would wait for it.
+	var known bool
+	if err := tx.QueryRow(ctx, `select exists (select from vault where id = $1 and (set_data > 0 or $2 = 0))`, p.VaultID, data).Scan(&known); err != nil || known {
+		return p.VaultID, err
+	}
 	if _, err := tx.Exec(ctx, `
 insert into vault as v (id, name, copies, max_wait, roots, created, set_data, set_parity) values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (id) do update set set_data = excluded.set_data, set_parity = excluded.set_parity where v.set_data = 0 and excluded.set_data > 0`,
@@ -99,7 +108,7 @@ on conflict (id) do update set set_data = excluded.set_data, set_parity = exclud
 
 // belongs refuses the first disc when it is of something else than what was begun to be put together.
 func (r *Restoration) belongs(ctx context.Context, tx pgx.Tx, d *survey.Disc) error {
-	if !r.resumed {
+	if !r.resumed.Load() {
 		return nil
 	}
 	vault := d.LibraryID
@@ -116,7 +125,7 @@ select exists (select from library where id = $1) or exists (select from vault w
 	if !known && len(names) > 0 {
 		return &OtherLibraryError{d.Library, names}
 	}
-	r.resumed = false
+	r.resumed.Store(false)
 	return nil
 }
 
@@ -141,6 +150,22 @@ func capacity(d *survey.Disc) int64 {
 		}
 	}
 	return d.Sectors
+}
+
+// vouched calls load, whose rows come from joins with the rows that they refer to: where the database allows it, it doesn't look each of
+// these up once more. Its own checks (check_extents) are made all the same.
+func (r *Restoration) vouched(ctx context.Context, tx pgx.Tx, load func() error) error {
+	if !r.trusted {
+		return load()
+	}
+	if _, err := tx.Exec(ctx, `set local session_replication_role = replica`); err != nil {
+		return err
+	}
+	if err := load(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `set local session_replication_role = origin`)
+	return err
 }
 
 // byIndex has a transaction's joins look rows up one by one: a disc has few rows, and the tables that they are joined with may have millions

@@ -44,7 +44,7 @@ func (r *Restoration) Archive(ctx context.Context, d *survey.Disc, a *catalogue.
 		if err := byIndex(ctx, tx); err != nil {
 			return err
 		}
-		if err := newContents(ctx, tx, vault, "restoring"); err != nil {
+		if err := r.vouched(ctx, tx, func() error { return newContents(ctx, tx, vault, "restoring") }); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -52,10 +52,13 @@ insert into archive (id, vault_id, name, description, root_hash, manifest_size, 
 			a.ID, vault, a.Name, a.Description, a.RootHash[:], m.Size(), count, bytes, a.Sealed); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
+		if err := r.vouched(ctx, tx, func() error {
+			_, err := tx.Exec(ctx, `
 insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_nanoseconds, content_id, target, hard_link, xattrs)
 select $1, s.path, s.kind, s.mode, s.uid, s.gid, s.mtime_seconds, s.mtime_nanoseconds, c.id, s.target, s.hard_link, s.xattrs
-  from restoring s left join content c on c.vault_id = $2 and c.hash = s.hash and c.size = s.size`, a.ID, vault); violates(err, "entry_check") {
+  from restoring s left join content c on c.vault_id = $2 and c.hash = s.hash and c.size = s.size`, a.ID, vault)
+			return err
+		}); violates(err, "entry_check") {
 			return otherSize(vault)
 		} else if err != nil {
 			return err

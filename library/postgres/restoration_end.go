@@ -54,10 +54,19 @@ runs as (
 select id as content_id, int8multirange(int8range(0, size)) - here as gaps, int8multirange(int8range(0, size)) - anywhere as gone
   from runs where not here @> int8range(0, size)`
 
+// amply gives a transaction's joins of whole tables room in memory.
+func amply(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `set local work_mem = '32MB'`)
+	return err
+}
+
 // Finish draws the conclusions of all that has been read: sets, placements, which archives are whole. The machines are asked for their
 // discs when their agents call the next time.
 func (r *Restoration) Finish(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.s.pool, func(tx pgx.Tx) error {
+		if err := amply(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `analyze content, entry, extent, image, disc, archive, rebuild_image, rebuild_claim`); err != nil {
 			return err
 		}
@@ -86,6 +95,9 @@ func (r *Restoration) Finish(ctx context.Context) error {
 // disc in ascending order of paths, until it returns an error. The files can be gone through once, before yield returns.
 func (r *Restoration) Report(ctx context.Context, yield func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error) error {
 	return pgx.BeginFunc(ctx, r.s.pool, func(tx pgx.Tx) error {
+		if err := amply(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, makeAbsent); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (r *Restoration) Image(ctx context.Context, d *survey.Disc, place string, l
 		if err != nil {
 			return err
 		}
-		if err := saveExtents(ctx, tx, d.ImageID, vault, n); err != nil {
+		if err := r.vouched(ctx, tx, func() error { return saveExtents(ctx, tx, d.ImageID, vault, n) }); err != nil {
 			return err
 		}
 		for i := range d.Archives {

@@ -1,6 +1,9 @@
 package schedule
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // fits says whether t, a burn, can be recorded on a blank disc.
 func (t *Task) fits(d *Disc) bool {
@@ -59,7 +62,7 @@ func (p *Planner) burn(u *unit, d *drive) candidate {
 	}
 	for _, e := range p.burns.items {
 		t := e.t
-		if t.state != queued || best.burn != nil && !sooner(t, best.burn) {
+		if t.state != queued || best.burn != nil && !d.sooner(t, best.burn) {
 			continue
 		}
 		if b := u.blank(d, t); b != nil {
@@ -74,18 +77,33 @@ func (u *unit) stocked() bool {
 	return slices.ContainsFunc(u.blanks, func(b *blanks) bool { return len(b.discs) > 0 })
 }
 
-// burnFor returns the burn that a blank disc in a drive should get: the most urgent one that fits on it, of those that were planned for its medium
+// burnFor returns the burn that a blank disc in d should get: the most urgent one that fits on it, of those that were planned for its medium
 // before others. It is nil when there is none.
-func (p *Planner) burnFor(disc *disc) (best *task) {
+func (p *Planner) burnFor(d *drive, disc *disc) (best *task) {
 	own := func(t *task) bool { return t.Medium == "" || t.Medium == disc.Medium }
 	for _, e := range p.burns.items {
 		t := e.t
 		if t.state != queued || !t.fits(&disc.Disc) {
 			continue
 		}
-		if best == nil || own(t) && !own(best) || own(t) == own(best) && sooner(t, best) {
+		if best == nil || own(t) && !own(best) || own(t) == own(best) && d.sooner(t, best) {
 			best = t
 		}
 	}
 	return best
+}
+
+// elsewhere is how much later a burn may be due that is done before one whose last copy was burned in the same drive.
+const elsewhere = time.Hour
+
+// sooner says that d burns a before b.
+func (d *drive) sooner(a, b *task) bool {
+	x, y := a.Due, b.Due
+	if a.Burned == d.Number {
+		x += elsewhere
+	}
+	if b.Burned == d.Number {
+		y += elsewhere
+	}
+	return x < y || x == y && a.ID < b.ID
 }

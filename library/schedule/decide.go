@@ -60,6 +60,18 @@ func (p *Planner) decide(u *unit) {
 	}
 }
 
+// copied notes in which drive a copy is burned, for those that are to follow.
+func (p *Planner) copied(t *task, d *drive) {
+	if t.Image == 0 {
+		return
+	}
+	for _, e := range p.burns.items {
+		if e.t.Image == t.Image {
+			e.t.Burned = d.Number
+		}
+	}
+}
+
 func (d *drive) idle() bool { return d.Known && !d.Busy }
 
 // serve starts the next task that the disc in d can serve, if there is one.
@@ -72,11 +84,12 @@ func (p *Planner) serve(u *unit, d *drive) {
 		if d.ReadOnly || p.burning >= p.burnLimit() {
 			return
 		}
-		if t := p.burnFor(disc); t != nil {
+		if t := p.burnFor(d, disc); t != nil {
 			p.burning++
 			p.ready--
 			t.disc, disc.Blank = disc, false
 			p.start(t, d)
+			p.copied(t, d)
 		}
 		return
 	}
@@ -242,11 +255,14 @@ func (u *unit) hurry(c candidate, now time.Duration) {
 	}
 }
 
-// fitter says that a suits a candidate better than b: drives that can't burn take what is to be read, and the least used one
-// takes the next disc, so that the discs of a set come into different drives.
+// fitter says that a suits a candidate better than b: drives that can't burn take what is to be read, one that hasn't burned the copy before
+// burns the next, and the least used one takes the next disc, so that the discs of a set come into different drives.
 func fitter(a, b *drive, c candidate) bool {
-	if c.burn == nil && a.ReadOnly != b.ReadOnly {
+	switch {
+	case c.burn == nil && a.ReadOnly != b.ReadOnly:
 		return a.ReadOnly
+	case c.burn != nil && c.burn.Burned != 0 && (a.Number == c.burn.Burned) != (b.Number == c.burn.Burned):
+		return b.Number == c.burn.Burned
 	}
 	return a.used < b.used
 }

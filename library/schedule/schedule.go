@@ -86,6 +86,11 @@ type Task struct {
 	// that it fits on is taken when there is none of that.
 	SpareAreas bool
 	Medium     string
+	// Image is what a burn burns, and Burned the drive in which its last copy before was burned: of two drives that could take the burn now, the other
+	// one does, and a drive burns what is due up to an hour later before it, so that what is wrong with a drive isn't with every copy. 0 for none; no
+	// drive waits for it.
+	Image  int64
+	Burned int
 	// Ready says that the task could run at once, were its disc in a drive: of a burn, that its image is built.
 	Ready bool
 	// Avoid is the drive that the task failed in; 0 for none.
