@@ -166,7 +166,7 @@ func TestUnnamed(t *testing.T) {
 	set := &discset.Set{
 		ID: setID, Geometry: discset.Geometry{Data: 2, Parity: 2}, Created: made,
 		Members:  []discset.Member{{Index: 0, ImageID: uuid(0), Label: "OD_000000", Sectors: 400}, {Index: 1, ImageID: uuid(1), Label: "OD_000001", Sectors: 400}},
-		Parities: []discset.Parity{{uuid(20), "OD_000020", archive.Hash{20}}, {uuid(21), "OD_000021", archive.Hash{21}}},
+		Parities: []discset.Parity{{ImageID: uuid(20), Label: "OD_000020", SHA256: archive.Hash{20}}, {ImageID: uuid(21), Label: "OD_000021", SHA256: archive.Hash{21}}},
 	}
 	js, err := set.JSON()
 	if err != nil {
