@@ -11,7 +11,7 @@ import (
 	"github.com/odarchive/odarchive/robot"
 )
 
-// mostFaults is how many times in a row a drive may say that its hardware has failed before it is left out.
+// mostFaults is how many times in a row a drive may say that its hardware has failed, or nothing, as one that was unplugged, before it is left out.
 const mostFaults = 3
 
 // guarded is a drive that is watched: what its failures say of it, and not of the disc.
@@ -64,14 +64,14 @@ func (g *guarded) judge(err error) error {
 	case err == nil || errors.Is(err, io.EOF):
 		g.faults = 0
 		g.works()
-	case errors.Is(err, robot.ErrDriveFault):
+	case errors.Is(err, robot.ErrDriveFault), errors.Is(err, robot.ErrComm):
 		g.faults++
 		if g.faults == mostFaults {
 			g.down(fmt.Sprintf("it failed %d times in a row, and is left out until it is well again: %s", g.faults, text(err)))
 		}
 		g.forget()
-	case errors.Is(err, robot.ErrComm), errors.Is(err, robot.ErrNoDisc), errors.Is(err, robot.ErrBusy):
-		g.forget() // unplugged, swapped, or reset: the next user loads it anew
+	case errors.Is(err, robot.ErrNoDisc), errors.Is(err, robot.ErrBusy):
+		g.forget() // swapped or reset: the next user loads it anew
 	}
 	return err
 }

@@ -24,6 +24,7 @@ on conflict (library_id, number) do update set
   name = case when excluded.name = '' then old.name else excluded.name end, -- a drive that can't be opened has none
   fault = excluded.fault,
   probed = greatest(old.probed, excluded.probed),
+  faults = case when excluded.fault = '' and old.fault <> '' then 0 else old.faults end,
   up = excluded.fault = '' and (old.up or old.fault <> '' and old.reason = old.fault),
   reason = case when excluded.fault <> '' and (old.up or old.reason = old.fault) then excluded.fault
                 when excluded.fault = '' and old.fault <> '' and old.reason = old.fault then '' else old.reason end`,
@@ -41,7 +42,7 @@ func (s *Store) SetDrive(ctx context.Context, name string, number int, up bool, 
 		}
 		tag, err := tx.Exec(ctx, `
 update drive set up = $3 and fault = '', reason = case when $3 then fault else $4 end, probe = probe + ($3 and fault <> '')::int,
-       trusted = case when $3 and (not up or suspect <> '') then now() else trusted end, suspect = ''
+       faults = case when $3 then 0 else faults end, trusted = case when $3 and (not up or suspect <> '') then now() else trusted end, suspect = ''
  where library_id = $1 and number = $2`, id, number, up, reason)
 		if err == nil && tag.RowsAffected() == 0 {
 			return library.Errorf(library.NotFound, "library %s has no drive %d", name, number)

@@ -279,8 +279,30 @@ func TestDriveFault(t *testing.T) {
 	if h.Disc.State != library.Good || len(h.Readings) != 1 || h.Disc.Grade != health.Healthy || len(b.drives) != 2 || b.drives[0] == b.drives[1] {
 		t.Errorf("%+v, %d readings in %v", h.Disc, len(h.Readings), b.drives)
 	}
+	first := b.drives[0]
+	up := func(want bool) {
+		t.Helper()
+		drives, err := b.s.Drives(t.Context(), "lib")
+		if err != nil || drives[first-1].Up != want {
+			t.Errorf("%+v %v", drives, err)
+		}
+	}
+	up(true) // for once
+	b.exec(`update drive set up = number = $1`, first)
+	left := mostFaults - 2 // and the one that was
+	b.verify = func(t Task) Result {
+		if left--; left >= 0 {
+			return Result{Error: "the laser is dead", Failure: DriveFailure}
+		}
+		return well(t)
+	}
+	b.scrub("lib-1")
+	up(true) // it did what was asked of it in the end, which counts
+	left = mostFaults
+	b.scrub("lib-2")
+	up(false)
 	drives, err := b.s.Drives(t.Context(), "lib")
-	if err != nil || drives[b.drives[0]-1].Up {
+	if err != nil || !strings.Contains(drives[first-1].Reason, "5 tasks in a row failed: the laser is dead") {
 		t.Errorf("%+v %v", drives, err)
 	}
 }

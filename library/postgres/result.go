@@ -193,8 +193,8 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 	if err == nil && r.Failure == RobotFailure {
 		err = rec.exec(`update library set want_report = true where id = $1`, lib)
 	}
-	if err == nil && r.Failure == DriveFailure && t.Drive != nil {
-		err = rec.driveDown(r.Error)
+	if err == nil && t.Drive != nil {
+		err = rec.driveFault()
 	}
 	if err != nil {
 		return fmt.Errorf("record the result of %s task %d: %w", t.Kind, t.ID, err)
@@ -207,8 +207,24 @@ func (rec *recorder) exec(sql string, args ...any) error {
 	return err
 }
 
-func (rec *recorder) driveDown(reason string) error {
-	return rec.exec(`update drive set up = false, reason = $3 where library_id = $1 and number = $2`, rec.lib, *rec.t.Drive, reason)
+// mostFaults is after how many tasks in a row that failed through a drive's own fault it is out of service until an operator has looked. Its
+// agent leaves it out sooner where it finds the fault itself, and takes it back when it is well again.
+const mostFaults = 5
+
+// driveFault counts the faults of the task's drive in a row. One that has cost a disc is enough.
+func (rec *recorder) driveFault() error {
+	switch t, r := rec.t, rec.r; {
+	case r.Failure == DriveFailure && t.Kind == library.BurnTask && !r.Untouched:
+		return rec.exec(`update drive set faults = faults + 1, up = false, reason = $3 where library_id = $1 and number = $2`, rec.lib, *t.Drive, r.Error)
+	case r.Failure == DriveFailure:
+		return rec.exec(`
+update drive set faults = faults + 1, up = up and faults + 1 < $4,
+       reason = case when up and faults + 1 >= $4 then format('%s tasks in a row failed: %s', $4::int, $3::text) else reason end
+ where library_id = $1 and number = $2`, rec.lib, *t.Drive, r.Error, mostFaults)
+	case r.Error == "" && t.Kind != library.MoveTask:
+		return rec.exec(`update drive set faults = 0 where library_id = $1 and number = $2 and faults > 0`, rec.lib, *t.Drive)
+	}
+	return nil
 }
 
 // retry queues the task's work again as a new task.

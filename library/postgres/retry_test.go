@@ -99,3 +99,43 @@ func TestRetryJob(t *testing.T) {
 		t.Fatalf("a job that has succeeded: %v", err)
 	}
 }
+
+// TestBurnCostsADisc: a drive whose own fault has spoiled a disc gets no second one before somebody has looked.
+func TestBurnCostsADisc(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	a := newAgent(t, s, "lib", 2)
+	for _, sql := range []string{
+		`update element set disc_id = null where disc_id is not null`, `delete from disc`,
+		`insert into disc (label, library_id, medium, capacity) select 'blank-' || n, id, 'BD-R', 1000 from library, generate_series(1, 2) n`,
+		`update element e set disc_id = d.id from disc d where e.kind = 'slot' and d.label = 'blank-' || e.number`,
+		`update drive set up = number = 1`,
+		`update image set safe = null where id = (select min(id::text)::uuid from image)`,
+		`insert into task (library_id, kind, image_id) select library_id, 'burn', id from image where safe is null`,
+	} {
+		if _, err := s.pool.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	a.fail = func(task Task, r *Result) {
+		r.Identity = Identity{State: BlankDisc, Medium: "BD-R", Capacity: 1000}
+		if task.Kind == library.BurnTask {
+			r.Error, r.Failure = "focus servo failure", DriveFailure
+		}
+	}
+	for range 30 {
+		if _, err := a.turn(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var spoiled int
+	var up bool
+	var reason string
+	if err := s.pool.QueryRow(ctx, `
+select (select count(*) from disc where state = 'spoiled'), up, reason from drive where number = 1`).Scan(&spoiled, &up, &reason); err != nil {
+		t.Fatal(err)
+	}
+	if spoiled != 1 || up || reason != "focus servo failure" {
+		t.Errorf("%d discs are spoiled, the drive is up: %v, %q", spoiled, up, reason)
+	}
+}

@@ -36,7 +36,7 @@ func (rec *recorder) verify() error {
 	case RetryFailure, RobotFailure, Interrupted:
 		return rec.retry(library.VerifyTask, t.Disc, t.Avoid)
 	case DriveFailure:
-		// Nothing is said of the disc. The drive is taken out of service.
+		// Nothing is said of the disc.
 		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
 			return err
 		}
