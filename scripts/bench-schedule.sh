@@ -27,10 +27,28 @@ field() { awk -v unit="$1" '{ for (i = 3; i <= NF; i++) if ($i == unit) print $(
 events=$(echo "$bench" | grep Event)
 series=$(paste -d ' ' <(echo "$events" | sed 's/^BenchmarkEvent\/\([0-9]*\).*/\1/') <(echo "$events" | field cpu-ns/op) <(echo "$events" | field MiB) <(echo "$bench" | grep Machine | field cpu-ns/op))
 echo "$series" | awk 'BEGIN { print "   tasks  µs/event    MiB  map and heaps" } { printf "%8d  %8.2f  %5.0f  %8.2f\n", $1, $2 / 1000, $3, $4 / 1000 }'
-echo "$series" | awk '
+
+# How many instructions that is: what 1 event takes off 100,001. Without the garbage collector, whose work is not an event's.
+counts=
+if command -v valgrind > /dev/null; then
+  test=$(mktemp) && trap 'rm -f "$test"' EXIT
+  go test -c -o "$test" ./library/schedule
+  count() {
+    GOGC=off GOMAXPROCS=1 valgrind --tool=cachegrind --cache-sim=no --cachegrind-out-file=/dev/null "$test" -test.run '^$' -test.bench "Event/$1\$" -test.benchtime "$2x" 2>&1 |
+      awk '/I +refs/ { print $NF }' | tr -d ,
+  }
+  echo "   tasks  instructions/event"
+  for n in 10000 100000 1000000; do
+    counts+="$n $((($(count $n 100001) - $(count $n 1)) / 100000))"$'\n'
+  done
+  echo -n "$counts" | awk '{ printf "%8d  %18d\n", $1, $2 }'
+fi
+
+{ echo -n "$counts" | sed 's/^/instructions /'; echo "$series"; } | awk '
   function x(n) { return 60 + (log(n) / log(10) - 4) / 2 * 500 }
   function y(us) { return 230 - us / top * 200 }
-  { n[NR] = $1; us[NR] = $2 / 1000; machine[NR] = $4 / 1000; if (us[NR] > most) most = us[NR] }
+  $1 == "instructions" { at[++m] = $2; ins[m] = $3; next }
+  { N++; n[N] = $1; us[N] = $2 / 1000; machine[N] = $4 / 1000; if (us[N] > most) most = us[N]; if (machine[N] > most) most = machine[N] }
   END {
     top = most * 1.25
     print "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"620\" height=\"270\" font-family=\"sans-serif\" font-size=\"11\">"
@@ -39,11 +57,16 @@ echo "$series" | awk '
     for (e = 4; e <= 6; e += 0.25) printf "%.1f,%.1f ", x(10 ^ e), y(us[1] * e / 4)
     print "\"/>"
     printf "<polyline fill=\"none\" stroke=\"#1f5fa8\" points=\""
-    for (i = 1; i <= NR; i++) printf "%.1f,%.1f ", x(n[i]), y(us[i])
+    for (i = 1; i <= N; i++) printf "%.1f,%.1f ", x(n[i]), y(us[i])
     print "\"/>"
     printf "<polyline fill=\"none\" stroke=\"#d2861e\" points=\""
-    for (i = 1; i <= NR; i++) printf "%.1f,%.1f ", x(n[i]), y(machine[i])
-    printf "\"/><text x=\"420\" y=\"%.1f\" fill=\"#d2861e\">a map and two heaps</text>\n", y(machine[NR]) + 16
-    for (i = 1; i <= NR; i++) printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#1f5fa8\"/><text x=\"%.1f\" y=\"%.1f\">%.1f µs</text><text x=\"%.1f\" y=\"246\">%d</text>\n", x(n[i]), y(us[i]), x(n[i]) - 14, y(us[i]) - 9, us[i], x(n[i]) - 18, n[i]
+    for (i = 1; i <= N; i++) printf "%.1f,%.1f ", x(n[i]), y(machine[i])
+    printf "\"/><text x=\"420\" y=\"%.1f\" fill=\"#d2861e\">a map and two heaps</text>\n", y(machine[N]) + 16
+    if (m) {
+      printf "<polyline fill=\"none\" stroke=\"#2e8b57\" points=\""
+      for (i = 1; i <= m; i++) printf "%.1f,%.1f ", x(at[i]), y(us[1] * ins[i] / ins[1])
+      printf "\"/><text x=\"420\" y=\"%.1f\" fill=\"#2e8b57\">instructions</text>\n", y(us[1] * ins[m] / ins[1]) + 14
+    }
+    for (i = 1; i <= N; i++) printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#1f5fa8\"/><text x=\"%.1f\" y=\"%.1f\">%.1f µs</text><text x=\"%.1f\" y=\"246\">%d</text>\n", x(n[i]), y(us[i]), x(n[i]) - 14, y(us[i]) - 9, us[i], x(n[i]) - 18, n[i]
     print "<text x=\"210\" y=\"264\">queued tasks (dashed: growth with log n)</text></svg>"
   }' > docs/schedule.svg

@@ -76,9 +76,6 @@ func (h *taskHeap) top() *task {
 	return nil
 }
 
-// sooner says that a is due before b.
-func sooner(a, b *task) bool { return a.Due < b.Due || a.Due == b.Due && a.ID < b.ID }
-
 // discHeap is a heap of discs by key; each knows its place in it.
 type discHeap []*disc
 
