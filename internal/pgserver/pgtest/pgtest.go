@@ -84,7 +84,7 @@ func start() (err error) {
 	if os.Getenv(DSNVariable) != "" {
 		return nil
 	}
-	if dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+	if dir, err = makeFolder(); err != nil {
 		return err
 	}
 	server, err = pgserver.Start(context.Background(), pgserver.Config{Dir: dir, Fast: true})
