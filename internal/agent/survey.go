@@ -82,7 +82,8 @@ type surveying struct {
 	*Survey
 	folder *found.Folder
 	// stop ends when the survey is to end with its discs put back.
-	stop context.Context
+	stop  context.Context
+	hands *careful
 	// slots and bays are what the robot says of them, homes where the discs in drives belong as far as only journals know.
 	slots, bays map[int]robot.Element
 	homes       map[int]int
@@ -209,6 +210,15 @@ func (s *surveying) run() (*Surveyed, error) {
 			}
 		}
 	}
+	s.hands = newCareful(s.agent.changer, func(from, to robot.Address) int {
+		if from.Kind != robot.Slot {
+			from = to
+		}
+		s.guard.Lock()
+		defer s.guard.Unlock()
+		return s.slots[from.Number].Unit
+	})
+	s.agent.changer = s.hands
 	if s.Again {
 		if err := s.folder.Forget(); err != nil {
 			return nil, err

@@ -203,20 +203,35 @@ func (s *surveying) freeSlot(unit int) (slot int, ok bool) {
 
 func (s *surveying) changer() robot.Properties { return s.agent.changer.Properties() }
 
-// carry moves a disc, journaled as an agent's moves are. It waits for a door that is open and a robot that is busy.
+// mostCarries is how often a move is begun that did not take place, when nothing says that it can't.
+const mostCarries = 3
+
+// carry moves a disc, journaled as an agent's moves are. It waits for a door that is open and a robot that is busy. A move that certainly did not
+// take place is begun again, because a person is far, and any other is not.
 func (s *surveying) carry(ctx context.Context, from, to robot.Address) (*pb.TaskResult, error) {
-	for {
+	for tries := 0; ; {
 		w := s.task(from, to)
 		r := &pb.TaskResult{Ref: w.ref()}
 		err := s.move(ctx, w, w.task.GetMove(), r)
 		if !w.firm.Load() {
 			err = cause(ctx, err)
 		}
+		s.hands.settled(from, to, r.GetMove() == pb.MoveOutcome_MOVE_OUTCOME_UNKNOWN)
 		s.finish(w, r, err)
 		s.settled(r, from, to)
-		waits := err != nil && r.GetMove() == pb.MoveOutcome_MOVE_OUTCOME_NOT_MOVED &&
-			(errors.Is(err, robot.ErrDoor) || r.GetFailure() == pb.Failure_FAILURE_RETRY)
-		if !waits || s.stop.Err() != nil || s.hard.Err() != nil {
+		if err == nil || r.GetMove() != pb.MoveOutcome_MOVE_OUTCOME_NOT_MOVED || s.stop.Err() != nil || s.hard.Err() != nil {
+			return r, err
+		}
+		switch {
+		case errors.Is(err, robot.ErrDoor), r.GetFailure() == pb.Failure_FAILURE_RETRY:
+		case errors.Is(err, robot.ErrInventory), errors.Is(err, robot.ErrComm):
+			if tries++; tries == mostCarries {
+				return r, err
+			}
+			if errors.Is(err, robot.ErrInventory) { // it has been asked, and says so once
+				continue
+			}
+		default:
 			return r, err
 		}
 		s.log.Warn("the robot can't move now, and is asked again", "error", err)

@@ -187,7 +187,10 @@ func (f *Folder) Keep(part string, about excerpt.About, bytes int64) error {
 		name = about.Label + "-" + name
 	}
 	name = filepath.Join(f.dir, name)
-	err := os.Rename(part, name)
+	err := os.Chmod(part, 0o644)
+	if err == nil {
+		err = os.Rename(part, name)
+	}
 	if err == nil {
 		err = syncFolder(f.dir)
 	}
