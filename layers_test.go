@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 	"archive/snapshot":        {"archive"},
 	"archive/pack":            {"archive", "archive/catalogue", "archive/ecc", "archive/image"},
 	"archive/golden":          {}, // tests only, of all of them
-	"archive/survey":          {"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/image/extent", "archive/snapshot"},
+	"archive/excerpt":         {"archive"},
+	"archive/survey":          {"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/excerpt", "archive/image", "archive/image/extent", "archive/snapshot"},
 	// What a disc says about itself, against what is on it: the one place that knows both.
 	"archive/audit": {"archive", "archive/catalogue", "archive/discset", "archive/image/extent", "archive/image/iso9660", "archive/image/udf", "archive/snapshot"},
 	"archive/disc": {
@@ -77,6 +78,7 @@ var mayImport = map[string][]string{
 	"internal/pgserver/pgtest": {"internal/pgserver"},
 	"internal/staging":         {},
 	"internal/descriptor":      {},
+	"internal/found":           {"archive/excerpt"},
 	"internal/controller": {
 		"archive", "archive/catalogue", "archive/discset", "archive/pack", "internal/descriptor", "internal/pgserver", "internal/staging",
 		"library", "library/health", "library/postgres", "library/schedule", "library/simulate", "proto/odarchivev1",
@@ -84,7 +86,8 @@ var mayImport = map[string][]string{
 	"internal/agent/journal": {"proto/odarchivev1"},
 	"internal/agent/doctor":  {"robot", "robot/drive/libburn"},
 	"internal/agent": {
-		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/image", "archive/pack", "internal/agent/doctor", "internal/agent/journal", "internal/descriptor", "proto/odarchivev1",
+		"archive", "archive/catalogue", "archive/discset", "archive/ecc", "archive/excerpt", "archive/image", "archive/pack", "archive/survey",
+		"internal/agent/doctor", "internal/agent/journal", "internal/descriptor", "internal/found", "proto/odarchivev1",
 		"robot", "robot/changer/denon", "robot/changer/dialect", "robot/changer/manual", "robot/changer/pioneer", "robot/changer/smc",
 		"robot/changer/stack", "robot/drive/file", "robot/drive/libburn", "robot/drive/mmc", "robot/port", "robot/scsi",
 	},
@@ -92,7 +95,7 @@ var mayImport = map[string][]string{
 		"archive/image", "internal/agent", "internal/client", "internal/controller", "proto/odarchivev1",
 		"robot/drive/file", "robot/sim", "robot/sim/jukebox",
 	},
-	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/snapshot", "archive/survey", "library"},
+	"internal/rebuild":          {"archive", "archive/catalogue", "archive/discset", "archive/excerpt", "archive/snapshot", "archive/survey", "internal/found", "library"},
 	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library", "library/postgres"},
 	"internal/client":           {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
@@ -101,7 +104,7 @@ var mayImport = map[string][]string{
 	},
 
 	// The commands only wire.
-	"cmd/agent":      {"internal/agent", "internal/agent/doctor"},
+	"cmd/agent":      {"internal/agent", "internal/agent/doctor", "internal/found"},
 	"cmd/controller": {"internal/controller"},
 	"cmd/jukebox":    {"robot/sim", "robot/sim/jukebox"},
 	"cmd/odarchive":  {"internal/cli", "internal/rebuild/database"},

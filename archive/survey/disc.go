@@ -15,6 +15,7 @@ import (
 	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/discset"
 	"github.com/odarchive/odarchive/archive/ecc"
+	"github.com/odarchive/odarchive/archive/excerpt"
 	"github.com/odarchive/odarchive/archive/image"
 	"github.com/odarchive/odarchive/archive/image/extent"
 )
@@ -60,10 +61,11 @@ var ErrOrder = errors.New("its files don't lie in the order of its list")
 // passing. It returns ErrNoVault for a disc that was made without a library.
 func Open(ctx context.Context, r io.ReaderAt, sectors int64) (*Disc, error) {
 	d := &Disc{Sectors: sectors, Data: sectors}
-	h, err := ecc.FindQuickly(ctx, ecc.Source{ReaderAt: r}, sectors)
+	source := ecc.Source{ReaderAt: r, Unreadable: unreadable}
+	h, err := ecc.FindQuickly(ctx, source, sectors)
 	switch {
 	case err == nil:
-		whole, err := ecc.NewReader(ecc.Source{ReaderAt: r}, h)
+		whole, err := ecc.NewReader(source, h)
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +75,12 @@ func Open(ctx context.Context, r io.ReaderAt, sectors int64) (*Disc, error) {
 		return nil, err
 	}
 	return d, d.open(r, d.Layer == 0)
+}
+
+// unreadable says of every error that it is of a bad sector, but where an excerpt says that nobody has read it: there is nothing to repair then.
+func unreadable(err error) bool {
+	_, absent := errors.AsType[*excerpt.AbsentError](err)
+	return !absent
 }
 
 // OpenMember reads what a data image of a set says of itself, which its set gives back: r has the sectors that the set protects.

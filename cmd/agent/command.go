@@ -114,7 +114,7 @@ func command(abort <-chan struct{}) *cobra.Command {
 	}
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()) })
 	read := func() (agent.Config, error) { return agent.ReadConfig(path) }
-	c.AddCommand(robotCommand(read), personCommand(read), doctorCommand(&path), drivesCommand(&path))
+	c.AddCommand(robotCommand(read), personCommand(read), surveyCommand(read, abort), doctorCommand(&path), drivesCommand(&path))
 	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
 	c.Flags().StringVar(&format, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log what is of use to a developer too")

@@ -24,8 +24,8 @@ func (a *app) rebuild() *cobra.Command {
 	var drill bool
 	c := &cobra.Command{
 		Use: "rebuild DISC… --data FOLDER", Short: "Make a lost database again from the discs themselves",
-		Long: `Reads what discs of a library say of themselves - images, devices, folders with images, folders where discs are mounted - and puts the
-database together again: vaults, archives, contents, images, where everything lies, disc sets and discs. What a lost disc held is
+		Long: `Reads what discs of a library say of themselves - images, devices, folders with images, folders where discs are mounted, what
+"odarchive-agent survey" has copied of the discs in a robot - and puts the database together again: vaults, archives, contents, images, where everything lies, disc sets and discs. What a lost disc held is
 taken from the other discs of its set where they have it. Any discs do, in any order; more can be read later.
 
 The database must be empty, or be what an earlier rebuild of the same library has begun: a rebuild that was broken off, however,
@@ -60,6 +60,10 @@ func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, dat
 	if len(places) == 0 {
 		return fmt.Errorf("no image is in %s", filepath.Join(args...))
 	}
+	machines, err := rebuild.Machines(args)
+	if err != nil {
+		return err
+	}
 	c, closer, err := a.openCatalogue(ctx, database, data, drill)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func (a *app) rebuildCatalogue(ctx context.Context, args []string, database, dat
 	defer func() { err = errors.Join(err, closer.Close()) }()
 	show := a.progress(map[string]string{"read": "reading discs"})
 	begun := time.Now()
-	r := rebuild.Rebuild{Catalogue: c, Progress: func(p rebuild.Progress) {
+	r := rebuild.Rebuild{Catalogue: c, Machines: machines, Progress: func(p rebuild.Progress) {
 		show.show(client.Progress{Stage: "read", Note: reading(p, time.Since(begun))})
 	}}
 	result, err := r.Run(ctx, places)
@@ -138,6 +142,9 @@ func (a *app) rebuilt(ctx context.Context, c rebuild.Catalogue, r *rebuild.Resul
 	fmt.Fprintln(w)
 	for _, m := range r.Missing {
 		fmt.Fprintf(w, "missing: disc %s, image %s, and its set %s can't give it back\n", printable(m.Label), m.Image, m.Set)
+	}
+	if r.Settled > 0 {
+		fmt.Fprintf(w, "%d slots are known from the survey of their robot\n", r.Settled)
 	}
 	told := toldOf(r.Told)
 	told.show(w)
@@ -241,7 +248,7 @@ func (a *app) rebuiltJSON(ctx context.Context, c rebuild.Catalogue, r *rebuild.R
 	s.member("doubts", doubts)
 	s.put(",")
 	s.member("told", toldOf(r.Told))
-	s.put(fmt.Sprintf(`,"entries":%d,"seconds":%.3f,"archives":[`, r.Entries, r.Took.Seconds()))
+	s.put(fmt.Sprintf(`,"slots":%d,"entries":%d,"seconds":%.3f,"archives":[`, r.Settled, r.Entries, r.Took.Seconds()))
 	first := true
 	err := c.Report(ctx, func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error {
 		a.partial = a.partial || !v.Whole() || v.Contested

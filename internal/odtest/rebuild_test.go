@@ -3,11 +3,13 @@ package odtest
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/odarchive/odarchive/internal/agent"
 	"github.com/odarchive/odarchive/internal/cli"
 	"github.com/odarchive/odarchive/internal/client"
 	"github.com/odarchive/odarchive/internal/rebuild/database"
@@ -53,7 +55,7 @@ func (s *Site) emptySlots() {
 	s.Helper()
 	s.Eventually("the agent has shown the library", func() bool {
 		resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: "site"})
-		return err == nil && len(resp.GetElements()) > 0
+		return err == nil && len(resp.GetElements()) >= shape.Units*shape.SlotsPerUnit
 	})
 	for n := shape.Units * shape.SlotsPerUnit; n > s.options.Blanks; n-- {
 		if _, err := s.Client.Library.SetElement(s.Context(), &pb.SetElementRequest{
@@ -64,8 +66,26 @@ func (s *Site) emptySlots() {
 	}
 }
 
-// The database is lost. It is made again from the discs, the controller starts on it, has the jukebox's discs loaded to see which they are,
-// and what was archived comes back byte for byte. Then the library goes on: what is archived after that does not collide with what was.
+// survey has the jukebox's discs read for a rebuild, and returns where what was copied of them is.
+func (s *Site) survey() (dir string) {
+	s.Helper()
+	v := &agent.Survey{
+		Config: s.config(Agent).(agent.Config), Dir: s.path("survey"), Slots: func(n int) bool { return n <= s.options.Blanks },
+		Log: slog.New(slog.DiscardHandler),
+	}
+	r, err := v.Run(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	if len(r.Unknown)+len(r.Troubles)+len(r.Unreadable)+len(r.Doubtful) > 0 {
+		s.Fatalf("the survey has come to %+v", r)
+	}
+	return v.Dir
+}
+
+// The database is lost. The agent has the jukebox read its discs, the database is made again from what it copied, the controller starts on it and
+// knows where each disc is, and what was archived comes back byte for byte. Then the library goes on: what is archived after that does not collide
+// with what was.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 3000, Blanks: 12})
@@ -84,8 +104,17 @@ func TestRebuild(t *testing.T) {
 	}
 	s.CheckTruth(0)
 	s.lose()
-	s.rebuild(cli.ExitOK, s.path("jukebox", "discs"))
+	s.rebuild(cli.ExitOK, s.survey())
 	s.Start(Controller)
+	places := 0
+	for _, d := range s.Discs() {
+		if d.GetPlace() != nil {
+			places++
+		}
+	}
+	if places != s.options.Blanks {
+		t.Errorf("before the agent has said a word, the places of %d discs are known, want those of all %d", places, s.options.Blanks)
+	}
 	s.Start(Agent)
 	s.emptySlots()
 

@@ -52,7 +52,7 @@ func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err erro
 	if parity := len(places) + missing - len(set.Members); parity < missing {
 		return nil // nothing can be had
 	}
-	rec := &discset.Recovery{Set: set, Images: make([]io.ReaderAt, set.Geometry.Data+set.Geometry.Parity)}
+	discs := map[int]*survey.Disc{}
 	var files []io.Closer
 	defer func() {
 		for _, f := range files {
@@ -71,18 +71,11 @@ func (r *Rebuild) fromSet(ctx context.Context, absent []survey.Member) (err erro
 			r.doubt(place, err)
 			continue
 		}
-		rec.Images[index] = d.Reader()
-		if d.Set == nil {
-			continue
-		}
-		if rec.Images[index], err = d.ParityReader(); err != nil {
-			r.doubt(place, err)
-		}
-		if rec.Checks == nil {
-			if rec.Checks, err = d.Checksums(); err != nil {
-				r.doubt(place, err)
-			}
-		}
+		discs[index] = d
+	}
+	rec, unfit := survey.Recover(set, discs)
+	for index, err := range unfit {
+		r.doubt(places[index], err)
 	}
 	for _, m := range set.Members {
 		for _, a := range absent {

@@ -15,32 +15,41 @@ import (
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
 	"github.com/odarchive/odarchive/archive/discset"
+	"github.com/odarchive/odarchive/archive/excerpt"
 )
 
-// source is an open image or device.
+// source is an open image, device or excerpt.
 type source struct {
-	*os.File
+	io.ReaderAt
+	io.Closer
 	sectors int64
 }
 
-// open opens an image file or a device.
+// open opens an image file, a device or an excerpt.
 func open(place string) (*source, error) {
 	f, err := os.Open(place)
 	if err != nil {
 		return nil, err
 	}
+	if excerpt.Is(f) {
+		x, err := excerpt.Open(place)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		return &source{x, x, x.Sectors}, nil
+	}
 	size, err := f.Seek(0, io.SeekEnd) // of a device too
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", place, err), f.Close())
 	}
-	return &source{f, size / archive.SectorSize}, nil
+	return &source{f, f, size / archive.SectorSize}, nil
 }
 
 // smallest is fewer sectors than any image of ours has: the data of one begin behind sector 257.
 const smallest = 300
 
 // Places returns the images and devices that are meant by places: those themselves; of a folder where a disc is mounted the device that the
-// disc is in; of any other folder the images in it and below. They come in their order, those of a folder by their names.
+// disc is in; of any other folder the images and excerpts in it and below. They come in their order, those of a folder by their names.
 func Places(places []string) (all []string, err error) {
 	seen := map[string]bool{}
 	add := func(p string) {
@@ -91,13 +100,16 @@ func mounted(dir string) bool {
 	return false
 }
 
-// isImage says whether a file has what every image has in sector 16 (ECMA-119 §8.1), or where UDF has its anchor.
+// isImage says whether a file is an excerpt, or has what every image has in sector 16 (ECMA-119 §8.1), or where UDF has its anchor.
 func isImage(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
+	if excerpt.Is(f) {
+		return true, nil
+	}
 	if info, err := f.Stat(); err != nil || info.Size() < smallest*archive.SectorSize {
 		return false, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/excerpt"
 	"github.com/odarchive/odarchive/archive/survey"
 	"github.com/odarchive/odarchive/library"
 )
@@ -80,6 +81,7 @@ type Result struct {
 	Missing []survey.Member
 	// Told is what the snapshots on parity discs gave; nil when there were none.
 	Told    *survey.Told
+	Settled int // slots of which it is known now what they hold
 	Entries int64
 	Took    time.Duration
 }
@@ -89,14 +91,17 @@ type Rebuild struct {
 	Catalogue Catalogue
 	// Progress, when not nil, is told of each disc before it is read, and at the end. It is called by one goroutine at a time.
 	Progress func(Progress)
+	// Machines are what surveys of robots have found, as Machines returns them.
+	Machines []Machine
 
 	result Result
 	parity []string
 	claims claims
 
-	mu      sync.Mutex
-	reading Progress
-	taken   int // discs that were of use
+	mu       sync.Mutex
+	reading  Progress
+	taken    int // discs that were of use
+	unlisted []unlisted
 }
 
 // outcome is what became of one disc.
@@ -146,6 +151,9 @@ func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 	if len(r.result.Discs) == 0 {
 		return &r.result, nil
 	}
+	if err := r.elsewhere(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.lost(ctx); err != nil {
 		return nil, err
 	}
@@ -153,6 +161,9 @@ func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 		return nil, err
 	}
 	if err := r.snapshots(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.place(ctx); err != nil {
 		return nil, err
 	}
 	missing, err := r.Catalogue.Absent(ctx)
@@ -214,6 +225,12 @@ func (r *Rebuild) take(ctx context.Context, d *survey.Disc, place string, lost b
 			if r.Catalogue.Fatal(ctx, err) {
 				return err
 			}
+			if _, ok := errors.AsType[*excerpt.AbsentError](err); ok {
+				r.mu.Lock()
+				r.unlisted = append(r.unlisted, unlisted{d.Archives[i], place, err})
+				r.mu.Unlock()
+				continue
+			}
 			doubt(err)
 		}
 	}
@@ -239,6 +256,11 @@ func (r *Rebuild) archive(ctx context.Context, d *survey.Disc, a *catalogue.Arch
 		return fmt.Errorf("archive %s: %w", a.ID, err)
 	}
 	defer f.Close()
+	if at, ok := f.(io.ReaderAt); ok { // before the catalogue does anything
+		if _, err := at.ReadAt(make([]byte, 1), 0); err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("archive %s: %w", a.ID, err)
+		}
+	}
 	m := catalogue.NewManifestReader(f)
 	if err := r.Catalogue.Archive(ctx, d, a, m); err != nil {
 		return err
@@ -246,6 +268,27 @@ func (r *Rebuild) archive(ctx context.Context, d *survey.Disc, a *catalogue.Arch
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading.Entries += m.Count()
+	return nil
+}
+
+// unlisted is an archive of which an excerpt has not the list.
+type unlisted struct {
+	archive catalogue.Archive
+	place   string
+	err     error
+}
+
+// elsewhere doubts the excerpts without a list that no other disc had: a survey copies each list once.
+func (r *Rebuild) elsewhere(ctx context.Context) error {
+	for _, a := range r.unlisted {
+		known, err := r.Catalogue.HasArchive(ctx, &a.archive)
+		if err != nil && r.Catalogue.Fatal(ctx, err) {
+			return err
+		}
+		if err != nil || !known {
+			r.doubt(a.place, errors.Join(a.err, err))
+		}
+	}
 	return nil
 }
 

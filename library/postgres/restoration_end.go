@@ -184,6 +184,9 @@ func (r *Restoration) Fatal(ctx context.Context, err error) bool {
 		return true
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if e.Code == "57014" { // what was being copied into it could not be read on: then the disc is at fault
+			return false
+		}
 		switch e.Code[:2] { // PostgreSQL manual, appendix A: connection, resources, operator intervention, system, internal
 		case "08", "53", "57", "58", "XX":
 			return true
