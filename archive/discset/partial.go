@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/odarchive/odarchive/archive"
 )
 
 // errNotHad is of a sector that a partial image doesn't have.
@@ -111,9 +109,10 @@ func (r *Recovery) Fill(ctx context.Context, index int, out io.WriterAt, runs []
 	all, lost := r.found(), &LostError{Index: index}
 	var b []byte
 	done := int64(0)
-	for _, run := range runs {
-		for first, end := run.First, run.First+run.Count; first < end; {
-			n := min(end-first, int64(r.stripe()))
+	// Bad sectors of one block are computed in one go.
+	for _, near := range Join(runs, blockSectors, max(len(runs), 1)) {
+		for first, end := near.First, near.First+near.Count; first < end; {
+			n := min(end-first, int64(r.stripe())-first%blockSectors)
 			b = slices.Grow(b[:0], int(n)*sectorSize)[:n*sectorSize]
 			f, err := r.ReadSectors(ctx, index, b, first)
 			all.Rebuilt, all.Worst = all.Rebuilt+f.Rebuilt, max(all.Worst, f.Worst)
@@ -124,10 +123,18 @@ func (r *Recovery) Fill(ctx context.Context, index int, out io.WriterAt, runs []
 			} else if err != nil {
 				return all, err
 			}
-			if _, err := out.WriteAt(b, first*sectorSize); err != nil {
-				return all, fmt.Errorf("write image %d: %w", index, err)
+			for len(runs) > 0 && runs[0].First < first+n {
+				from, to := max(runs[0].First, first), min(runs[0].First+runs[0].Count, first+n)
+				if _, err := out.WriteAt(b[(from-first)*sectorSize:(to-first)*sectorSize], from*sectorSize); err != nil {
+					return all, fmt.Errorf("write image %d: %w", index, err)
+				}
+				done += (to - from) * sectorSize
+				if runs[0].First+runs[0].Count > to {
+					break
+				}
+				runs = runs[1:]
 			}
-			first, done = first+n, done+n*archive.SectorSize
+			first += n
 			if progress != nil {
 				progress(done)
 			}
