@@ -377,11 +377,11 @@ func (s *site) mendUntil(x *shared, step int64) (died string) {
 				died = p.died
 			}
 			s.others(x)
-			steps := p.steps.Load()
-			p = s.startDoomed(max(step-steps, 0))
+			next := max(step-p.steps.Load(), 0)
 			if died != "" {
-				p.dieAt = 0
+				next = 0
 			}
+			p = s.startDoomed(next)
 		} else {
 			s.ok(r)
 		}
