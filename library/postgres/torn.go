@@ -178,7 +178,7 @@ func (rec *recorder) mended() (done bool, err error) {
 		err := rec.exec(`
 delete from torn_row r using image x where r.image_id = $1 and x.id = r.source_id and x.set_index = any ($2)`, *rec.t.Image, rec.r.Absent)
 		if err == nil && rec.r.Missing {
-			err = rec.exec(`delete from torn where image_id = $1`, *rec.t.Image)
+			err = rec.copyAnew()
 		}
 		return false, err
 	}
@@ -195,6 +195,18 @@ select d.id, 'set', $2, 'what others of its set gave of the rows is not what was
   from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`, *rec.t.Image, rec.t.ID, rec.r.Error)
 	}
 	return false, nil
+}
+
+// copyAnew: a copy that was kept has gone from the scratch disk, and nobody has found anything wrong with it. The discs are asked once more.
+func (rec *recorder) copyAnew() error {
+	if err := rec.exec(`delete from torn where image_id = $1`, *rec.t.Image); err != nil {
+		return err
+	}
+	if err := rec.exec(`
+update heal h set asked = now(), by_set = false from disc d where d.id = h.disc_id and d.image_id = $1 and h.finished is null`, *rec.t.Image); err != nil {
+		return err
+	}
+	return queueCopy(rec.ctx, rec.tx, *rec.t.Image, nil)
 }
 
 // releaseTorn queues the end of the copies that nobody makes whole any more.

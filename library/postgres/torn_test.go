@@ -162,6 +162,28 @@ func TestTornDiscOfWrongRows(t *testing.T) {
 	b.nothingLeft()
 }
 
+// Somebody has emptied the scratch disk: the disc is copied again, and not the whole discs of its set.
+func TestTornDiscIsGone(t *testing.T) {
+	b := newTornBench(t)
+	mend := b.mend
+	b.bench.mend = func(task Task) Result {
+		r := mend(task)
+		if len(b.mends) == 1 {
+			return Result{Error: "the torn copy is not there any more", Failure: RetryFailure, Missing: true}
+		}
+		return r
+	}
+	b.heal("lib-1")
+	b.settle()
+	if len(b.mends) != 2 || !b.mends[1].Torn || len(b.whole) > 0 || len(b.read) != 6 {
+		t.Errorf("%+v, rows were read of %v, and discs %v were read whole", b.mends, b.read, b.whole)
+	}
+	if h := b.record("lib-1"); h.Disc.State != library.Retired {
+		t.Errorf("%+v %v", h.Disc, h.Steps)
+	}
+	b.nothingLeft()
+}
+
 // More is lost of some rows than the set bears: that is said, and nothing goes on. The copy leaves the scratch disk.
 func TestTornDiscBeyondItsSet(t *testing.T) {
 	b := newTornBench(t)
