@@ -21,13 +21,18 @@ func (a *agent) rebuild(ctx context.Context, w *work, t *pb.Rebuild, r *pb.TaskR
 	if err != nil {
 		return err
 	}
-	if sum, err := a.scratch.sum(id, size); err != nil || wanted(sum, t.GetSha256()) {
-		r.Sha256 = sum
+	if sum, err := a.scratch.sum(id, size); err != nil {
 		return err
+	} else if wanted(sum, t.GetSha256()) {
+		r.Sha256 = sum
+		return a.scratch.forgetTorn(id)
 	}
 	set, err := discset.ReadSet(t.GetDescription())
 	if err != nil {
 		return defect("rebuild image %s: %w", id, err)
+	}
+	if t.GetTorn() {
+		return a.mendTorn(ctx, w, t, set, size, r)
 	}
 	rec := &discset.Recovery{Set: set, Images: make([]io.ReaderAt, set.Geometry.Data+set.Geometry.Parity)}
 	var files closers
@@ -66,7 +71,10 @@ func (a *agent) rebuild(ctx context.Context, w *work, t *pb.Rebuild, r *pb.TaskR
 	}
 	w.done.Store(size)
 	r.Sha256 = sum
-	return a.scratch.keep(id, sum)
+	if err := a.scratch.keep(id, sum); err != nil {
+		return err
+	}
+	return a.scratch.forgetTorn(id)
 }
 
 // protectAnew writes what protects a rebuilt image behind it, and what closes the disc.

@@ -14,7 +14,7 @@ import (
 )
 
 // scratch is the folder of built images. An image is two files: `<id>.sha256`, as sha256sum writes it, and then
-// `<id>.iso`; so an image that has its name is complete. What ends in `.part` is being made.
+// `<id>.iso`; so an image that has its name is complete. What ends in `.part` is being made. torn.go says what else there is of one.
 type scratch struct {
 	root  *os.Root
 	limit int64      // bytes of all images together; 0 is what the disk has
@@ -106,6 +106,11 @@ func (s *scratch) sum(id string, size int64) ([]byte, error) {
 
 // create makes the file for an image and takes the space that it needs.
 func (s *scratch) create(id string, size int64) (*os.File, error) {
+	return s.take(id, id+part, size)
+}
+
+// take makes a file of size bytes, for an image.
+func (s *scratch) take(id, name string, size int64) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	missing, err := s.missing(size)
@@ -115,7 +120,7 @@ func (s *scratch) create(id string, size int64) (*os.File, error) {
 	if missing > 0 {
 		return nil, &spaceError{image: id, size: size, missing: missing}
 	}
-	file, err := s.root.OpenFile(id+part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, retry("create image %s: %w", id, err)
 	}
@@ -125,7 +130,7 @@ func (s *scratch) create(id string, size int64) (*os.File, error) {
 	}
 	if err != nil {
 		file.Close()
-		s.discard(id)
+		s.root.Remove(name)
 		return nil, retry("take %d bytes for image %s: %w", size, id, err)
 	}
 	return file, nil
@@ -177,14 +182,21 @@ func (s *scratch) missing(size int64) (int64, error) {
 }
 
 // keep gives a finished file its name. It must have been written and synced.
-func (s *scratch) keep(id string, sum []byte) error {
+func (s *scratch) keep(id string, sum []byte) error { return s.keepFrom(id, part, sum) }
+
+// keepFrom is keep of a file with another ending.
+func (s *scratch) keepFrom(id, ending string, sum []byte) error {
 	note := fmt.Sprintf("%x  %s\n", sum, id+built)
 	if err := s.write(id+summed, []byte(note)); err != nil {
 		return fmt.Errorf("keep the hash of image %s: %w", id, err)
 	}
-	if err := s.root.Rename(id+part, id+built); err != nil {
+	if err := s.root.Rename(id+ending, id+built); err != nil {
 		return fmt.Errorf("keep image %s: %w", id, err)
 	}
+	return s.sync()
+}
+
+func (s *scratch) sync() error {
 	folder, err := s.root.Open(".")
 	if err != nil {
 		return err
@@ -206,12 +218,4 @@ func (s *scratch) write(name string, data []byte) error {
 }
 
 // discard deletes all that there is of an image. What isn't there is no error.
-func (s *scratch) discard(id string) error {
-	var errs []error
-	for _, suffix := range []string{built, summed, part} {
-		if err := s.root.Remove(id + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
+func (s *scratch) discard(id string) error { return s.remove(id) }

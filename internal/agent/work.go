@@ -77,6 +77,8 @@ func kindOf(t *pb.Task) string {
 		return "rebuild"
 	case *pb.Task_Copy:
 		return "copy"
+	case *pb.Task_CopyRows:
+		return "rows"
 	default:
 		return "unknown"
 	}
@@ -107,6 +109,8 @@ func attrs(t *pb.Task) []any {
 		return append(at, "image", x.Rebuild.GetImageId(), "set", x.Rebuild.GetSet().GetId(), "index", x.Rebuild.GetIndex())
 	case *pb.Task_Copy:
 		return append(at, "image", x.Copy.GetImageId(), "drive", x.Copy.GetDrive())
+	case *pb.Task_CopyRows:
+		return append(at, "image", x.CopyRows.GetImageId(), "drive", x.CopyRows.GetDrive(), "torn", x.CopyRows.GetTornId(), "rows", len(x.CopyRows.GetRows()))
 	default:
 		return at
 	}
@@ -156,6 +160,8 @@ func (a *agent) do(ctx context.Context, w *work, r *pb.TaskResult) error {
 		return a.rebuild(ctx, w, x.Rebuild, r)
 	case *pb.Task_Copy:
 		return a.copy(ctx, w, x.Copy, r)
+	case *pb.Task_CopyRows:
+		return a.copyRows(ctx, w, x.CopyRows, r)
 	default:
 		return defect("a task of a kind that this agent does not know")
 	}

@@ -39,6 +39,7 @@ type world struct {
 	crawls    map[int]bool  // drives that were
 	slowed    int           // how often one was
 	burnError error         // of the next burn, which is broken off in the middle, or refused where the error says that nothing was recorded
+	readBytes int           // by all drives
 	loadError error
 	under     *disc // sticks below the next one that is taken out of a drive, and stays there
 }
@@ -269,6 +270,7 @@ func (d handDrive) ReadAt(p []byte, off int64) (int, error) {
 			return n, io.EOF
 		}
 		copy(p[n:n+archive.SectorSize], disc.data[off+int64(n):])
+		d.readBytes += archive.SectorSize
 	}
 	return len(p), nil
 }

@@ -138,6 +138,7 @@ func callOf(req *pb.SynchronizeRequest) postgres.Call {
 			Checkpoint: checkpointOf(r.GetCheckpoint()), Regions: regionsOf(r.GetRegions()), Wrong: r.GetWrong(), Repairable: r.GetRepairable(),
 			Metric: r.GetRate().GetMetric(), Measured: r.GetRate().GetWorst(), Retries: r.GetRetries(), Slowly: r.GetSlowly(),
 			Description: r.GetDescription(), Absent: r.GetAbsent(), Missing: r.GetMissing(), Untouched: r.GetUntouched(),
+			Torn: r.GetTorn(), Lacking: runsOf(r.GetLacking()), LackingSectors: r.GetLackingSectors(),
 		}
 		if id := r.GetIdentity(); id != nil {
 			res.Identity = postgres.Identity{
@@ -185,7 +186,7 @@ func taskProto(t postgres.Task) *pb.Task {
 		p.Work = &pb.Task_Verify{Verify: verifyProto(t)}
 	case library.ReadTask:
 		if t.Copy {
-			p.Work = &pb.Task_Copy{Copy: &pb.Copy{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer, Sha256: t.SHA256}}
+			copyProto(t, p)
 			break
 		}
 		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer}

@@ -43,6 +43,13 @@ func setTaskProto(t postgres.Task, p *pb.Task) {
 			Set: setProto(w.SetPlace), Index: int32(w.Index), ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer, Sha256: t.SHA256,
 			Description: w.Description, Sources: setImages(w.AtHand),
 		}}
+		if n := t.Torn; n != nil && n.Torn {
+			r := p.GetRebuild()
+			r.Torn = true
+			for _, index := range n.RowsOf {
+				r.RowsOf = append(r.RowsOf, int32(index))
+			}
+		}
 	}
 }
 
@@ -56,4 +63,32 @@ func parityProto(w *postgres.SetWork) *pb.Parity {
 		}
 	}
 	return p
+}
+
+// copyProto fills in the work of a read for the scratch disk: of a whole disc, or of rows that another image's copy lacks.
+func copyProto(t postgres.Task, p *pb.Task) {
+	n := t.Torn
+	if n == nil || n.Of == "" {
+		c := &pb.Copy{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer, Sha256: t.SHA256}
+		if n != nil {
+			c.ProtectedSectors = n.Protected
+		}
+		p.Work = &pb.Task_Copy{Copy: c}
+		return
+	}
+	c := &pb.CopyRows{
+		ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer,
+		Set: setProto(n.SetPlace), Index: int32(n.Index), ProtectedSectors: n.Protected, TornId: n.Of,
+	}
+	for _, r := range n.Rows {
+		c.Rows = append(c.Rows, &pb.SectorRun{First: r.First, Count: r.Count})
+	}
+	p.Work = &pb.Task_CopyRows{CopyRows: c}
+}
+
+func runsOf(runs []*pb.SectorRun) (all []postgres.Run) {
+	for _, r := range runs {
+		all = append(all, postgres.Run{First: r.GetFirst(), Count: r.GetCount()})
+	}
+	return all
 }

@@ -53,9 +53,10 @@ func (u terminal) sealed() *pb.DiscSet {
 	return u.set()
 }
 
-// Three discs share the parity of a fourth. One of the three becomes unreadable from its first sector to its last: what is on it is
-// restored all the same, because its image is rebuilt from the others and burned anew, though the agent is killed while parity is
-// gathered and while the image is rebuilt.
+// Three discs share the parity of a fourth. One of the three loses more of some rows than its error correction bears: what is on it is restored
+// from those rows of the others. Then another becomes unreadable from its first sector to its last: what is on it is restored all
+// the same, because its image is rebuilt from the others and burned anew. The agent is killed while parity is gathered, between the reads
+// of rows, and while the image is rebuilt.
 func TestSet(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 8})
@@ -82,6 +83,9 @@ func TestSet(t *testing.T) {
 		left, err := filepath.Glob(s.path("agent", "scratch", "*"))
 		return err == nil && len(left) == 0
 	})
+
+	s.region(set, client.Get{Archive: a, Paths: []string{"reel00", "reel01"}, Target: s.path("reels")})
+	set = s.set()
 
 	victim := set.GetMembers()[1]
 	dead := victim.GetDiscs()[0]

@@ -69,7 +69,7 @@ select i.library_id, 'read', $2, i.id, d.id, $3, i.sectors * 2048
   from image i join disc d on d.image_id = i.id and d.state in ('good', 'suspect') and d.library_id = i.library_id
   join element e on e.disc_id = d.id
   cross join lateral (
-    select count(*) as n from task t where t.disc_id = d.id and t.image_id = i.id and t.kind = 'read' and t.state = 'failed' and t.error like 'disc: %'
+    select count(*) as n from task t where t.disc_id = d.id and t.image_id = i.id and t.kind = 'read' and t.rows_of is null and t.state = 'failed' and t.error like 'disc: %'
        and t.finished >= (select min(h.asked) from heal h join disc o on o.id = h.disc_id where o.image_id = i.id and h.finished is null)) failed
  where i.id = $1 and failed.n < $4
  order by (d.state = 'good') desc, exists (select from heal h where h.disc_id = d.id and h.finished is null), failed.n, d.verified desc, d.id limit 1
@@ -105,17 +105,31 @@ insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up:
 	if err != nil || len(discs) == 0 {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `update task set state = 'cancelled', finished = now() where rows_of = $1 and state = 'queued'`, image); err != nil {
+		return err
+	}
 	return queueReadsOf(ctx, tx, discs...)
 }
 
 // copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.
 func (rec *recorder) copied() error {
 	t, r := rec.t, rec.r
+	if torn, err := rec.rowsOf(); err != nil {
+		return err
+	} else if torn != "" {
+		return rec.rowsCopied(torn)
+	}
 	if err := rec.noteRead(); err != nil {
+		return err
+	}
+	if err := rec.torn(); err != nil {
 		return err
 	}
 	switch {
 	case r.Error == "":
+		if err := rec.exec(`delete from torn where image_id = $1`, *t.Image); err != nil {
+			return err
+		}
 		var want []byte
 		if err := rec.tx.QueryRow(rec.ctx, `select sha256 from image where id = $1`, *t.Image).Scan(&want); err != nil {
 			return err

@@ -24,6 +24,7 @@ type bench struct {
 	copies []int64             // discs that were copied, in their order
 	read   func(t Task) Result // of reads of contents; nil is well
 	burn   func(t Task) Result // of burns; nil is well
+	mend   func(t Task) Result // of rebuilds; nil is well
 	// unreadable are drives in which no disc says what it is.
 	unreadable map[int]bool
 }
@@ -74,6 +75,8 @@ func (b *bench) settleAs(instance string) {
 				r = b.verify(t)
 			case t.Kind == library.ReadTask && b.read != nil:
 				r = b.read(t)
+			case t.Kind == library.RebuildTask && b.mend != nil:
+				r = b.mend(t)
 			case t.Kind == library.BurnTask && b.burn != nil:
 				r = b.burn(t)
 			case t.To.Kind == DriveBay && b.unreadable[t.To.Number]:

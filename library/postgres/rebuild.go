@@ -64,7 +64,18 @@ select i.id::text, i.set_id::text, s.data, min(h.asked)
 	return nil
 }
 
+func queueRebuild(ctx context.Context, tx pgx.Tx, lib, image, set string) error {
+	_, err := tx.Exec(ctx, `
+insert into task (library_id, kind, priority, image_id, set_id)
+select $1, 'rebuild', $2, $3, $4 where true`+notLately+`f.image_id = $3 and f.kind = 'rebuild') on conflict do nothing`,
+		lib, library.PriorityVerify, image, set)
+	return err
+}
+
 func gatherSources(ctx context.Context, tx pgx.Tx, lib, image, set string, data int) error {
+	if torn, err := gatherRows(ctx, tx, lib, image, set, data); torn || err != nil {
+		return err
+	}
 	var need, have, coming int
 	if err := tx.QueryRow(ctx, `
 select count(*) filter (where x.set_index < $2), count(*) filter (where x.at_hand and x.id <> $3),
@@ -74,11 +85,7 @@ select count(*) filter (where x.set_index < $2), count(*) filter (where x.at_han
 		return err
 	}
 	if have >= need {
-		_, err := tx.Exec(ctx, `
-insert into task (library_id, kind, priority, image_id, set_id)
-select $1, 'rebuild', $2, $3, $4 where true`+notLately+`f.image_id = $3 and f.kind = 'rebuild') on conflict do nothing`,
-			lib, library.PriorityVerify, image, set)
-		return err
+		return queueRebuild(ctx, tx, lib, image, set)
 	}
 	// A disc from which nothing came is asked once more after an hour, or when it has been read well since or an operator says that it is well.
 	tag, err := tx.Exec(ctx, `
@@ -121,6 +128,13 @@ select coalesce(string_agg(format('image %s (%s)', x.number, coalesce(
 
 // rebuilt: an image was computed from others of its set, or couldn't be.
 func (rec *recorder) rebuilt() error {
+	if done, err := rec.mended(); done || err != nil {
+		return err
+	}
+	detail := "its image was rebuilt from others of its set"
+	if rec.r.Repaired > 0 {
+		detail = fmt.Sprintf("%d sectors of its image came from others of its set", rec.r.Repaired)
+	}
 	switch {
 	case rec.r.Error == "":
 		// A rebuilt catalogue learns the hash so.
@@ -137,8 +151,11 @@ func (rec *recorder) rebuilt() error {
 	}
 	if err := rec.exec(`
 insert into disc_step (disc_id, step, task_id, detail)
-select d.id, 'set', $2, 'its image was rebuilt from others of its set' from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`,
-		*rec.t.Image, rec.t.ID); err != nil {
+select d.id, 'set', $2, $3 from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`,
+		*rec.t.Image, rec.t.ID, detail); err != nil {
+		return err
+	}
+	if err := rec.exec(`delete from torn where image_id = $1`, *rec.t.Image); err != nil {
 		return err
 	}
 	return rec.burnHealed()

@@ -111,6 +111,11 @@ type Result struct {
 	Absent      []int32
 	Missing     bool
 	Untouched   bool // of a burn: nothing was recorded
+	// Of a copy that failed: it is kept and lacks so many sectors of what its set protects, in these rows; Missing says that one that was kept
+	// is gone. Of a read of rows: those that the disc doesn't give either.
+	Torn           bool
+	Lacking        []Run
+	LackingSectors int64
 }
 
 // leased is the row of the task that a result is about.

@@ -28,6 +28,8 @@ type Task struct {
 	SpareAreas bool
 	// Of a task of a set, and of a parity image's build.
 	Set *SetWork
+	// Of a copy, a read of rows and a rebuild, where it has to do with a copy that lacks sectors.
+	Torn *TornWork
 }
 
 // ReadExtent is an extent that a retrieval waits for.
@@ -94,6 +96,11 @@ func (s *Store) withExtents(ctx context.Context, tasks []Task, known map[Ref]boo
 	for i := range tasks {
 		if t := &tasks[i]; t.Kind == library.ReadTask && !t.Copy && !known[t.Ref] {
 			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
+				return err
+			}
+		}
+		if t := &tasks[i]; (t.Copy || t.Kind == library.RebuildTask) && !known[t.Ref] {
+			if t.Torn, err = s.tornWork(ctx, t.Ref.ID, t.Kind); err != nil {
 				return err
 			}
 		}

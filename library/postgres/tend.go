@@ -79,6 +79,7 @@ func tend(ctx context.Context, tx pgx.Tx, lib string) error {
 		    and not exists (select from heal h join disc d on d.id = h.disc_id join image x on x.id = d.image_id
 		      where h.finished is null and (x.id = i.id or h.by_set and x.set_id = i.set_id))
 		    and not exists (select from task t where t.image_id = i.id and t.state in ('queued', 'leased'))` + notLately + `f.image_id = i.id and f.kind = 'release')`,
+		releaseTorn,
 		`insert into task (library_id, kind, priority, image_id, set_id)
 		 select s.library_id, 'release', $2::int - $2::int, s.parity_ids[1], s.id from disc_set s
 		  where s.library_id = $1 and s.state = 'sealed' and not s.released
@@ -108,6 +109,9 @@ func (rec *recorder) released() error {
 		if err := rec.exec(`update disc_set set released = true where id = $1 and state = 'sealed'`, *rec.t.Set); err != nil {
 			return err
 		}
+	}
+	if err := rec.exec(`delete from torn where image_id = $1`, *rec.t.Image); err != nil {
+		return err
 	}
 	return rec.exec(`update image set at_hand = false where id = $1`, *rec.t.Image)
 }

@@ -861,6 +861,7 @@ type Task struct {
 	//	*Task_Gather
 	//	*Task_Seal
 	//	*Task_Rebuild
+	//	*Task_CopyRows
 	Work          isTask_Work `protobuf_oneof:"work"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1000,6 +1001,15 @@ func (x *Task) GetRebuild() *Rebuild {
 	return nil
 }
 
+func (x *Task) GetCopyRows() *CopyRows {
+	if x != nil {
+		if x, ok := x.Work.(*Task_CopyRows); ok {
+			return x.CopyRows
+		}
+	}
+	return nil
+}
+
 type isTask_Work interface {
 	isTask_Work()
 }
@@ -1046,6 +1056,10 @@ type Task_Rebuild struct {
 	Rebuild *Rebuild `protobuf:"bytes,33,opt,name=rebuild,proto3,oneof"`
 }
 
+type Task_CopyRows struct {
+	CopyRows *CopyRows `protobuf:"bytes,60,opt,name=copy_rows,json=copyRows,proto3,oneof"`
+}
+
 func (*Task_Move) isTask_Work() {}
 
 func (*Task_Build) isTask_Work() {}
@@ -1065,6 +1079,8 @@ func (*Task_Gather) isTask_Work() {}
 func (*Task_Seal) isTask_Work() {}
 
 func (*Task_Rebuild) isTask_Work() {}
+
+func (*Task_CopyRows) isTask_Work() {}
 
 // Move carries a disc. When it ends in a drive the disc is made ready and its identity read.
 type Move struct {
@@ -1783,10 +1799,14 @@ type Copy struct {
 	Drive   int32                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
 	Sectors int64                  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
 	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
-	LayerSectors  int64  `protobuf:"varint,4,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
-	Sha256        []byte `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LayerSectors int64  `protobuf:"varint,4,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	Sha256       []byte `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// More than 0 when the image's set may give what the disc doesn't: so many sectors from its beginning are what the set protects. Then
+	// the copy is kept when it lacks some of them, and TaskResult.lacking names their rows. A copy that is kept already
+	// is only asked for what it lacks.
+	ProtectedSectors int64 `protobuf:"varint,60,opt,name=protected_sectors,json=protectedSectors,proto3" json:"protected_sectors,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Copy) Reset() {
@@ -1854,6 +1874,127 @@ func (x *Copy) GetSha256() []byte {
 	return nil
 }
 
+func (x *Copy) GetProtectedSectors() int64 {
+	if x != nil {
+		return x.ProtectedSectors
+	}
+	return 0
+}
+
+// CopyRows brings rows of a set, which a torn copy of an image lacks, from another disc of the set to the scratch disk.
+type CopyRows struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the disc that is read.
+	ImageId string `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	Drive   int32  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
+	Sectors int64  `protobuf:"varint,3,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
+	LayerSectors int64   `protobuf:"varint,4,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
+	Set          *SetRef `protobuf:"bytes,5,opt,name=set,proto3" json:"set,omitempty"`
+	// The image's place in the set, and what the set protects of it in sectors.
+	Index            int32 `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
+	ProtectedSectors int64 `protobuf:"varint,7,opt,name=protected_sectors,json=protectedSectors,proto3" json:"protected_sectors,omitempty"`
+	// Whose copy lacks the rows.
+	TornId string `protobuf:"bytes,8,opt,name=torn_id,json=tornId,proto3" json:"torn_id,omitempty"`
+	// In ascending order.
+	Rows          []*SectorRun `protobuf:"bytes,9,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyRows) Reset() {
+	*x = CopyRows{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyRows) ProtoMessage() {}
+
+func (x *CopyRows) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyRows.ProtoReflect.Descriptor instead.
+func (*CopyRows) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CopyRows) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *CopyRows) GetDrive() int32 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
+func (x *CopyRows) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *CopyRows) GetLayerSectors() int64 {
+	if x != nil {
+		return x.LayerSectors
+	}
+	return 0
+}
+
+func (x *CopyRows) GetSet() *SetRef {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *CopyRows) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *CopyRows) GetProtectedSectors() int64 {
+	if x != nil {
+		return x.ProtectedSectors
+	}
+	return 0
+}
+
+func (x *CopyRows) GetTornId() string {
+	if x != nil {
+		return x.TornId
+	}
+	return ""
+}
+
+func (x *CopyRows) GetRows() []*SectorRun {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 type Release struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
@@ -1865,7 +2006,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2018,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2031,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Release) GetImageId() string {
@@ -1919,7 +2060,7 @@ type SetRef struct {
 
 func (x *SetRef) Reset() {
 	*x = SetRef{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2072,7 @@ func (x *SetRef) String() string {
 func (*SetRef) ProtoMessage() {}
 
 func (x *SetRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2085,7 @@ func (x *SetRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRef.ProtoReflect.Descriptor instead.
 func (*SetRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetRef) GetId() string {
@@ -1987,7 +2128,7 @@ type Gather struct {
 
 func (x *Gather) Reset() {
 	*x = Gather{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1999,7 +2140,7 @@ func (x *Gather) String() string {
 func (*Gather) ProtoMessage() {}
 
 func (x *Gather) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2012,7 +2153,7 @@ func (x *Gather) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gather.ProtoReflect.Descriptor instead.
 func (*Gather) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Gather) GetSet() *SetRef {
@@ -2078,7 +2219,7 @@ type Seal struct {
 
 func (x *Seal) Reset() {
 	*x = Seal{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2231,7 @@ func (x *Seal) String() string {
 func (*Seal) ProtoMessage() {}
 
 func (x *Seal) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2244,7 @@ func (x *Seal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seal.ProtoReflect.Descriptor instead.
 func (*Seal) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Seal) GetSet() *SetRef {
@@ -2150,7 +2291,7 @@ type SetImage struct {
 
 func (x *SetImage) Reset() {
 	*x = SetImage{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2303,7 @@ func (x *SetImage) String() string {
 func (*SetImage) ProtoMessage() {}
 
 func (x *SetImage) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2316,7 @@ func (x *SetImage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetImage.ProtoReflect.Descriptor instead.
 func (*SetImage) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetImage) GetIndex() int32 {
@@ -2229,7 +2370,7 @@ type Parity struct {
 
 func (x *Parity) Reset() {
 	*x = Parity{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2382,7 @@ func (x *Parity) String() string {
 func (*Parity) ProtoMessage() {}
 
 func (x *Parity) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2395,7 @@ func (x *Parity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parity.ProtoReflect.Descriptor instead.
 func (*Parity) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Parity) GetSet() *SetRef {
@@ -2298,7 +2439,7 @@ type SnapshotRef struct {
 
 func (x *SnapshotRef) Reset() {
 	*x = SnapshotRef{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2451,7 @@ func (x *SnapshotRef) String() string {
 func (*SnapshotRef) ProtoMessage() {}
 
 func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2464,7 @@ func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRef.ProtoReflect.Descriptor instead.
 func (*SnapshotRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SnapshotRef) GetId() string {
@@ -2357,7 +2498,7 @@ type ReadSnapshotRequest struct {
 
 func (x *ReadSnapshotRequest) Reset() {
 	*x = ReadSnapshotRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2510,7 @@ func (x *ReadSnapshotRequest) String() string {
 func (*ReadSnapshotRequest) ProtoMessage() {}
 
 func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2523,7 @@ func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*ReadSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadSnapshotRequest) GetId() string {
@@ -2402,7 +2543,7 @@ type ReadSnapshotResponse struct {
 
 func (x *ReadSnapshotResponse) Reset() {
 	*x = ReadSnapshotResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2555,7 @@ func (x *ReadSnapshotResponse) String() string {
 func (*ReadSnapshotResponse) ProtoMessage() {}
 
 func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +2568,7 @@ func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*ReadSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadSnapshotResponse) GetData() []byte {
@@ -2449,14 +2590,18 @@ type Rebuild struct {
 	// set.json.
 	Description []byte `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
 	// The others, at least one of them a parity image.
-	Sources       []*SetImage `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	Sources []*SetImage `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	// The image's torn copy is made whole where it lies, and nothing else is computed. rows_of are the places in the set of those images of which
+	// rows were brought for it.
+	Torn          bool    `protobuf:"varint,60,opt,name=torn,proto3" json:"torn,omitempty"`
+	RowsOf        []int32 `protobuf:"varint,61,rep,packed,name=rows_of,json=rowsOf,proto3" json:"rows_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rebuild) Reset() {
 	*x = Rebuild{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2613,7 @@ func (x *Rebuild) String() string {
 func (*Rebuild) ProtoMessage() {}
 
 func (x *Rebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2626,7 @@ func (x *Rebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
 func (*Rebuild) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Rebuild) GetSet() *SetRef {
@@ -2540,6 +2685,20 @@ func (x *Rebuild) GetSources() []*SetImage {
 	return nil
 }
 
+func (x *Rebuild) GetTorn() bool {
+	if x != nil {
+		return x.Torn
+	}
+	return false
+}
+
+func (x *Rebuild) GetRowsOf() []int32 {
+	if x != nil {
+		return x.RowsOf
+	}
+	return nil
+}
+
 type TaskProgress struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Ref       *TaskRef               `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
@@ -2556,7 +2715,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2727,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2740,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -2673,14 +2832,19 @@ type TaskResult struct {
 	Untouched bool `protobuf:"varint,60,opt,name=untouched,proto3" json:"untouched,omitempty"`
 	// Of a verify: not every sector could be read, or was right, but the error correction proves that it brings all of them back. sha256 is
 	// empty then.
-	Repairable    bool `protobuf:"varint,26,opt,name=repairable,proto3" json:"repairable,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Repairable bool `protobuf:"varint,26,opt,name=repairable,proto3" json:"repairable,omitempty"`
+	// Of a copy that failed: it is kept on the scratch disk, torn, and whole but for sectors of these rows of its set. Of CopyRows: those that
+	// the disc didn't give either. lacking_sectors are without those between them that only reading on brings.
+	Torn           bool         `protobuf:"varint,70,opt,name=torn,proto3" json:"torn,omitempty"`
+	Lacking        []*SectorRun `protobuf:"bytes,71,rep,name=lacking,proto3" json:"lacking,omitempty"`
+	LackingSectors int64        `protobuf:"varint,72,opt,name=lacking_sectors,json=lackingSectors,proto3" json:"lacking_sectors,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2856,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2869,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -2883,6 +3047,27 @@ func (x *TaskResult) GetRepairable() bool {
 	return false
 }
 
+func (x *TaskResult) GetTorn() bool {
+	if x != nil {
+		return x.Torn
+	}
+	return false
+}
+
+func (x *TaskResult) GetLacking() []*SectorRun {
+	if x != nil {
+		return x.Lacking
+	}
+	return nil
+}
+
+func (x *TaskResult) GetLackingSectors() int64 {
+	if x != nil {
+		return x.LackingSectors
+	}
+	return 0
+}
+
 type SectorRun struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	First         int64                  `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
@@ -2893,7 +3078,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3090,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3103,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -2944,7 +3129,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2956,7 +3141,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2969,7 +3154,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -2995,7 +3180,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3192,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3205,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -3123,7 +3308,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3135,7 +3320,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3148,7 +3333,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -3256,7 +3441,7 @@ type ImageVault struct {
 
 func (x *ImageVault) Reset() {
 	*x = ImageVault{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3268,7 +3453,7 @@ func (x *ImageVault) String() string {
 func (*ImageVault) ProtoMessage() {}
 
 func (x *ImageVault) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3281,7 +3466,7 @@ func (x *ImageVault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
 func (*ImageVault) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ImageVault) GetId() string {
@@ -3336,7 +3521,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3533,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3546,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -3422,7 +3607,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3619,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3632,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -3479,7 +3664,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3491,7 +3676,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3504,7 +3689,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -3579,7 +3764,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3591,7 +3776,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3604,7 +3789,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -3625,7 +3810,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3637,7 +3822,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3650,7 +3835,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -3677,7 +3862,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3689,7 +3874,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3702,7 +3887,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3725,7 +3910,7 @@ type WriteContentRequest struct {
 
 func (x *WriteContentRequest) Reset() {
 	*x = WriteContentRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +3922,7 @@ func (x *WriteContentRequest) String() string {
 func (*WriteContentRequest) ProtoMessage() {}
 
 func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +3935,7 @@ func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentRequest.ProtoReflect.Descriptor instead.
 func (*WriteContentRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WriteContentRequest) GetStep() isWriteContentRequest_Step {
@@ -3813,7 +3998,7 @@ type WriteBegin struct {
 
 func (x *WriteBegin) Reset() {
 	*x = WriteBegin{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +4010,7 @@ func (x *WriteBegin) String() string {
 func (*WriteBegin) ProtoMessage() {}
 
 func (x *WriteBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +4023,7 @@ func (x *WriteBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteBegin.ProtoReflect.Descriptor instead.
 func (*WriteBegin) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{43}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WriteBegin) GetRef() *TaskRef {
@@ -3887,7 +4072,7 @@ type WriteEnd struct {
 
 func (x *WriteEnd) Reset() {
 	*x = WriteEnd{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3899,7 +4084,7 @@ func (x *WriteEnd) String() string {
 func (*WriteEnd) ProtoMessage() {}
 
 func (x *WriteEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3912,7 +4097,7 @@ func (x *WriteEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
 func (*WriteEnd) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{44}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WriteEnd) GetSha256() []byte {
@@ -3934,7 +4119,7 @@ type WriteContentResponse struct {
 
 func (x *WriteContentResponse) Reset() {
 	*x = WriteContentResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3946,7 +4131,7 @@ func (x *WriteContentResponse) String() string {
 func (*WriteContentResponse) ProtoMessage() {}
 
 func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3959,7 +4144,7 @@ func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentResponse.ProtoReflect.Descriptor instead.
 func (*WriteContentResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{45}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WriteContentResponse) GetTicket() []byte {
@@ -4039,7 +4224,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06probes\x18\x14 \x03(\v2\x18.odarchive.v1.DriveProbeR\x06probes\"/\n" +
 	"\aTaskRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xfc\x03\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xb3\x04\n" +
 	"\x04Task\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12(\n" +
 	"\x04move\x18\x02 \x01(\v2\x12.odarchive.v1.MoveH\x00R\x04move\x12+\n" +
@@ -4051,7 +4236,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04copy\x18\b \x01(\v2\x12.odarchive.v1.CopyH\x00R\x04copy\x12.\n" +
 	"\x06gather\x18\x1e \x01(\v2\x14.odarchive.v1.GatherH\x00R\x06gather\x12(\n" +
 	"\x04seal\x18\x1f \x01(\v2\x12.odarchive.v1.SealH\x00R\x04seal\x121\n" +
-	"\arebuild\x18! \x01(\v2\x15.odarchive.v1.RebuildH\x00R\arebuildB\x06\n" +
+	"\arebuild\x18! \x01(\v2\x15.odarchive.v1.RebuildH\x00R\arebuild\x125\n" +
+	"\tcopy_rows\x18< \x01(\v2\x16.odarchive.v1.CopyRowsH\x00R\bcopyRowsB\x06\n" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
@@ -4113,13 +4299,24 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\x8e\x01\n" +
+	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\xbb\x01\n" +
 	"\x04Copy\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12#\n" +
 	"\rlayer_sectors\x18\x04 \x01(\x03R\flayerSectors\x12\x16\n" +
-	"\x06sha256\x18\x05 \x01(\fR\x06sha256\";\n" +
+	"\x06sha256\x18\x05 \x01(\fR\x06sha256\x12+\n" +
+	"\x11protected_sectors\x18< \x01(\x03R\x10protectedSectors\"\xab\x02\n" +
+	"\bCopyRows\x12\x19\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
+	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
+	"\asectors\x18\x03 \x01(\x03R\asectors\x12#\n" +
+	"\rlayer_sectors\x18\x04 \x01(\x03R\flayerSectors\x12&\n" +
+	"\x03set\x18\x05 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
+	"\x05index\x18\x06 \x01(\x05R\x05index\x12+\n" +
+	"\x11protected_sectors\x18\a \x01(\x03R\x10protectedSectors\x12\x17\n" +
+	"\atorn_id\x18\b \x01(\tR\x06tornId\x12+\n" +
+	"\x04rows\x18\t \x03(\v2\x17.odarchive.v1.SectorRunR\x04rows\";\n" +
 	"\aRelease\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x15\n" +
 	"\x06set_id\x18\x1e \x01(\tR\x05setId\"D\n" +
@@ -4158,7 +4355,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x13ReadSnapshotRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"*\n" +
 	"\x14ReadSnapshotResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x8d\x02\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xba\x02\n" +
 	"\aRebuild\x12&\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.odarchive.v1.SetRefR\x03set\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x19\n" +
@@ -4167,7 +4364,9 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\rlayer_sectors\x18\x05 \x01(\x03R\flayerSectors\x12\x16\n" +
 	"\x06sha256\x18\x06 \x01(\fR\x06sha256\x12 \n" +
 	"\vdescription\x18\a \x01(\fR\vdescription\x120\n" +
-	"\asources\x18\b \x03(\v2\x16.odarchive.v1.SetImageR\asources\"\xf6\x01\n" +
+	"\asources\x18\b \x03(\v2\x16.odarchive.v1.SetImageR\asources\x12\x12\n" +
+	"\x04torn\x18< \x01(\bR\x04torn\x12\x17\n" +
+	"\arows_of\x18= \x03(\x05R\x06rowsOf\"\xf6\x01\n" +
 	"\fTaskProgress\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x1d\n" +
 	"\n" +
@@ -4177,7 +4376,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x14 \x01(\v2\x1e.odarchive.v1.VerifyCheckpointR\n" +
 	"checkpoint\x12.\n" +
-	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xf2\x06\n" +
+	"\aregions\x18\x15 \x03(\v2\x14.odarchive.v1.RegionR\aregions\"\xe2\a\n" +
 	"\n" +
 	"TaskResult\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12\x14\n" +
@@ -4211,7 +4410,10 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\tuntouched\x18< \x01(\bR\tuntouched\x12\x1e\n" +
 	"\n" +
 	"repairable\x18\x1a \x01(\bR\n" +
-	"repairable\"7\n" +
+	"repairable\x12\x12\n" +
+	"\x04torn\x18F \x01(\bR\x04torn\x121\n" +
+	"\alacking\x18G \x03(\v2\x17.odarchive.v1.SectorRunR\alacking\x12'\n" +
+	"\x0flacking_sectors\x18H \x01(\x03R\x0elackingSectors\"7\n" +
 	"\tSectorRun\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x03R\x05first\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\"1\n" +
@@ -4326,7 +4528,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -4350,48 +4552,49 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*Read)(nil),                     // 19: odarchive.v1.Read
 	(*ReadExtent)(nil),               // 20: odarchive.v1.ReadExtent
 	(*Copy)(nil),                     // 21: odarchive.v1.Copy
-	(*Release)(nil),                  // 22: odarchive.v1.Release
-	(*SetRef)(nil),                   // 23: odarchive.v1.SetRef
-	(*Gather)(nil),                   // 24: odarchive.v1.Gather
-	(*Seal)(nil),                     // 25: odarchive.v1.Seal
-	(*SetImage)(nil),                 // 26: odarchive.v1.SetImage
-	(*Parity)(nil),                   // 27: odarchive.v1.Parity
-	(*SnapshotRef)(nil),              // 28: odarchive.v1.SnapshotRef
-	(*ReadSnapshotRequest)(nil),      // 29: odarchive.v1.ReadSnapshotRequest
-	(*ReadSnapshotResponse)(nil),     // 30: odarchive.v1.ReadSnapshotResponse
-	(*Rebuild)(nil),                  // 31: odarchive.v1.Rebuild
-	(*TaskProgress)(nil),             // 32: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 33: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 34: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 35: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 36: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 37: odarchive.v1.ImageHeader
-	(*ImageVault)(nil),               // 38: odarchive.v1.ImageVault
-	(*ImageArchive)(nil),             // 39: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 40: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 41: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 42: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 43: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 44: odarchive.v1.StoreContentsResponse
-	(*WriteContentRequest)(nil),      // 45: odarchive.v1.WriteContentRequest
-	(*WriteBegin)(nil),               // 46: odarchive.v1.WriteBegin
-	(*WriteEnd)(nil),                 // 47: odarchive.v1.WriteEnd
-	(*WriteContentResponse)(nil),     // 48: odarchive.v1.WriteContentResponse
-	(*Address)(nil),                  // 49: odarchive.v1.Address
-	(Fill)(0),                        // 50: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 51: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 52: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 53: odarchive.v1.Pieces
+	(*CopyRows)(nil),                 // 22: odarchive.v1.CopyRows
+	(*Release)(nil),                  // 23: odarchive.v1.Release
+	(*SetRef)(nil),                   // 24: odarchive.v1.SetRef
+	(*Gather)(nil),                   // 25: odarchive.v1.Gather
+	(*Seal)(nil),                     // 26: odarchive.v1.Seal
+	(*SetImage)(nil),                 // 27: odarchive.v1.SetImage
+	(*Parity)(nil),                   // 28: odarchive.v1.Parity
+	(*SnapshotRef)(nil),              // 29: odarchive.v1.SnapshotRef
+	(*ReadSnapshotRequest)(nil),      // 30: odarchive.v1.ReadSnapshotRequest
+	(*ReadSnapshotResponse)(nil),     // 31: odarchive.v1.ReadSnapshotResponse
+	(*Rebuild)(nil),                  // 32: odarchive.v1.Rebuild
+	(*TaskProgress)(nil),             // 33: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 34: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 35: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 36: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 37: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 38: odarchive.v1.ImageHeader
+	(*ImageVault)(nil),               // 39: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 40: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 41: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 42: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 43: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 44: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 45: odarchive.v1.StoreContentsResponse
+	(*WriteContentRequest)(nil),      // 46: odarchive.v1.WriteContentRequest
+	(*WriteBegin)(nil),               // 47: odarchive.v1.WriteBegin
+	(*WriteEnd)(nil),                 // 48: odarchive.v1.WriteEnd
+	(*WriteContentResponse)(nil),     // 49: odarchive.v1.WriteContentResponse
+	(*Address)(nil),                  // 50: odarchive.v1.Address
+	(Fill)(0),                        // 51: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 52: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 53: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 54: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	32, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	33, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	33, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	34, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	49, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	50, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	49, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	50, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	51, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	50, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -4403,69 +4606,73 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	14, // 16: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
 	15, // 17: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
 	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
-	22, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
+	23, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
 	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
-	24, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
-	25, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
-	31, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
-	49, // 24: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	49, // 25: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	27, // 26: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
-	16, // 27: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
-	20, // 28: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	23, // 29: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
-	23, // 30: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	51, // 31: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
-	26, // 32: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
-	26, // 33: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
-	23, // 34: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
-	28, // 35: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
-	23, // 36: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
-	26, // 37: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
-	10, // 38: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 39: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 40: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 41: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 42: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 43: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 44: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	34, // 45: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	51, // 46: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 47: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 48: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 49: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	37, // 50: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	39, // 51: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	40, // 52: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	51, // 53: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	38, // 54: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	23, // 55: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	51, // 56: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	51, // 57: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	41, // 58: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	51, // 59: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 60: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	52, // 61: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	46, // 62: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
-	47, // 63: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
-	10, // 64: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
-	3,  // 65: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	35, // 66: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	42, // 67: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	29, // 68: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
-	43, // 69: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	45, // 70: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
-	9,  // 71: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	36, // 72: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	53, // 73: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	30, // 74: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
-	44, // 75: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	48, // 76: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
-	71, // [71:77] is the sub-list for method output_type
-	65, // [65:71] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	25, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
+	26, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
+	32, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
+	22, // 24: odarchive.v1.Task.copy_rows:type_name -> odarchive.v1.CopyRows
+	50, // 25: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	50, // 26: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	28, // 27: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
+	16, // 28: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	20, // 29: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	24, // 30: odarchive.v1.CopyRows.set:type_name -> odarchive.v1.SetRef
+	35, // 31: odarchive.v1.CopyRows.rows:type_name -> odarchive.v1.SectorRun
+	24, // 32: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
+	24, // 33: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
+	52, // 34: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	27, // 35: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
+	27, // 36: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
+	24, // 37: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
+	29, // 38: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
+	24, // 39: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	27, // 40: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 41: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 42: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 43: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 44: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 45: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 46: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 47: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	35, // 48: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	52, // 49: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 50: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 51: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 52: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	35, // 53: odarchive.v1.TaskResult.lacking:type_name -> odarchive.v1.SectorRun
+	38, // 54: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	40, // 55: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	41, // 56: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	52, // 57: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	39, // 58: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	24, // 59: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	52, // 60: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	52, // 61: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	42, // 62: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	52, // 63: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 64: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	53, // 65: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	47, // 66: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
+	48, // 67: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
+	10, // 68: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
+	3,  // 69: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	36, // 70: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	43, // 71: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	30, // 72: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
+	44, // 73: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	46, // 74: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
+	9,  // 75: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	37, // 76: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	54, // 77: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	31, // 78: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
+	45, // 79: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	49, // 80: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
+	75, // [75:81] is the sub-list for method output_type
+	69, // [69:75] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -4486,14 +4693,15 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Gather)(nil),
 		(*Task_Seal)(nil),
 		(*Task_Rebuild)(nil),
+		(*Task_CopyRows)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[33].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[34].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
 		(*ImageDescription_Files)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[42].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[43].OneofWrappers = []any{
 		(*WriteContentRequest_Begin)(nil),
 		(*WriteContentRequest_End)(nil),
 	}
@@ -4503,7 +4711,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   46,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,96 @@
+package odtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/odarchive/odarchive/archive/ecc"
+	"github.com/odarchive/odarchive/internal/client"
+	pb "github.com/odarchive/odarchive/proto/odarchivev1"
+	"github.com/odarchive/odarchive/robot/drive/file"
+)
+
+var finished = regexp.MustCompile(`msg="task finished".* kind=(\w+) image=([0-9a-f-]{36}) .*bytes=(\d+)`)
+
+// region has the first disc of a set lose more sectors of one row than its error correction bears, and gets what lies on it. The agent is killed
+// when the first of the other discs has given its rows. They are read once each, and a small part of each.
+func (s *Site) region(set *pb.DiscSet, get client.Get) {
+	s.Helper()
+	worn := set.GetMembers()[0].GetDiscs()[0]
+	image := s.path("jukebox", "discs", worn, "image.iso")
+	before, err := os.ReadFile(image)
+	if err != nil {
+		s.Fatal(err)
+	}
+	size := int64(len(before))
+	h, err := ecc.FindQuickly(s.Context(), ecc.Source{ReaderAt: bytes.NewReader(before)}, size/2048)
+	if err != nil {
+		s.Fatal(err)
+	}
+	var faults file.Faults
+	for i := range int64(h.Roots() + 1) {
+		faults.Unreadable = append(faults.Unreadable, file.SectorRun{First: 500 + i*h.Layer, Count: 1})
+	}
+	span := int64(h.Roots())*h.Layer + 1
+	text, err := json.Marshal(faults)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(filepath.Dir(image), "faults.json"), text, 0o600)
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Stop(Agent)
+	s.Start(Agent)
+	mark, got := s.Mark(Agent), make(chan error, 1)
+	go func() { got <- s.Client.Get(s.Context(), get) }()
+	s.Await(Agent, mark, "task finished.*kind=rows")
+	s.Kill(Agent)
+	s.Start(Agent)
+	if err := <-got; err != nil {
+		s.Fatal(err)
+	}
+	s.Eventually("the worn disc is retired", func() bool { return s.health(worn).GetDisc().GetState() == pb.DiscState_DISC_STATE_RETIRED })
+
+	read := map[string]int64{} // of the others, bytes
+	for _, line := range s.Lines(Agent, `msg="task finished".*kind=(rows|copy)`) {
+		f := finished.FindStringSubmatch(line)
+		if f == nil || f[2] == set.GetMembers()[0].GetImageId() {
+			continue
+		}
+		n, err := strconv.ParseInt(f[3], 10, 64)
+		if err != nil {
+			s.Fatal(err)
+		}
+		read[f[2]] += n
+	}
+	total := int64(0)
+	for _, n := range read {
+		total += n
+	}
+	s.Logf("%d bytes of %d others were read for %d bad sectors in %d rows of a disc of %d bytes", total, len(read), len(faults.Unreadable), span, size)
+	if len(read) != 3 || total < 3*int64(len(faults.Unreadable))*2048 || total > 4*span*2048 || total > size {
+		s.Errorf("%d bytes of %d others were read for %d bad sectors in %d rows of a disc of %d bytes: %v", total, len(read), len(faults.Unreadable), span, size, read)
+	}
+	var said strings.Builder
+	for _, step := range s.health(worn).GetSteps() {
+		said.WriteString(step.GetDetail() + "\n")
+	}
+	for _, want := range []string{"all of it is copied but", "rows were read of disc", "came from others of its set", "has replaced it"} {
+		if !strings.Contains(said.String(), want) {
+			s.Errorf("nobody says %q:\n%s", want, said.String())
+		}
+	}
+	after, err := os.ReadFile(s.path("jukebox", "discs", s.set().GetMembers()[0].GetDiscs()[0], "image.iso"))
+	if err != nil || !bytes.Equal(before, after) {
+		s.Errorf("the new disc differs from the worn one: %v", err)
+	}
+	s.Eventually("nothing is left on the scratch disk", func() bool {
+		left, err := filepath.Glob(s.path("agent", "scratch", "*"))
+		return err == nil && len(left) == 0
+	})
+}
