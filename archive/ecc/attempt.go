@@ -1,6 +1,9 @@
 package ecc
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // alike returns the row before which rows may be like row r: run of them at most, with the erasures of r or some of them.
 func (w *window) alike(r int) int {
@@ -19,7 +22,7 @@ func (w *window) attempt(lo, hi int, erased set) (next int, err error) {
 		return lo, nil
 	}
 	w.keep(lo, hi, erased)
-	if err := w.decoder.solve(w.codec, w.shards, w.calc, erased, lo, hi); err != nil {
+	if err := w.decode(erased, lo, hi); err != nil {
 		return lo, err
 	}
 	w.decoder.take(w.shards, w.calc, lo, hi)
@@ -64,8 +67,9 @@ func (w *window) vouched(r int) bool {
 
 // keep copies the inputs of rows that are going to be solved for.
 func (w *window) keep(lo, hi int, erased set) {
-	w.kept = w.kept[:0]
-	for _, j := range erased.below(w.codec.inputs) {
+	solved := erased.below(w.codec.inputs)
+	w.kept = slices.Grow(w.kept[:0], len(solved)*(hi-lo)*sectorSize)
+	for _, j := range solved {
 		w.kept = append(w.kept, w.shards[j][lo*sectorSize:hi*sectorSize]...)
 	}
 }

@@ -75,7 +75,7 @@ func (w *window) solve(r, end int) (next int, err error) {
 	for erased.has(w.h.crcLayer()) && guessed < min(end+w.run, w.n) && !w.known[guessed] && w.erased[guessed].within(erased) {
 		guessed++
 	}
-	if err := w.decoder.solve(w.codec, w.shards, w.calc, erased, r, guessed); err != nil {
+	if err := w.decode(erased, r, guessed); err != nil {
 		return 0, err
 	}
 	for ; r < guessed; r++ {
@@ -94,6 +94,14 @@ func (w *window) solve(r, end int) (next int, err error) {
 		w.run = min(2*w.run+1, mostRows)
 	}
 	return guessed, nil
+}
+
+// decode makes the erased inputs of rows; w.decoder.take puts them in their place.
+func (w *window) decode(erased set, lo, hi int) error {
+	if w.decoder.erased != erased {
+		w.decoder, w.before = w.before, w.decoder
+	}
+	return w.decoder.solve(w.codec, w.shards, w.calc, erased, lo, hi)
 }
 
 // recheck calculates the CRCs of a row's solved sectors.

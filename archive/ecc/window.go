@@ -94,6 +94,7 @@ type window struct {
 	want     []uint32 // of row r and layer j at r*dataLayers+j
 	have     []uint32
 	decoder  decoder
+	before   decoder  // the one used before; rows are often solved for two sets in turn
 	lanes    [][]byte // of the kernel
 	sector   [sectorSize]byte
 
