@@ -112,7 +112,9 @@ func command(abort <-chan struct{}) *cobra.Command {
 		},
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())
+	})
 	read := func() (agent.Config, error) { return agent.ReadConfig(path) }
 	c.AddCommand(robotCommand(read), personCommand(read), surveyCommand(read, abort), doctorCommand(&path), drivesCommand(&path))
 	c.PersistentFlags().StringVarP(&path, "config", "c", "/etc/odarchive/agent.toml", "configuration `file`")
