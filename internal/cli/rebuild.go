@@ -146,6 +146,12 @@ func (a *app) rebuilt(ctx context.Context, c rebuild.Catalogue, r *rebuild.Resul
 	if r.Settled > 0 {
 		fmt.Fprintf(w, "%d slots are known from the survey of their robot\n", r.Settled)
 	}
+	switch {
+	case r.Unsealed == 1:
+		fmt.Fprintln(w, "1 set was without parity: it is closed with the discs that it has, and gets its parity when the controller runs")
+	case r.Unsealed > 1:
+		fmt.Fprintf(w, "%d sets were without parity: they are closed with the discs that they have, and get their parity when the controller runs\n", r.Unsealed)
+	}
 	told := toldOf(r.Told)
 	told.show(w)
 	return c.Report(ctx, func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error {
@@ -246,6 +252,8 @@ func (a *app) rebuiltJSON(ctx context.Context, c rebuild.Catalogue, r *rebuild.R
 	s.member("missing", missing)
 	s.put(",")
 	s.member("doubts", doubts)
+	s.put(",")
+	s.member("unsealed_sets", r.Unsealed)
 	s.put(",")
 	s.member("told", toldOf(r.Told))
 	s.put(fmt.Sprintf(`,"slots":%d,"entries":%d,"seconds":%.3f,"archives":[`, r.Settled, r.Entries, r.Took.Seconds()))

@@ -195,3 +195,30 @@ func TestRebuildWithoutADisc(t *testing.T) {
 		t.Error("the new disc differs from the dead one")
 	}
 }
+
+// A set has not come together when the database is lost. Its discs are read again then, and it is closed with those: they don't stay without parity.
+func TestRebuildOfAnOpenSet(t *testing.T) {
+	long(t)
+	t.Parallel()
+	s := New(t, Options{Sectors: 4000, Blanks: 10})
+	u := terminal{s, t}
+	dir := u.film(9, "--set", "6+1")
+	a, err := s.Client.Put(t.Context(), client.Put{Dir: dir, Vault: "film", Flush: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Client.Wait(t.Context(), a.GetJobId(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if set := s.set(); set.GetState() != pb.DiscSet_STATE_OPEN {
+		t.Fatalf("%v", set)
+	}
+	s.lose()
+	if said := s.rebuild(cli.ExitOK, s.path("jukebox", "discs")); !strings.Contains(said, "1 set was without parity") {
+		t.Errorf("rebuild says\n%s", said)
+	}
+	s.Start(Controller)
+	s.Start(Agent)
+	s.emptySlots()
+	u.Eventually("the set has its parity disc", func() bool { return s.set().GetState() == pb.DiscSet_STATE_SEALED && s.set().GetSpare() == 1 })
+}

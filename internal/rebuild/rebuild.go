@@ -38,6 +38,8 @@ type Catalogue interface {
 	Places(ctx context.Context, set string) (places map[int]string, description []byte, err error)
 	// Finish draws the conclusions of all that was taken in.
 	Finish(ctx context.Context) error
+	// Unsealed counts the sets with discs of which no parity is known: it is made when a controller runs on the catalogue.
+	Unsealed(ctx context.Context) (int, error)
 	// Report calls yield for every archive that a disc speaks of.
 	Report(ctx context.Context, yield func(v survey.Verdict, files iter.Seq2[survey.Lack, error]) error) error
 	// Fatal says that after an error it makes no sense to go on with other discs.
@@ -79,6 +81,8 @@ type Result struct {
 	Doubts []survey.Doubt // what was not believed, or could not be read; the rest was
 	// Missing are images of which nothing was to be had: neither a disc nor enough of their sets.
 	Missing []survey.Member
+	// Unsealed is how many sets had not come together yet, or have lost all their parity discs: it is made anew.
+	Unsealed int
 	// Told is what the snapshots on parity discs gave; nil when there were none.
 	Told    *survey.Told
 	Settled int // slots of which it is known now what they hold
@@ -164,6 +168,10 @@ func (r *Rebuild) Run(ctx context.Context, places []string) (*Result, error) {
 		return nil, err
 	}
 	if err := r.place(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.result.Unsealed, err = r.Catalogue.Unsealed(ctx); err != nil {
 		return nil, err
 	}
 	missing, err := r.Catalogue.Absent(ctx)

@@ -56,7 +56,7 @@ select id as content_id, int8multirange(int8range(0, size)) - here as gaps, int8
 
 // amply gives a transaction's joins of whole tables room in memory.
 func amply(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `set local work_mem = '32MB'`)
+	_, err := tx.Exec(ctx, `set local work_mem = '8MB'`)
 	return err
 }
 

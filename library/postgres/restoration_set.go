@@ -52,6 +52,13 @@ select m.set_id::text, m.set_index, m.image_id::text, m.label from rebuild_membe
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[survey.Member])
 }
 
+// Unsealed counts the sets with discs of which no parity is known.
+func (r *Restoration) Unsealed(ctx context.Context) (n int, err error) {
+	err = r.s.pool.QueryRow(ctx, `
+select count(*) from disc_set s where s.state <> 'sealed' and exists (select from rebuild_image x where x.set_id = s.id)`).Scan(&n)
+	return n, err
+}
+
 // Places returns where the images of a set were read, by their index, and the description of the set.
 func (r *Restoration) Places(ctx context.Context, set string) (places map[int]string, description []byte, err error) {
 	if err := r.s.pool.QueryRow(ctx, `select description from rebuild_set where id = $1`, set).Scan(&description); err != nil {
