@@ -12,7 +12,7 @@ import (
 
 const (
 	aheadSize  = 256 << 10 // bytes: larger contents are read as Write does
-	aheadSlots = 64        // runs of contents that are read before it is their turn; 16 MiB at most
+	aheadSlots = 16        // runs of contents that are read before it is their turn; 4 MiB at most
 )
 
 // WriteAhead is Write with small contents, up to 256 KiB, opened and read by readers goroutines before it is their turn: what takes
