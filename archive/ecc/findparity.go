@@ -1,6 +1,22 @@
 package ecc
 
-import "context"
+import (
+	"context"
+	"sync"
+)
+
+// matrices are the parity matrices by number of roots, each made when it is first asked for: a search goes through all of them for every row
+// that it tries, and an image without error correction may be searched for each file that is doubted.
+var matrices = func() (all [MaxRoots + 1]func() [][]byte) {
+	for roots := range all {
+		all[roots] = sync.OnceValue(func() [][]byte { return parityMatrix(roots) })
+	}
+	return all
+}()
+
+// mostEmpty is up to how many of a row's 255 sectors zeros, and what can't be read, are taken for damage. Trying all numbers of roots takes time
+// by the third power of that, and where more are zero the image mostly is.
+const mostEmpty = 40
 
 // byParity finds error correction of which neither the header nor any CRC block is left: they lie side by side, in less than a
 // hundredth of the disc. With the right number of roots, the parity of a row gives back its CRC block, which says everything.
@@ -23,6 +39,9 @@ func (f *finder) byParity(ctx context.Context) (bool, error) {
 			}
 			// Some programs leave zeros where a sector couldn't be read.
 			for _, erased := range []set{p.dead, p.dead.with(p.empty)} {
+				if erased != p.dead && erased.len() > mostEmpty {
+					continue
+				}
 				for roots := MinRoots; roots <= MaxRoots; roots++ {
 					if ctx.Err() != nil {
 						return false, context.Cause(ctx)
@@ -73,7 +92,7 @@ func (p *prober) load(f *finder, n, r int64) error {
 
 // solve makes what would be the CRC block if there were so many roots.
 func (p *prober) solve(roots int, erased set) bool {
-	c := &codec{inputs: layers - roots, roots: roots, parity: parityMatrix(roots)}
+	c := &codec{inputs: layers - roots, roots: roots, parity: matrices[roots]()}
 	erased.add(c.inputs - 1)
 	if erased.len() > roots {
 		return false

@@ -59,7 +59,7 @@ func (h *held) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestReadsAhead: while nothing of an image is written yet, dozens of its small files have been opened: far more than the buffers of
+// TestReadsAhead: while nothing of an image is written yet, a score of its small files has been opened: far more than the buffers of
 // what is written hold.
 func TestReadsAhead(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "source")
@@ -88,11 +88,11 @@ func TestReadsAhead(t *testing.T) {
 	}
 	count := opens(t, source)
 	ahead := 0
-	out := &held{first: func() { ahead = count(50) }}
+	out := &held{first: func() { ahead = count(20) }}
 	if err := p.write(t.Context(), d, c, sources, out); err != nil {
 		t.Fatal(err)
 	}
-	if ahead < 50 || out.n < files*size {
+	if ahead < 20 || out.n < files*size {
 		t.Errorf("%d files were opened before the first byte of %d was written", ahead, out.n)
 	}
 }
