@@ -53,21 +53,29 @@ func (m *Main) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	hard, abort := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer abort(nil)
+	hard, end := untilAborted(ctx, m.Abort)
+	defer end()
 	a.hard = hard
-	var watch sync.WaitGroup
-	defer watch.Wait()
+	return a.run(ctx)
+}
+
+// untilAborted returns a context that outlives ctx, and is cancelled when abort is closed. end must be called, and waits.
+func untilAborted(ctx context.Context, abort <-chan struct{}) (hard context.Context, end func()) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
-	defer close(ended)
+	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
-		case <-m.Abort:
-			abort(errAborted)
+		case <-abort:
+			cancel(errAborted)
 		case <-ended:
 		}
 	})
-	return a.run(ctx)
+	return hard, func() {
+		close(ended)
+		watch.Wait()
+		cancel(nil)
+	}
 }
 
 // run recovers, works, and drains.

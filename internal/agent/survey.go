@@ -118,19 +118,8 @@ func (s *Survey) Run(ctx context.Context) (_ *Surveyed, err error) {
 	if err := m.openMachine(ctx, a, r); err != nil {
 		return nil, err
 	}
-	hard, abort := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer abort(nil)
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	ended := make(chan struct{})
-	defer close(ended)
-	watch.Go(func() {
-		select {
-		case <-s.Abort:
-			abort(errAborted)
-		case <-ended:
-		}
-	})
+	hard, end := untilAborted(ctx, s.Abort)
+	defer end()
 	stop, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	a.hard, a.fail = hard, fail
