@@ -52,14 +52,20 @@ func TestFind(t *testing.T) {
 func TestFindByParity(t *testing.T) {
 	t.Parallel()
 	for _, g := range []Geometry{small, {Data: 160, Layer: 2}, {Data: 982, Layer: 4}} {
-		for _, how := range []harm{unreadable, marked, harms} {
+		for _, how := range []harm{unreadable, marked, harms, trashed} {
 			n := g.Roots()
-			if how == harms {
-				n = min(n, mostEmpty) - 10 // some sectors of a row are zero by themselves
+			switch how {
+			case harms:
+				n -= 40 // some sectors of a row are zero by themselves
+			case trashed:
+				n = 1 // and nobody says where
 			}
 			for _, before := range []int{1, min(n-1, g.crcLayer()-20)} {
 				s := specimenOf(t, g, 13)
 				h := s.Header
+				if how == trashed {
+					s.hurt(s.Data, trashed)
+				}
 				for j := g.crcLayer() - before; j < g.crcLayer()+n-before; j++ {
 					for r := range g.Layer {
 						if how == harms {

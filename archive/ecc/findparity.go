@@ -2,21 +2,9 @@ package ecc
 
 import (
 	"context"
-	"sync"
+
+	"github.com/klauspost/reedsolomon"
 )
-
-// matrices are the parity matrices by number of roots, each made when it is first asked for: a search goes through all of them for every row
-// that it tries, and an image without error correction may be searched for each file that is doubted.
-var matrices = func() (all [MaxRoots + 1]func() [][]byte) {
-	for roots := range all {
-		all[roots] = sync.OnceValue(func() [][]byte { return parityMatrix(roots) })
-	}
-	return all
-}()
-
-// mostEmpty is up to how many of a row's 255 sectors zeros, and what can't be read, are taken for damage. Trying all numbers of roots takes time
-// by the third power of that, and where more are zero the image mostly is.
-const mostEmpty = 40
 
 // byParity finds error correction of which neither the header nor any CRC block is left: they lie side by side, in less than a
 // hundredth of the disc. With the right number of roots, the parity of a row gives back its CRC block, which says everything.
@@ -39,15 +27,13 @@ func (f *finder) byParity(ctx context.Context) (bool, error) {
 			}
 			// Some programs leave zeros where a sector couldn't be read.
 			for _, erased := range []set{p.dead, p.dead.with(p.empty)} {
-				if erased != p.dead && erased.len() > mostEmpty {
-					continue
-				}
+				p.weigh(erased)
 				for roots := MinRoots; roots <= MaxRoots; roots++ {
 					if ctx.Err() != nil {
 						return false, context.Cause(ctx)
 					}
 					crc := layers - roots - 1
-					if !p.solve(roots, erased) {
+					if !p.solve(crc, roots) {
 						continue
 					}
 					if found, err := f.block(p.block[:], int64(crc)*n+r); found || err != nil {
@@ -63,12 +49,20 @@ func (f *finder) byParity(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// prober solves one row for its CRC block.
+// prober solves one row for its CRC block, whichever layer that is.
+//
+// A row's sectors c of layers with the locators X fulfil, for each root i, the check Σ c·X^(112+i) = 0. The sum of the checks whose
+// coefficients are those of the polynomial Q whose zeros are the locators of erased layers has none of these in it, and is
+// Σ c·X^112·Q(X) = 0: one equation for one unknown sector, the same for all numbers of roots that are enough.
 type prober struct {
 	shards      [][]byte // in the kernel's names
 	dead, empty set
-	decoder     decoder
-	block       [sectorSize]byte
+
+	erased  set
+	weights [layers]byte // X^112·Q(X), 0 of an erased layer
+	sum     [sectorSize]byte
+	block   [sectorSize]byte
+	low     reedsolomon.LowLevel
 }
 
 // load reads row r of layers of n sectors.
@@ -90,24 +84,53 @@ func (p *prober) load(f *finder, n, r int64) error {
 	return nil
 }
 
-// solve makes what would be the CRC block if there were so many roots.
-func (p *prober) solve(roots int, erased set) bool {
-	c := &codec{inputs: layers - roots, roots: roots, parity: matrices[roots]()}
-	erased.add(c.inputs - 1)
-	if erased.len() > roots {
+// weigh prepares for an erased set.
+func (p *prober) weigh(erased set) {
+	p.erased = erased
+	for j := range p.weights {
+		p.weights[j] = p.weight(j, erased)
+	}
+	clear(p.sum[:])
+	for j, w := range p.weights {
+		p.add(w, p.shards[j], p.sum[:])
+	}
+}
+
+// weight returns X^112·Q(X) of a layer, where Q has the zeros of erased.
+func (p *prober) weight(layer int, erased set) byte {
+	x := locator(layer)
+	w := power(logTable[x] * firstRoot)
+	for k := range erased.all() {
+		w = mul(w, x^locator(k))
+	}
+	return w
+}
+
+// add adds a sector, multiplied by what is a factor in RS03's own field.
+func (p *prober) add(by byte, sector, to []byte) {
+	if by != 0 {
+		p.low.GalMulSliceXor(toKernel.table[by], sector, to)
+	}
+}
+
+// solve makes what would be the sector of a layer if there were so many roots.
+func (p *prober) solve(layer, roots int) bool {
+	others := p.erased
+	others.remove(layer)
+	if others.len() >= roots {
 		return false
 	}
-	d := &p.decoder
-	d.matrix = nil
-	d.prepare(c, erased)
-	last := len(d.inputs) - 1
-	in := append([][]byte(nil), p.shards[:c.inputs]...)
-	for i, j := range d.inputs {
-		in[j] = p.shards[c.inputs+d.spare[i]]
-	}
 	clear(p.block[:])
-	for j, by := range d.matrix[last] {
-		d.low.GalMulSliceXor(by, in[j], p.block[:])
+	if !p.erased.has(layer) {
+		copy(p.block[:], p.shards[layer])
+		p.add(div(1, p.weights[layer]), p.sum[:], p.block[:])
+	} else {
+		x, one := locator(layer), p.weight(layer, others)
+		for j, w := range p.weights {
+			if w != 0 {
+				p.add(div(w, mul(one, locator(j)^x)), p.shards[j], p.block[:])
+			}
+		}
 	}
 	fromKernel.rename(p.block[:], p.block[:])
 	return true

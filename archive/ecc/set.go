@@ -9,6 +9,7 @@ import (
 type set [4]uint64
 
 func (s *set) add(layer int)      { s[layer>>6] |= 1 << (layer & 63) }
+func (s *set) remove(layer int)   { s[layer>>6] &^= 1 << (layer & 63) }
 func (s *set) has(layer int) bool { return s[layer>>6]>>(layer&63)&1 != 0 }
 
 // with returns the layers of both.
