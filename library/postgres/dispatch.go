@@ -112,12 +112,12 @@ func snapshotTasks(ctx context.Context, tx pgx.Tx, lib string, only []int64) ([]
 
 // The discs that matter now: those in drives, those that queued tasks name, and of the blanks the first few of each unit, size and lot, which are
 // enough: a burn takes the lowest slot. Those on their way belong to the drive that they go to or come from; those that are in no
-// place have none.
+// place have none. A disc that must be loaded anew and is in a slot, or on its way from one, will be.
 const (
 	selectDiscs = `
 select d.id, coalesce(e.unit, 0), case when e.kind = 'slot' and m.id is null then e.number else 0 end,
        case when m.id is not null then m.drive when e.kind = 'drive' then e.number else 0 end,
-       d.state = 'blank', d.capacity, d.reload, case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
+       d.state = 'blank', d.capacity, coalesce(d.reload and e.kind = 'drive', false), case when d.state = 'verifying' then coalesce(d.burn_drive, 0) else 0 end,
        d.medium, coalesce((select ` + setNumber + ` from image i where i.id = d.image_id), 0), d.lot
   from (
     select disc_id from element where library_id = $1 and kind = 'drive' and disc_id is not null

@@ -122,6 +122,10 @@ func (a *agent) turn(ctx context.Context) (n int, err error) {
 func TestDispatch(t *testing.T) {
 	s := open(t)
 	a := newAgent(t, s, "one", 12)
+	// They have come home after a burn: whatever drive they go into, they are loaded anew.
+	if _, err := s.pool.Exec(t.Context(), `update disc set reload = true`); err != nil {
+		t.Fatal(err)
+	}
 	j, err := s.StartScrub(t.Context(), uuid.NewString(), []string{}, false)
 	if err != nil {
 		t.Fatal(err)

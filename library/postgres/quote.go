@@ -50,7 +50,7 @@ choice as (
    order by x.content_id, x.content_offset, (d.id is null), (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
 select coalesce(d.library_id::text, ''), coalesce(d.label, ''), coalesce(d.id, 0), coalesce(e.unit, 0),
        case when e.kind = 'slot' then e.number else 0 end, case when e.kind = 'drive' then e.number else 0 end,
-       coalesce(e.fill = 'unknown', false), coalesce(d.reload, false), coalesce(d.medium, ''), sum(c.length)::bigint, min(c.sector)
+       coalesce(e.fill = 'unknown', false), coalesce(d.reload and e.kind = 'drive', false), coalesce(d.medium, ''), sum(c.length)::bigint, min(c.sector)
   from choice c left join disc d on d.id = c.id left join element e on e.disc_id = d.id
  group by d.library_id, d.label, d.id, e.unit, e.kind, e.number, e.fill order by d.id nulls first`, a.ID, pathBytes(paths))
 	if err != nil {
