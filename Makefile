@@ -13,7 +13,7 @@ demo: setup build ## archive a folder onto discs in a simulated jukebox and rest
 
 .PHONY: test
 test: lint ## everything that must hold, with -race; some twelve minutes on two cores
-	$(GO) test -race -timeout 10m ./internal/odtest ./... # whole systems first: they mostly wait
+	TMPDIR=$$(scripts/scratch.sh) $(GO) test -race -timeout 10m ./internal/odtest ./... # whole systems first: they mostly wait
 	$(GO) -C tools test ./...
 
 .PHONY: e2e

@@ -143,7 +143,7 @@ func TestJudgeXorriso(t *testing.T) {
 	c := nasty()
 	path, l := writeImage(t, c)
 	dir := filepath.Join(t.TempDir(), "x")
-	out := judge(t, "xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", dir)
+	out := judge(t, "xorriso", "-osirrox", "on", "-indev", "stdio:"+path, "-extract", "/", dir)
 	for _, bad := range []string{"FAILURE", "SORRY", "FATAL", "WARNING"} {
 		if strings.Contains(out, bad) {
 			t.Errorf("xorriso complains:\n%s", out)

@@ -79,7 +79,7 @@ func TestKill(t *testing.T) {
 	for _, victim := range []Role{Controller, Agent, Jukebox, Postgres} {
 		t.Run(string(victim), func(t *testing.T) {
 			t.Parallel()
-			s := New(t, Options{Speed: 60, ReadRate: 20 << 20, WriteRate: 10 << 20, Sectors: 3000})
+			s := New(t, Options{Speed: 60, ReadRate: 10 << 20, WriteRate: 5 << 20, Sectors: 1500, Blanks: 100})
 			for i, m := range moments {
 				t.Run(m.name, func(t *testing.T) {
 					s.T = t
@@ -156,7 +156,7 @@ func (s *Site) thereAndBack(w *work, source, target string) error {
 	return nil
 }
 
-// fill makes a folder of some small files and one larger than a disc.
+// fill makes a folder of some small files and a large one, larger than a disc where those are small.
 func (s *Site) fill(dir string, seed uint64) {
 	s.Helper()
 	random := rand.NewChaCha8([32]byte{byte(seed), 1})
@@ -174,5 +174,5 @@ func (s *Site) fill(dir string, seed uint64) {
 	for n := range 20 {
 		write(fmt.Sprintf("small/%02d", n), n*1000)
 	}
-	write("large", 9<<20)
+	write("large", int(min(9<<20, s.options.Sectors*2048*3/2)))
 }
