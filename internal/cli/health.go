@@ -52,8 +52,8 @@ func showAlerts(w io.Writer, libs []*pb.Library) {
 func (a *app) alerts() *cobra.Command {
 	return &cobra.Command{
 		Use: "alerts", Short: "List what somebody should do something about; exits with 4 when there is anything", Args: cobra.NoArgs,
-		Long: `Lists what somebody should do something about: discs to be migrated, drives out of service, robots in trouble, scrubs that are overdue, and
-libraries that can't be read as fast as they should be. Exits with 0 when there is nothing and with 4 when there is. The controller also says so
+		Long: `Lists what somebody should do something about, and what: suspect discs and those to be migrated, places to be looked at, drives out of service, robots
+in trouble, agents that say nothing, sets without parity, scrubs that are overdue, missing blanks, and libraries that can't be read as fast as they should be. Exits with 0 when there is nothing and with 4 when there is. The controller also says so
 to programs that probe the standard health service of gRPC for "alerts".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
@@ -64,7 +64,7 @@ to programs that probe the standard health service of gRPC for "alerts".`,
 				a.partial = !s.GetWell()
 				return a.print(s, func(w io.Writer) {
 					for _, x := range s.GetAlerts() {
-						fmt.Fprintf(w, "%s: library %s: %s\n", x.GetKind(), printable(x.GetLibrary()), printable(x.GetText()))
+						fmt.Fprintf(w, "%s: library %s: %s\n    next: %s\n", x.GetKind(), printable(x.GetLibrary()), printable(x.GetText()), printable(x.GetNext()))
 					}
 				})
 			})

@@ -37,11 +37,11 @@ func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRe
 		var texts []string
 		for _, a := range alerted {
 			if a.Library == l.Name {
-				texts = append(texts, a.Text)
+				texts = append(texts, a.String())
 			}
 		}
-		if text := evacuationAlert(l, seconds); text != "" {
-			texts = append(texts, text)
+		if a := evacuationAlert(l, seconds); a.Text != "" {
+			texts = append(texts, a.String())
 		}
 		resp.Libraries = append(resp.Libraries, &pb.Library{
 			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts,
