@@ -18,15 +18,16 @@ func (a *app) library() *cobra.Command {
 	c := &cobra.Command{
 		Use: "library", Short: "Show the robot libraries", Args: cobra.NoArgs,
 		Long: `Shows the robot libraries. HEALTH counts recorded discs: healthy, to watch, to migrate soon, to migrate now. FLAGGED counts the places that somebody should look
-at: 'odarchive library elements --flagged' says why. EVACUATION is the time in which all recorded discs could be read once.`,
+at: 'odarchive library elements --flagged' says why. NO PARITY counts the sets whose parity is being made, or lost: 'odarchive library sets --without-parity' lists
+them. EVACUATION is the time in which all recorded discs could be read once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				resp, err := c.Library.ListLibraries(cmd.Context(), &pb.ListLibrariesRequest{})
 				if err != nil {
 					return err
 				}
-				if err := list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tHEALTH\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tEVACUATION", func(l *pb.Library) string {
-					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), grades(l), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), evacuation(l))
+				if err := list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tHEALTH\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tNO PARITY\tEVACUATION", func(l *pb.Library) string {
+					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), grades(l), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), l.GetSetsWithoutParity(), evacuation(l))
 				}); err != nil || a.json {
 					return err
 				}
@@ -183,24 +184,24 @@ func parseCapacity(s string) (sectors int64, err error) {
 func (a *app) setElement() *cobra.Command {
 	var name, disc string
 	c := &cobra.Command{
-		Use:     "set-element slot|drive NUMBER empty|full|unknown",
+		Use:     "set-element slot|drive|mailslot|picker NUMBER empty|full|unknown",
 		Short:   "Say what a place holds, after you have looked",
-		Long:    "Settles what a slot or drive holds after somebody has looked, and clears its flag. A disc that you say is there is identified when it is loaded.",
+		Long:    "Settles what a place holds after somebody has looked, and clears its flag. A disc that you say is there is identified when it is loaded.",
 		Example: "  odarchive library set-element slot 214 full --disc 0214\n  odarchive library set-element slot 17 empty",
 		Args:    cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, ok := map[string]pb.ElementKind{"slot": pb.ElementKind_ELEMENT_KIND_SLOT, "drive": pb.ElementKind_ELEMENT_KIND_DRIVE}[args[0]]
+			kind, ok := pb.ElementKind_value["ELEMENT_KIND_"+strings.ToUpper(args[0])]
 			fill, known := map[string]pb.Fill{"empty": pb.Fill_FILL_EMPTY, "full": pb.Fill_FILL_FULL, "unknown": pb.Fill_FILL_UNKNOWN}[args[2]]
 			number, err := strconv.Atoi(args[1])
-			if !ok || !known || err != nil || number < 1 {
-				return usage(cmd, fmt.Errorf("%q: want a slot or drive, its number, and empty, full or unknown", strings.Join(args, " ")))
+			if !ok || kind == 0 || !known || err != nil || number < 1 {
+				return usage(cmd, fmt.Errorf("%q: want a slot, drive, mailslot or picker, its number, and empty, full or unknown", strings.Join(args, " ")))
 			}
 			return a.with(func(c *client.Client) error {
 				lib, err := only(cmd, c, name)
 				if err != nil {
 					return err
 				}
-				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: kind, Number: int32(number)}, Fill: fill, Disc: disc})
+				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: pb.ElementKind(kind), Number: int32(number)}, Fill: fill, Disc: disc})
 				if err != nil {
 					return err
 				}

@@ -44,7 +44,7 @@ func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRe
 			texts = append(texts, a.String())
 		}
 		resp.Libraries = append(resp.Libraries, &pb.Library{
-			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts,
+			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts, SetsWithoutParity: int32(l.WithoutParity),
 			Healthy: int32(l.Healthy), Watch: int32(l.Watch), MigrateSoon: int32(l.MigrateSoon), MigrateNow: int32(l.MigrateNow),
 			Name: l.Name, Model: l.Model, Agent: l.Agent, Online: l.Online, LastSeen: maybe(l.LastSeen), Slots: int32(l.Slots), Drives: int32(l.Drives),
 			Blank: int32(l.Blank), Good: int32(l.Good), Other: int32(l.Other), Flagged: int32(l.Flagged), Moves: l.Moves,

@@ -527,10 +527,12 @@ type Library struct {
 	MigrateNow  int32 `protobuf:"varint,23,opt,name=migrate_now,json=migrateNow,proto3" json:"migrate_now,omitempty"`
 	// Evacuation must not take longer, or there is an alert; 0 for no limit.
 	EvacuationLimitSeconds float64 `protobuf:"fixed64,24,opt,name=evacuation_limit_seconds,json=evacuationLimitSeconds,proto3" json:"evacuation_limit_seconds,omitempty"`
-	// What somebody should do something about, in words; empty when nobody need.
-	Alerts        []string `protobuf:"bytes,25,rep,name=alerts,proto3" json:"alerts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What somebody should do something about and what that is, in words; empty when nobody need.
+	Alerts []string `protobuf:"bytes,25,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Sets that no disc joins any more and that have no good parity disc.
+	SetsWithoutParity int32 `protobuf:"varint,26,opt,name=sets_without_parity,json=setsWithoutParity,proto3" json:"sets_without_parity,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Library) Reset() {
@@ -701,6 +703,13 @@ func (x *Library) GetAlerts() []string {
 		return x.Alerts
 	}
 	return nil
+}
+
+func (x *Library) GetSetsWithoutParity() int32 {
+	if x != nil {
+		return x.SetsWithoutParity
+	}
+	return 0
 }
 
 type Drive struct {
@@ -2533,7 +2542,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
 	"\x04flag\x18\x05 \x01(\tR\x04flag\x12\x18\n" +
 	"\atrouble\x18\x14 \x01(\tR\atrouble\x12\x10\n" +
-	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xc7\x04\n" +
+	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xf7\x04\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -2556,7 +2565,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xb9\x03\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\x12.\n" +
+	"\x13sets_without_parity\x18\x1a \x01(\x05R\x11setsWithoutParity\"\xb9\x03\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
