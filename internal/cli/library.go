@@ -107,7 +107,7 @@ func (a *app) stock() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "stock --slots 1-600 --capacity SECTORS",
 		Short:   "Say that you have put blank discs into slots",
-		Long:    "Says which slots hold blank discs now. What a slot really holds is found out when its disc is loaded: one that isn't blank is never burned.",
+		Long:    "Says which slots hold blank discs now. What a slot really holds is found out when its disc is loaded: one that isn't blank is never burned. A blank that was known already is taken for what you say now, unless a drive has looked at it: then it stays what that said.",
 		Example: "  odarchive library stock --slots 1-300,350 --medium BD-R --capacity 12219392\n  odarchive library stock --slots 1-600 --capacity 25GB",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -129,7 +129,7 @@ func (a *app) stock() *cobra.Command {
 					return err
 				}
 				return a.print(resp, func(w io.Writer) {
-					fmt.Fprintf(w, "%d blank discs added to library %s, %d were known\n", resp.GetAdded(), lib, resp.GetKnown())
+					showStocked(w, lib, medium, sectors, resp)
 				})
 			})
 		},
@@ -143,6 +143,16 @@ func (a *app) stock() *cobra.Command {
 		panic(err)
 	}
 	return c
+}
+
+func showStocked(w io.Writer, lib, medium string, sectors int64, resp *pb.StockBlanksResponse) {
+	fmt.Fprintf(w, "%d blank discs added to library %s, %d were known\n", resp.GetAdded(), lib, resp.GetKnown())
+	if n := resp.GetCorrected(); n > 0 {
+		fmt.Fprintf(w, "%d of these were known otherwise, and are taken for %s of %d sectors now\n", n, printable(medium), sectors)
+	}
+	if n := resp.GetKept(); n > 0 {
+		fmt.Fprintf(w, "%d of these stay what a drive said of them, whatever you say: %s\n", n, printable(resp.GetExample()))
+	}
 }
 
 func parseSlots(s string) ([]*pb.SlotRange, error) {

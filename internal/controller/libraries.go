@@ -141,11 +141,13 @@ func (s *libraryServer) StockBlanks(ctx context.Context, req *pb.StockBlanksRequ
 	for i, r := range req.GetSlots() {
 		ranges[i] = postgres.SlotRange{First: int(r.GetFirst()), Last: int(r.GetLast())}
 	}
-	added, known, err := s.store.StockBlanks(ctx, req.GetLibrary(), ranges, req.GetMedium(), req.GetCapacity())
+	got, err := s.store.StockBlanks(ctx, req.GetLibrary(), ranges, req.GetMedium(), req.GetCapacity())
 	if err != nil {
 		return nil, err
 	}
-	return &pb.StockBlanksResponse{Added: int32(added), Known: int32(known)}, nil
+	return &pb.StockBlanksResponse{
+		Added: int32(got.Added), Known: int32(got.Known), Corrected: int32(got.Corrected), Kept: int32(got.Kept), Example: got.Example,
+	}, nil
 }
 
 func (s *libraryServer) SetElement(ctx context.Context, req *pb.SetElementRequest) (*pb.Element, error) {

@@ -1780,7 +1780,12 @@ type StockBlanksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Added int32                  `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
 	// Slots in which a blank was known already.
-	Known         int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	Known int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// Of these, those that had another medium or capacity and that no drive has looked at: they have what was said now.
+	Corrected int32 `protobuf:"varint,3,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// And those of which a drive has said it, and which keep it; one of them, in words.
+	Kept          int32  `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
+	Example       string `protobuf:"bytes,5,opt,name=example,proto3" json:"example,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1827,6 +1832,27 @@ func (x *StockBlanksResponse) GetKnown() int32 {
 		return x.Known
 	}
 	return 0
+}
+
+func (x *StockBlanksResponse) GetCorrected() int32 {
+	if x != nil {
+		return x.Corrected
+	}
+	return 0
+}
+
+func (x *StockBlanksResponse) GetKept() int32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *StockBlanksResponse) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
 }
 
 type SetElementRequest struct {
@@ -2650,10 +2676,13 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\bcapacity\x18\x04 \x01(\x03R\bcapacity\"5\n" +
 	"\tSlotRange\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x05R\x05first\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x05R\x04last\"A\n" +
+	"\x04last\x18\x02 \x01(\x05R\x04last\"\x8d\x01\n" +
 	"\x13StockBlanksResponse\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\x05R\x05added\x12\x14\n" +
-	"\x05known\x18\x02 \x01(\x05R\x05known\"\x9a\x01\n" +
+	"\x05known\x18\x02 \x01(\x05R\x05known\x12\x1c\n" +
+	"\tcorrected\x18\x03 \x01(\x05R\tcorrected\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\x05R\x04kept\x12\x18\n" +
+	"\aexample\x18\x05 \x01(\tR\aexample\"\x9a\x01\n" +
 	"\x11SetElementRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12/\n" +
 	"\aaddress\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12&\n" +
