@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -201,7 +202,7 @@ func parseTime(s string) (time.Duration, error) {
 	units := map[byte]time.Duration{'d': day, 'w': 7 * day, 'y': 365 * day}
 	if n := len(s) - 1; n > 0 && units[s[n]] != 0 {
 		v, err := strconv.Atoi(s[:n])
-		if err != nil || v < 0 || v > 40000 {
+		if err != nil || v < 0 || time.Duration(v) > math.MaxInt64/units[s[n]] {
 			return 0, fmt.Errorf("%q is not a time: want one such as 72h, 180d or 2y", s)
 		}
 		return time.Duration(v) * units[s[n]], nil
@@ -282,6 +283,9 @@ REPAIRED, that read DIFFERENTLY twice, that came out WRONG without the drive say
 WORST ROW of the error correction, of so many bad sectors that it bears; how many times as long the SLOWEST part took as its place on the disc explains; and what a
 drive MEASURED below its own correction, where it can. Columns with nothing in them are left out.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 1 || limit > 1000 {
+				return usage(cmd, fmt.Errorf("--limit %d: want 1 to 1000", limit))
+			}
 			return a.with(func(c *client.Client) error {
 				h, err := c.Health.GetDiscHealth(cmd.Context(), &pb.GetDiscHealthRequest{Disc: args[0], Limit: limit})
 				if err != nil {

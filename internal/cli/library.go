@@ -162,12 +162,12 @@ func parseSlots(s string) ([]*pb.SlotRange, error) {
 		if !is {
 			to = from
 		}
-		first, err1 := strconv.Atoi(strings.TrimSpace(from))
-		last, err2 := strconv.Atoi(strings.TrimSpace(to))
-		if err1 != nil || err2 != nil || first < 1 || last < first {
+		first, err1 := parseNumber(from)
+		last, err2 := parseNumber(to)
+		if err1 != nil || err2 != nil || last < first {
 			return nil, fmt.Errorf("slots %q: want numbers and ranges, as in 1-300,350", part)
 		}
-		ranges = append(ranges, &pb.SlotRange{First: int32(first), Last: int32(last)})
+		ranges = append(ranges, &pb.SlotRange{First: first, Last: last})
 	}
 	return ranges, nil
 }
@@ -202,8 +202,8 @@ func (a *app) setElement() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, ok := pb.ElementKind_value["ELEMENT_KIND_"+strings.ToUpper(args[0])]
 			fill, known := map[string]pb.Fill{"empty": pb.Fill_FILL_EMPTY, "full": pb.Fill_FILL_FULL, "unknown": pb.Fill_FILL_UNKNOWN}[args[2]]
-			number, err := strconv.Atoi(args[1])
-			if !ok || kind == 0 || !known || err != nil || number < 1 {
+			number, err := parseNumber(args[1])
+			if !ok || kind == 0 || !known || err != nil {
 				return usage(cmd, fmt.Errorf("%q: want a slot, drive, mailslot or picker, its number, and empty, full or unknown", strings.Join(args, " ")))
 			}
 			return a.with(func(c *client.Client) error {
@@ -211,7 +211,7 @@ func (a *app) setElement() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: pb.ElementKind(kind), Number: int32(number)}, Fill: fill, Disc: disc})
+				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: pb.ElementKind(kind), Number: number}, Fill: fill, Disc: disc})
 				if err != nil {
 					return err
 				}
@@ -255,16 +255,16 @@ TAG the barcode of the disc in it. The last three show where there is something 
 		sub := &cobra.Command{
 			Use: s.use, Short: s.short, Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				n, err := strconv.Atoi(args[0])
+				n, err := parseNumber(args[0])
 				if err != nil {
-					return usage(cmd, fmt.Errorf("%q is no drive's number", args[0]))
+					return usage(cmd, err)
 				}
 				return a.with(func(c *client.Client) error {
 					lib, err := only(cmd, c, name)
 					if err != nil {
 						return err
 					}
-					d, err := c.Library.SetDrive(cmd.Context(), &pb.SetDriveRequest{Library: lib, Number: int32(n), State: s.state, Reason: reason})
+					d, err := c.Library.SetDrive(cmd.Context(), &pb.SetDriveRequest{Library: lib, Number: n, State: s.state, Reason: reason})
 					if err != nil {
 						return err
 					}
