@@ -67,7 +67,7 @@ func Places(places []string) (all []string, err error) {
 			add(p)
 			continue
 		}
-		if mounted(p) {
+		if IsDisc(p) {
 			device, err := deviceOf(p)
 			if err != nil {
 				return nil, err
@@ -95,8 +95,8 @@ func Places(places []string) (all []string, err error) {
 	return all, nil
 }
 
-// mounted says whether a folder is the root of a disc of ours.
-func mounted(dir string) bool {
+// IsDisc says whether a folder is the root of a disc of ours, or of a copy of its files.
+func IsDisc(dir string) bool {
 	for _, name := range []string{catalogue.InfoName, discset.SetName} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return true
