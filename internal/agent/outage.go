@@ -53,7 +53,7 @@ func (o *outage) answered(results int) {
 func plainly(why string) string {
 	const before = `connection error: desc = "`
 	if i := strings.LastIndex(why, before); i >= 0 {
-		why = strings.TrimSuffix(why[i+len(before):], `"`)
+		why, _, _ = strings.Cut(why[i+len(before):], `"`) // what has come before is of no interest
 	}
 	for _, part := range []string{"transport: Error while dialing: ", "transport: ", "error reading server preface: "} {
 		why = strings.TrimPrefix(why, part)

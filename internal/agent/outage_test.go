@@ -46,6 +46,8 @@ func TestOutageIsSaid(t *testing.T) {
 		said()
 		o.failed(status.Error(codes.Unavailable, `connection error: desc = "transport: authentication handshake failed: x509: certificate has expired"`), 2, 1)
 		said("can't be reached", `error="authentication handshake failed: x509: certificate has expired"`)
+		o.failed(status.Error(codes.Unavailable, `connection error: desc = "error reading from server: EOF", received prior goaway: code: NO_ERROR`), 2, 1)
+		said("can't be reached", `error="it has ended the connection"`)
 		o.failed(status.Error(codes.FailedPrecondition, "library north is driven by agent b"), 0, 0)
 		said("refuses what this agent tells it", "driven by agent b")
 		o.failed(status.Error(codes.PermissionDenied, "no"), 0, 0)
