@@ -99,7 +99,7 @@ var mayImport = map[string][]string{
 	"internal/rebuild/database": {"internal/pgserver", "internal/rebuild", "library", "library/postgres"},
 	"internal/client":           {"archive", "archive/catalogue", "archive/tree", "internal/descriptor", "proto/odarchivev1"},
 	"internal/cli": {
-		"archive", "archive/audit", "archive/catalogue", "archive/disc", "archive/discset", "archive/ecc", "archive/image", "archive/project", "archive/rescue",
+		"archive", "archive/audit", "archive/catalogue", "archive/disc", "archive/discset", "archive/ecc", "archive/excerpt", "archive/image", "archive/project", "archive/rescue",
 		"archive/survey", "archive/tree", "internal/client", "internal/rebuild", "library", "library/durability", "library/simulate", "proto/odarchivev1",
 	},
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/odarchive/odarchive/archive"
 	"github.com/odarchive/odarchive/archive/catalogue"
+	"github.com/odarchive/odarchive/archive/excerpt"
 )
 
 // maxInfo bounds a disc_info.json, in bytes: 64 Ki archives on one disc.
@@ -135,6 +136,9 @@ func (s *Survey) archive(fsys fs.FS, vault string, a catalogue.Archive) error {
 	defer r.Close()
 	m := catalogue.NewManifestReader(r)
 	for _, err := range m.Entries() {
+		if _, ok := errors.AsType[*excerpt.AbsentError](err); ok {
+			return &unlisted{key, fmt.Errorf("archive %s: %w", a.ID, err)}
+		}
 		if err != nil {
 			return fmt.Errorf("archive %s: %w", a.ID, err)
 		}
@@ -143,8 +147,21 @@ func (s *Survey) archive(fsys fs.FS, vault string, a catalogue.Archive) error {
 		return fmt.Errorf("archive %s: its manifest has the hash %v, the disc says %v", a.ID, m.Hash(), a.RootHash)
 	}
 	k.manifest = open
+	s.Doubts = slices.DeleteFunc(s.Doubts, func(d Doubt) bool {
+		u, ok := errors.AsType[*unlisted](d.Err)
+		return ok && u.archive == key
+	})
 	return nil
 }
+
+// unlisted says that an excerpt of a disc is without the list of an archive. That is no fault as soon as another disc gives the list: whoever makes
+// excerpts of many discs keeps each list once.
+type unlisted struct {
+	archive string // its key
+	error
+}
+
+func (u *unlisted) Unwrap() error { return u.error }
 
 // files takes in which contents the disc has.
 func (s *Survey) files(fsys fs.FS, vault string) error {

@@ -20,7 +20,9 @@ import (
 type agent struct {
 	name, instance, library string
 
-	log     *slog.Logger
+	log        *slog.Logger
+	controller string // its address
+
 	client  pb.AgentServiceClient
 	files   *files
 	changer robot.Changer

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -162,7 +163,7 @@ func (c *Config) check() error {
 	}
 	seen, devices := map[int]bool{}, map[string]int{}
 	for i, d := range c.Drives {
-		if !(d.Speed >= 0) {
+		if !(d.Speed >= 0) || math.IsInf(d.Speed, 1) {
 			return badDrive(i, fmt.Errorf("drive %d: speed is %v", d.Number, d.Speed))
 		}
 		if d.Number < 1 || seen[d.Number] {

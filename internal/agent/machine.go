@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -37,11 +38,22 @@ var (
 	}
 )
 
+// maxShelf is more discs than a person carries.
+const maxShelf = 1_000_000
+
 // checkRobot refuses a configuration that its kind can't be, before anything is opened, and says how many drives the robot has;
 // 0 when only the robot can tell.
 func checkRobot(c RobotConfig) (drives int, err error) {
-	if !(c.Speed >= 0) {
+	if !(c.Speed >= 0) || math.IsInf(c.Speed, 1) {
 		return 0, fmt.Errorf("robot.speed is %v", c.Speed)
+	}
+	for _, f := range []struct {
+		name   string
+		is, to int
+	}{{"units", c.Units, 16}, {"first_player", c.FirstPlayer, 99}, {"baud", c.Baud, 4_000_000}, {"unit_id", c.Unit, 15}, {"slots", c.Slots, maxShelf}, {"drives", c.Drives, 1000}} {
+		if f.is < 0 || f.is > f.to {
+			return 0, fmt.Errorf("robot.%s is %d: want %d at most, and not below 0", f.name, f.is, f.to)
+		}
 	}
 	if c.Port == "" && (c.Kind == "pioneer" || c.Kind == "denon" || c.Kind == "dialect") {
 		return 0, errors.New("robot.port is missing: best a name in /dev/serial/by-id")

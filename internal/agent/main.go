@@ -97,7 +97,11 @@ func (a *agent) run(ctx context.Context) error {
 	a.tasks.Wait()
 	enough()
 	reports.Wait()
-	a.log.Info("agent stopped", "results", len(a.journal.Results()))
+	if n := len(a.journal.Results()); n > 0 {
+		a.log.Warn("agent stopped; the controller does not know of everything yet: results are kept in the data folder for the next start", "results", n)
+	} else {
+		a.log.Info("agent stopped")
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.failure

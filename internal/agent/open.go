@@ -35,7 +35,7 @@ func (r *resources) close() error {
 func (m *Main) open(ctx context.Context, r *resources) (*agent, error) {
 	a := &agent{
 		name: m.Config.Name, instance: uuid.NewString(), library: m.Config.Library,
-		log:   m.Log,
+		log: m.Log, controller: m.Config.Controller,
 		woken: make(chan struct{}, 1), reportWanted: make(chan struct{}, 1), probeWanted: make(chan struct{}, 1),
 		running: map[int64]*work{}, bays: map[int32]*bay{}, looking: true,
 	}

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/status"
-
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
@@ -33,12 +31,12 @@ type synchronizer struct {
 	// due says that the next call must be answered at once: there has been none, or the last one was cut.
 	due bool
 	patience
-	away string // why the last call failed
+	outage outage
 }
 
 // synchronize runs until stop has ended, the last task has, and the controller has been told.
 func (a *agent) synchronize(stop context.Context) {
-	s := &synchronizer{agent: a, due: true}
+	s := &synchronizer{agent: a, due: true, outage: outage{log: a.log, controller: a.controller}}
 	for a.hard.Err() == nil {
 		last := stop.Err() != nil && a.idle()
 		err := s.call(stop, last)
@@ -84,11 +82,15 @@ func (s *synchronizer) call(stop context.Context, last bool) error {
 	}
 	if err != nil {
 		s.due = true
-		s.lost(err)
+		s.mu.Lock()
+		running := len(s.running)
+		s.mu.Unlock()
+		s.outage.failed(err, running, len(s.journal.Results()))
 		return err
 	}
 	s.due = false
-	s.found()
+	s.reset()
+	s.outage.answered(len(request.GetResults()))
 	s.delivered(sent)
 	s.obey(stop, response)
 	if waits && response.GetVersion() == s.seen {
@@ -138,20 +140,5 @@ func (s *synchronizer) rest(until time.Time) {
 	case <-timer.C:
 	case <-s.woken:
 	case <-s.hard.Done():
-	}
-}
-
-func (s *synchronizer) lost(err error) {
-	if why := status.Convert(err).Message(); why != s.away {
-		s.away = why
-		s.log.Warn("controller is away", "error", err)
-	}
-}
-
-func (s *synchronizer) found() {
-	s.reset()
-	if s.away != "" {
-		s.away = ""
-		s.log.Info("controller is back")
 	}
 }

@@ -186,7 +186,10 @@ func (a *agent) finish(w *work, r *pb.TaskResult, err error) {
 	}
 	log := append(attrs(w.task), "seconds", r.GetSeconds(), "bytes", r.GetBytes())
 	if m := w.task.GetMove(); m != nil {
-		log = append(log, "outcome", r.GetMove().String(), "identity", describe(r.GetIdentity()))
+		log = append(log, "outcome", r.GetMove().String())
+		if m.GetTo().GetKind() == pb.ElementKind_ELEMENT_KIND_DRIVE {
+			log = append(log, "identity", describe(r.GetIdentity()))
+		}
 	}
 	if err != nil {
 		log = append(log, "failure", r.GetFailure().String(), "error", err)

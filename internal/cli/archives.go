@@ -181,6 +181,12 @@ func (a *app) vaults() *cobra.Command {
 			if err != nil {
 				return usage(cmd, err)
 			}
+			if copies < 1 {
+				return usage(cmd, fmt.Errorf("--copies %d: want at least one", copies))
+			}
+			if err := checkWait("max-wait", wait); err != nil {
+				return usage(cmd, err)
+			}
 			return a.with(func(c *client.Client) error {
 				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{
 					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity, Healing: healing,

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,15 +22,15 @@ put into it. A drive that only reads gets no blank discs, and is given reads bef
   odarchive drives media 3`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := strconv.Atoi(args[0])
+			n, err := parseNumber(args[0])
 			if err != nil {
-				return usage(cmd, fmt.Errorf("%q is no drive's number", args[0]))
+				return usage(cmd, err)
 			}
 			return a.with(func(c *client.Client) error {
 				if req.Library, err = only(cmd, c, *name); err != nil {
 					return err
 				}
-				req.Number, req.Reads = int32(n), args[1:]
+				req.Number, req.Reads = n, args[1:]
 				d, err := c.Library.SetDriveMedia(cmd.Context(), req)
 				if err != nil {
 					return err

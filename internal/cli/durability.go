@@ -51,6 +51,9 @@ A batch event hits all discs of a set at once; without one the figures hold only
 					discs = int(seen.GetDiscs())
 				}
 			}
+			if !(confidence > 0 && confidence < 1) {
+				return usage(cmd, fmt.Errorf("--confidence %g: want one between 0 and 1, as 0.95", confidence))
+			}
 			p.Interval = float64(days) * 24 / year.Hours()
 			n := p.Data + p.Parity
 			if n < 1 || discs < n {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -52,8 +53,8 @@ func showAlerts(w io.Writer, libs []*pb.Library) {
 func (a *app) alerts() *cobra.Command {
 	return &cobra.Command{
 		Use: "alerts", Short: "List what somebody should do something about; exits with 4 when there is anything", Args: cobra.NoArgs,
-		Long: `Lists what somebody should do something about: discs to be migrated, drives out of service, robots in trouble, scrubs that are overdue, and
-libraries that can't be read as fast as they should be. Exits with 0 when there is nothing and with 4 when there is. The controller also says so
+		Long: `Lists what somebody should do something about, and what: suspect discs and those to be migrated, places to be looked at, drives out of service, robots
+in trouble, agents that say nothing, sets without parity, scrubs that are overdue, missing blanks, and libraries that can't be read as fast as they should be. Exits with 0 when there is nothing and with 4 when there is. The controller also says so
 to programs that probe the standard health service of gRPC for "alerts".`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
@@ -64,7 +65,7 @@ to programs that probe the standard health service of gRPC for "alerts".`,
 				a.partial = !s.GetWell()
 				return a.print(s, func(w io.Writer) {
 					for _, x := range s.GetAlerts() {
-						fmt.Fprintf(w, "%s: library %s: %s\n", x.GetKind(), printable(x.GetLibrary()), printable(x.GetText()))
+						fmt.Fprintf(w, "%s: library %s: %s\n    next: %s\n", x.GetKind(), printable(x.GetLibrary()), printable(x.GetText()), printable(x.GetNext()))
 					}
 				})
 			})
@@ -201,7 +202,7 @@ func parseTime(s string) (time.Duration, error) {
 	units := map[byte]time.Duration{'d': day, 'w': 7 * day, 'y': 365 * day}
 	if n := len(s) - 1; n > 0 && units[s[n]] != 0 {
 		v, err := strconv.Atoi(s[:n])
-		if err != nil || v < 0 || v > 40000 {
+		if err != nil || v < 0 || time.Duration(v) > math.MaxInt64/units[s[n]] {
 			return 0, fmt.Errorf("%q is not a time: want one such as 72h, 180d or 2y", s)
 		}
 		return time.Duration(v) * units[s[n]], nil
@@ -282,6 +283,9 @@ REPAIRED, that read DIFFERENTLY twice, that came out WRONG without the drive say
 WORST ROW of the error correction, of so many bad sectors that it bears; how many times as long the SLOWEST part took as its place on the disc explains; and what a
 drive MEASURED below its own correction, where it can. Columns with nothing in them are left out.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 1 || limit > 1000 {
+				return usage(cmd, fmt.Errorf("--limit %d: want 1 to 1000", limit))
+			}
 			return a.with(func(c *client.Client) error {
 				h, err := c.Health.GetDiscHealth(cmd.Context(), &pb.GetDiscHealthRequest{Disc: args[0], Limit: limit})
 				if err != nil {

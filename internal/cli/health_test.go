@@ -14,12 +14,12 @@ import (
 
 func TestParseTime(t *testing.T) {
 	const day = 24 * time.Hour
-	for s, want := range map[string]time.Duration{"0": 0, "72h": 72 * time.Hour, "180d": 180 * day, "26w": 182 * day, "2y": 730 * day, "90m": 90 * time.Minute} {
+	for s, want := range map[string]time.Duration{"0": 0, "72h": 72 * time.Hour, "180d": 180 * day, "26w": 182 * day, "2y": 730 * day, "90m": 90 * time.Minute, "292y": 292 * 365 * day} {
 		if got, err := parseTime(s); err != nil || got != want {
 			t.Errorf("%s: %v %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "d", "5", "-3d", "-1h", "1.5y", "99999999y", "soon"} {
+	for _, s := range []string{"", "d", "5", "-3d", "-1h", "1.5y", "293y", "585y", "99999999y", "soon"} {
 		if got, err := parseTime(s); err == nil {
 			t.Errorf("%q is taken for %v", s, got)
 		}

@@ -145,7 +145,7 @@ discs that were made stays there, the rest is planned anew. Another folder is ad
 --base takes in the catalogue of older discs, of this program or odarchive 0.1, so that what they hold is not planned again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if err := i.outside(args[0]); err != nil {
+			if err := errors.Join(checkJobs(o.Jobs), i.outside(args[0])); err != nil {
 				return usage(cmd, err)
 			}
 			p, err := project.Open(i.dir)

@@ -18,15 +18,16 @@ func (a *app) library() *cobra.Command {
 	c := &cobra.Command{
 		Use: "library", Short: "Show the robot libraries", Args: cobra.NoArgs,
 		Long: `Shows the robot libraries. HEALTH counts recorded discs: healthy, to watch, to migrate soon, to migrate now. FLAGGED counts the places that somebody should look
-at: 'odarchive library elements --flagged' says why. EVACUATION is the time in which all recorded discs could be read once.`,
+at: 'odarchive library elements --flagged' says why. NO PARITY counts the sets whose parity is being made, or lost: 'odarchive library sets --without-parity' lists
+them. EVACUATION is the time in which all recorded discs could be read once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				resp, err := c.Library.ListLibraries(cmd.Context(), &pb.ListLibrariesRequest{})
 				if err != nil {
 					return err
 				}
-				if err := list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tHEALTH\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tEVACUATION", func(l *pb.Library) string {
-					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), grades(l), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), evacuation(l))
+				if err := list(a, resp.GetLibraries(), "NAME\tMODEL\tAGENT\tONLINE\tSLOTS\tDRIVES\tBLANK\tGOOD\tOTHER\tHEALTH\tFLAGGED\tMOVES\tSCRUBS OVERDUE\tNO PARITY\tEVACUATION", func(l *pb.Library) string {
+					return cells(l.GetName(), l.GetModel(), l.GetAgent(), l.GetOnline(), l.GetSlots(), l.GetDrives(), l.GetBlank(), l.GetGood(), l.GetOther(), grades(l), l.GetFlagged(), l.GetMoves(), l.GetOverdue(), l.GetSetsWithoutParity(), evacuation(l))
 				}); err != nil || a.json {
 					return err
 				}
@@ -106,7 +107,7 @@ func (a *app) stock() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "stock --slots 1-600 --capacity SECTORS",
 		Short:   "Say that you have put blank discs into slots",
-		Long:    "Says which slots hold blank discs now. What a slot really holds is found out when its disc is loaded: one that isn't blank is never burned.",
+		Long:    "Says which slots hold blank discs now. What a slot really holds is found out when its disc is loaded: one that isn't blank is never burned. A blank that was known already is taken for what you say now, unless a drive has looked at it: then it stays what that said.",
 		Example: "  odarchive library stock --slots 1-300,350 --medium BD-R --capacity 12219392\n  odarchive library stock --slots 1-600 --capacity 25GB",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -128,7 +129,7 @@ func (a *app) stock() *cobra.Command {
 					return err
 				}
 				return a.print(resp, func(w io.Writer) {
-					fmt.Fprintf(w, "%d blank discs added to library %s, %d were known\n", resp.GetAdded(), lib, resp.GetKnown())
+					showStocked(w, lib, medium, sectors, resp)
 				})
 			})
 		},
@@ -144,6 +145,16 @@ func (a *app) stock() *cobra.Command {
 	return c
 }
 
+func showStocked(w io.Writer, lib, medium string, sectors int64, resp *pb.StockBlanksResponse) {
+	fmt.Fprintf(w, "%d blank discs added to library %s, %d were known\n", resp.GetAdded(), lib, resp.GetKnown())
+	if n := resp.GetCorrected(); n > 0 {
+		fmt.Fprintf(w, "%d of these were known otherwise, and are taken for %s of %d sectors now\n", n, printable(medium), sectors)
+	}
+	if n := resp.GetKept(); n > 0 {
+		fmt.Fprintf(w, "%d of these stay what a drive said of them, whatever you say: %s\n", n, printable(resp.GetExample()))
+	}
+}
+
 func parseSlots(s string) ([]*pb.SlotRange, error) {
 	var ranges []*pb.SlotRange
 	for part := range strings.SplitSeq(s, ",") {
@@ -151,12 +162,12 @@ func parseSlots(s string) ([]*pb.SlotRange, error) {
 		if !is {
 			to = from
 		}
-		first, err1 := strconv.Atoi(strings.TrimSpace(from))
-		last, err2 := strconv.Atoi(strings.TrimSpace(to))
-		if err1 != nil || err2 != nil || first < 1 || last < first {
+		first, err1 := parseNumber(from)
+		last, err2 := parseNumber(to)
+		if err1 != nil || err2 != nil || last < first {
 			return nil, fmt.Errorf("slots %q: want numbers and ranges, as in 1-300,350", part)
 		}
-		ranges = append(ranges, &pb.SlotRange{First: int32(first), Last: int32(last)})
+		ranges = append(ranges, &pb.SlotRange{First: first, Last: last})
 	}
 	return ranges, nil
 }
@@ -183,24 +194,24 @@ func parseCapacity(s string) (sectors int64, err error) {
 func (a *app) setElement() *cobra.Command {
 	var name, disc string
 	c := &cobra.Command{
-		Use:     "set-element slot|drive NUMBER empty|full|unknown",
+		Use:     "set-element slot|drive|mailslot|picker NUMBER empty|full|unknown",
 		Short:   "Say what a place holds, after you have looked",
-		Long:    "Settles what a slot or drive holds after somebody has looked, and clears its flag. A disc that you say is there is identified when it is loaded.",
+		Long:    "Settles what a place holds after somebody has looked, and clears its flag. A disc that you say is there is identified when it is loaded.",
 		Example: "  odarchive library set-element slot 214 full --disc 0214\n  odarchive library set-element slot 17 empty",
 		Args:    cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, ok := map[string]pb.ElementKind{"slot": pb.ElementKind_ELEMENT_KIND_SLOT, "drive": pb.ElementKind_ELEMENT_KIND_DRIVE}[args[0]]
+			kind, ok := pb.ElementKind_value["ELEMENT_KIND_"+strings.ToUpper(args[0])]
 			fill, known := map[string]pb.Fill{"empty": pb.Fill_FILL_EMPTY, "full": pb.Fill_FILL_FULL, "unknown": pb.Fill_FILL_UNKNOWN}[args[2]]
-			number, err := strconv.Atoi(args[1])
-			if !ok || !known || err != nil || number < 1 {
-				return usage(cmd, fmt.Errorf("%q: want a slot or drive, its number, and empty, full or unknown", strings.Join(args, " ")))
+			number, err := parseNumber(args[1])
+			if !ok || kind == 0 || !known || err != nil {
+				return usage(cmd, fmt.Errorf("%q: want a slot, drive, mailslot or picker, its number, and empty, full or unknown", strings.Join(args, " ")))
 			}
 			return a.with(func(c *client.Client) error {
 				lib, err := only(cmd, c, name)
 				if err != nil {
 					return err
 				}
-				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: kind, Number: int32(number)}, Fill: fill, Disc: disc})
+				e, err := c.Library.SetElement(cmd.Context(), &pb.SetElementRequest{Library: lib, Address: &pb.Address{Kind: pb.ElementKind(kind), Number: number}, Fill: fill, Disc: disc})
 				if err != nil {
 					return err
 				}
@@ -244,16 +255,16 @@ TAG the barcode of the disc in it. The last three show where there is something 
 		sub := &cobra.Command{
 			Use: s.use, Short: s.short, Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				n, err := strconv.Atoi(args[0])
+				n, err := parseNumber(args[0])
 				if err != nil {
-					return usage(cmd, fmt.Errorf("%q is no drive's number", args[0]))
+					return usage(cmd, err)
 				}
 				return a.with(func(c *client.Client) error {
 					lib, err := only(cmd, c, name)
 					if err != nil {
 						return err
 					}
-					d, err := c.Library.SetDrive(cmd.Context(), &pb.SetDriveRequest{Library: lib, Number: int32(n), State: s.state, Reason: reason})
+					d, err := c.Library.SetDrive(cmd.Context(), &pb.SetDriveRequest{Library: lib, Number: n, State: s.state, Reason: reason})
 					if err != nil {
 						return err
 					}

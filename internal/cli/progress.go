@@ -18,6 +18,7 @@ type progress struct {
 	stage string
 	start time.Time
 	shown time.Time
+	first client.Progress // of the stage: what was there already says nothing of how fast it goes
 	last  client.Progress
 	late  *time.Timer // shows what came before its time, when nothing comes after it
 	told  string      // what somebody has been told to do
@@ -41,7 +42,7 @@ func (g *progress) show(p client.Progress) {
 	now := time.Now()
 	if p.Stage != g.stage {
 		g.finish()
-		g.stage, g.start, g.shown = p.Stage, now, time.Time{}
+		g.stage, g.start, g.shown, g.first = p.Stage, now, time.Time{}, p
 	}
 	g.last = p
 	if g.app.quiet || g.app.json {
@@ -122,10 +123,12 @@ func (g *progress) text(now time.Time) string {
 			fmt.Fprintf(b, " of %d", p.TotalFiles)
 		}
 	}
-	if rate := float64(p.Bytes) / took.Seconds(); rate >= 1 && took > time.Second {
-		fmt.Fprintf(b, ", %s/s", size(int64(rate)))
-		if left := p.TotalBytes - p.Bytes; left > 0 {
-			fmt.Fprintf(b, ", %v left", (time.Duration(float64(left)/rate) * time.Second).Round(time.Second))
+	if took > time.Second {
+		if rate := float64(p.Bytes-g.first.Bytes) / took.Seconds(); rate >= 1 {
+			fmt.Fprintf(b, ", %s/s", size(int64(rate)))
+		}
+		if left := left(g.first, p, took); left > 0 {
+			fmt.Fprintf(b, ", %v left", left)
 		}
 	}
 	if p.Note != "" {
@@ -137,6 +140,24 @@ func (g *progress) text(now time.Time) string {
 	}
 	return b.String()
 }
+
+// left is how long it takes until all is done, if bytes and files go on as they have until now: whichever of them takes longer, because many small
+// files hold up as much as a few large ones. It is 0 when that can't be told.
+func left(first, p client.Progress, took time.Duration) time.Duration {
+	longest := 0.0
+	for _, x := range [][2]int64{{p.Bytes - first.Bytes, p.TotalBytes - p.Bytes}, {p.Files - first.Files, p.TotalFiles - p.Files}} {
+		if done, rest := x[0], x[1]; done > 0 && rest > 0 {
+			longest = max(longest, took.Seconds()*float64(rest)/float64(done))
+		}
+	}
+	if longest > maxLeft.Seconds() {
+		return 0
+	}
+	return time.Duration(longest * float64(time.Second)).Round(time.Second)
+}
+
+// maxLeft is more than anybody believes.
+const maxLeft = 365 * 24 * time.Hour
 
 // end finishes the line of a stage.
 func (g *progress) end() {

@@ -78,3 +78,26 @@ func TestProgressThatStops(t *testing.T) {
 		})
 	}
 }
+
+// TestLeft: the time left is that of bytes or of files, whichever takes longer, and none when nothing can be told.
+func TestLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		p, first client.Progress
+		want     time.Duration
+	}{
+		"bytes alone":                   {p: client.Progress{Bytes: 250, TotalBytes: 1000}, want: 30 * time.Second},
+		"large files first, small left": {p: client.Progress{Bytes: 900, TotalBytes: 1000, Files: 10, TotalFiles: 1000}, want: 990 * time.Second},
+		"small files first, large left": {p: client.Progress{Bytes: 100, TotalBytes: 1000, Files: 990, TotalFiles: 1000}, want: 90 * time.Second},
+		"only empty files are left":     {p: client.Progress{Bytes: 1000, TotalBytes: 1000, Files: 500, TotalFiles: 1000}, want: 10 * time.Second},
+		"empty files alone":             {p: client.Progress{Files: 200, TotalFiles: 1000}, want: 40 * time.Second},
+		"no total":                      {p: client.Progress{Bytes: 100, Files: 3}, want: 0},
+		"nothing yet":                   {p: client.Progress{TotalBytes: 1000, TotalFiles: 10}, want: 0},
+		"one byte of very many":         {p: client.Progress{Bytes: 1, TotalBytes: 1 << 62}, want: 0},
+		"half was there":                {p: client.Progress{Bytes: 600, TotalBytes: 1000, Files: 60, TotalFiles: 100}, first: client.Progress{Bytes: 500, Files: 50}, want: 40 * time.Second},
+		"done":                          {p: client.Progress{Bytes: 1000, TotalBytes: 1000, Files: 10, TotalFiles: 10}, want: 0},
+	} {
+		if got := left(c.first, c.p, 10*time.Second); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

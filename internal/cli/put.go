@@ -28,6 +28,9 @@ Symlinks, FIFOs, sockets and devices are kept as what they are, and never follow
 		Example: "  odarchive put ~/photos\n  odarchive put /srv/data --vault research --name data-2026 --flush --wait",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkJobs(p.Jobs); err != nil {
+				return usage(cmd, err)
+			}
 			p.Dir = args[0]
 			p.Flush = p.Flush || wait
 			g := a.progress(map[string]string{"scan": "read", "upload": "uploaded", "seal": "sealed", "wait": "safe"})

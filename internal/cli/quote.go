@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -45,8 +44,8 @@ func (a *app) quote(cmd *cobra.Command, args []string, q *quoting) error {
 	if err != nil {
 		return usage(cmd, err)
 	}
-	if q.within < 0 || q.within > 0 && q.within < time.Second {
-		return usage(cmd, errors.New("--within: want at least a second"))
+	if err := checkWait("within", q.within); err != nil {
+		return usage(cmd, err)
 	}
 	req := &pb.QuoteRetrievalRequest{Tier: tier, WithinSeconds: int64(q.within / time.Second)}
 	for _, p := range args[1:] {

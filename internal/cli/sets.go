@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,22 +26,34 @@ func parseSet(s string) (data, parity int32, err error) {
 
 func (a *app) sets() *cobra.Command {
 	var vault string
+	var bare bool
 	c := &cobra.Command{
 		Use: "sets", Short: "List the sets of discs that share parity", Args: cobra.NoArgs,
 		Long: `Lists the sets of discs that share parity, the newest first. SPARE is how many more of a set's discs may be lost before files are; nothing is to spare
-while no parity disc is verified. A set is open while discs join it, closed while its parity is being made, and sealed when that is final.`,
+while no parity disc is verified. A set is open while discs join it, closed while its parity is being made, and sealed when that is final. PARITY DISCS is "none" while
+none is verified, or when none is good any more.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client.Client) error {
 				resp, err := c.Library.ListSets(cmd.Context(), &pb.ListSetsRequest{Vault: vault})
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetSets(), "SET\tVAULT\tLIBRARY\tSTATE\tTAKES\tDISCS\tPARITY DISCS\tSPARE", showSet)
+				sets := resp.GetSets()
+				if bare {
+					sets = slices.DeleteFunc(sets, func(s *pb.DiscSet) bool { return s.GetState() == pb.DiscSet_STATE_OPEN || hasParity(s) })
+				}
+				return list(a, sets, "SET\tVAULT\tLIBRARY\tSTATE\tTAKES\tDISCS\tPARITY DISCS\tSPARE", showSet)
 			})
 		},
 	}
 	c.Flags().StringVarP(&vault, "vault", "v", "", "only of this vault")
+	c.Flags().BoolVar(&bare, "without-parity", false, "only those that no disc joins any more and that have no good parity disc")
 	return c
+}
+
+// hasParity says whether one of a set's parity discs is good.
+func hasParity(s *pb.DiscSet) bool {
+	return slices.ContainsFunc(s.GetMembers(), func(m *pb.SetMember) bool { return m.GetIndex() >= s.GetData() && len(m.GetDiscs()) > 0 })
 }
 
 func showSet(s *pb.DiscSet) string {
@@ -55,6 +68,9 @@ func showSet(s *pb.DiscSet) string {
 		} else {
 			parity = append(parity, discs)
 		}
+	}
+	if !hasParity(s) {
+		parity = []string{"none"}
 	}
 	return cells(s.GetId(), s.GetVault(), s.GetLibrary(), word(s.GetState(), "STATE_"), fmt.Sprintf("%d+%d", s.GetData(), s.GetParity()),
 		strings.Join(data, ","), strings.Join(parity, ","), s.GetSpare())

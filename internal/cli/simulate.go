@@ -60,6 +60,9 @@ how long requests take and what the drives do meanwhile. The same seed gives the
 	f.Float64Var(&config.Physics.ReadRate, "read-rate", config.Physics.ReadRate, "bytes a second that a drive reads in the mean")
 	f.Uint64Var(&config.Seed, "seed", config.Seed, "which of the random courses of events")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if seeds < 1 {
+			return usage(cmd, fmt.Errorf("--seeds %d: want at least one", seeds))
+		}
 		if table && seeds > 1 {
 			list, err := simulate.Judge(20000, config.Seed, seeds)
 			if err != nil {

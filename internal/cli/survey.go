@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,21 +12,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/excerpt"
 	"github.com/odarchive/odarchive/archive/image"
 	"github.com/odarchive/odarchive/archive/survey"
+	"github.com/odarchive/odarchive/internal/rebuild"
 )
 
 func (a *app) survey() *cobra.Command {
 	return &cobra.Command{
 		Use: "survey DISC…", Short: "Say which archives a vault's discs give back whole, and which bytes are on none",
-		Long: `Reads what discs of a vault say of themselves - images, devices, or folders where discs are mounted - and says of every archive that
+		Long: `Reads what discs of a vault say of themselves - images, devices, folders where discs are mounted, folders with images, or with what
+"odarchive-agent survey" has copied of the discs in a robot - and says of every archive that
 one of them speaks of whether all of its bytes are there, and if not, which files miss which bytes. Any discs do, in any order.
 Parity discs carry a snapshot of the library's catalogue: with one, it also names the discs that should exist and were not given, and
 the archives of which none of the discs speaks.
 It reads lists and not the files themselves: odarchive iso verify reads those. It exits with 4 when something is missing.`,
-		Example: "  odarchive survey *.iso\n  odarchive survey --json /dev/sr0 /mnt/disc",
+		Example: "  odarchive survey *.iso\n  odarchive survey --json /dev/sr0 /mnt/disc\n  odarchive survey /var/tmp/survey",
 		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.surveyDiscs(args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.surveyDiscs(cmd.Context(), args) },
 	}
 }
 
@@ -73,16 +77,30 @@ type surveyedGap struct {
 	Length int64 `json:"length"`
 }
 
-func (a *app) surveyDiscs(places []string) (err error) {
+func (a *app) surveyDiscs(ctx context.Context, places []string) (err error) {
 	s := &survey.Survey{}
-	for _, where := range places {
-		fsys, c, e := openSurveyed(where)
-		if e != nil {
-			return e
+	var opened []io.Closer
+	defer func() {
+		for _, c := range opened {
+			err = errors.Join(err, c.Close())
 		}
-		defer func() { err = errors.Join(err, c.Close()) }()
-		if e := s.Add(where, fsys); e != nil {
-			return e
+	}()
+	for _, where := range places {
+		all, inFolder, err := surveyedIn(where)
+		if err != nil {
+			return err
+		}
+		for _, name := range all {
+			fsys, c, err := openSurveyed(ctx, name)
+			if err == nil {
+				opened = append(opened, c)
+				err = s.Add(name, fsys)
+			}
+			if err != nil && inFolder && ctx.Err() == nil { // nobody has named it
+				s.Doubts = append(s.Doubts, survey.Doubt{Disc: name, Err: err})
+			} else if err != nil {
+				return err
+			}
 		}
 	}
 	out := surveyed{Discs: []surveyedDisc{}, Archives: []surveyedArchive{}, Doubts: []string{}}
@@ -151,8 +169,23 @@ func (s *surveyed) show(w io.Writer) {
 	s.Missing.show(w)
 }
 
-// openSurveyed opens an image, a device, or a folder where a disc is mounted.
-func openSurveyed(where string) (fs.FS, io.Closer, error) {
+// surveyedIn returns what is to be read of a place: of a folder where no disc of ours is mounted, the images and excerpts in it and below.
+func surveyedIn(where string) (all []string, inFolder bool, err error) {
+	info, err := os.Stat(where)
+	if err != nil {
+		return nil, false, err
+	}
+	if !info.IsDir() || rebuild.IsDisc(where) {
+		return []string{where}, false, nil
+	}
+	if all, err = rebuild.Places([]string{where}); err == nil && len(all) == 0 {
+		err = fmt.Errorf("%s is no disc of a vault, and no image or excerpt of one is in it", where)
+	}
+	return all, true, err
+}
+
+// openSurveyed opens an image, a device, an excerpt, or a folder where a disc is mounted.
+func openSurveyed(ctx context.Context, where string) (fs.FS, io.Closer, error) {
 	info, err := os.Stat(where)
 	if err != nil {
 		return nil, nil, err
@@ -168,6 +201,17 @@ func openSurveyed(where string) (fs.FS, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if excerpt.Is(f) {
+		x, err := excerpt.Open(where)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", where, err)
+		}
+		d, err := survey.Open(ctx, x, x.Sectors)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", where, err), x.Close())
+		}
+		return ofDisc{d}, x, nil
+	}
 	bytes, err := f.Seek(0, io.SeekEnd) // of a device too
 	if err == nil {
 		var sides *image.Sides
@@ -177,3 +221,8 @@ func openSurveyed(where string) (fs.FS, io.Closer, error) {
 	}
 	return nil, nil, errors.Join(fmt.Errorf("%s: %w", where, err), f.Close())
 }
+
+// ofDisc is the file system of a disc.
+type ofDisc struct{ *survey.Disc }
+
+func (d ofDisc) Open(name string) (fs.File, error) { return d.File(name) }

@@ -52,6 +52,9 @@ type Main struct {
 
 // Run serves until ctx ends, then stops in order: requests, loops, staging, PostgreSQL.
 func (m *Main) Run(ctx context.Context) (err error) {
+	if err := m.check(); err != nil {
+		return err
+	}
 	if m.Log == nil {
 		m.Log = slog.Default()
 	}
@@ -84,6 +87,22 @@ func (m *Main) Run(ctx context.Context) (err error) {
 	}
 	defer stage.Close()
 	return m.serve(ctx, store, stage, died)
+}
+
+// maxBuilds is more than a host can build at a time.
+const maxBuilds = 64
+
+// check refuses what can't be meant.
+func (m *Main) check() error {
+	switch {
+	case m.StagingReserve < 0:
+		return fmt.Errorf("a staging reserve of %d bytes: want 0 or more", m.StagingReserve)
+	case m.StagingLimit < 0:
+		return fmt.Errorf("a staging limit of %d bytes: want 1 or more, or 0 for what the disk offers", m.StagingLimit)
+	case m.Builds < 0 || m.Builds > maxBuilds:
+		return fmt.Errorf("%d builds at a time: want 1 to %d", m.Builds, maxBuilds)
+	}
+	return nil
 }
 
 func (m *Main) openStaging(ctx context.Context, store *postgres.Store) (*staging.Store, error) {

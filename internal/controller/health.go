@@ -81,7 +81,7 @@ func (s *healthServer) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.Sta
 	}
 	resp := &pb.StatusResponse{Well: len(alerts) == 0}
 	for _, a := range alerts {
-		resp.Alerts = append(resp.Alerts, &pb.Alert{Library: a.Library, Kind: a.Kind, Text: a.Text})
+		resp.Alerts = append(resp.Alerts, &pb.Alert{Library: a.Library, Kind: a.Kind, Text: a.Text, Next: a.Next})
 	}
 	return resp, nil
 }
@@ -101,25 +101,27 @@ func alerts(ctx context.Context, store *postgres.Store) ([]postgres.Alert, error
 		if err != nil {
 			return nil, err
 		}
-		if text := evacuationAlert(l, evacuation(l, t)); text != "" {
-			all = append(all, postgres.Alert{Library: l.Name, Kind: "evacuation", Text: text})
+		if a := evacuationAlert(l, evacuation(l, t)); a.Text != "" {
+			all = append(all, a)
 		}
 	}
 	return all, nil
 }
 
-// evacuationAlert says that a library's discs can't be read as fast as they should be; empty when they can.
-func evacuationAlert(l postgres.Library, seconds float64) string {
+// evacuationAlert says that a library's discs can't be read as fast as they should be; without text when they can.
+func evacuationAlert(l postgres.Library, seconds float64) postgres.Alert {
 	show := func(s float64) time.Duration { return (time.Duration(s) * time.Second).Round(time.Minute) }
+	a := postgres.Alert{Library: l.Name, Kind: "evacuation"}
 	switch {
 	case l.Recorded == 0 || l.EvacuationLimit == 0:
-		return ""
 	case seconds == 0:
-		return fmt.Sprintf("%d recorded discs, and no drive in service to read them", l.Recorded)
+		a.Text = fmt.Sprintf("%d recorded discs, and no drive in service to read them", l.Recorded)
+		a.Next = "'odarchive drives' says why; 'odarchive drives up NUMBER' takes one into service"
 	case seconds > l.EvacuationLimit:
-		return fmt.Sprintf("reading everything takes %v, more than the %v that were set: it needs more drives", show(seconds), show(l.EvacuationLimit))
+		a.Text = fmt.Sprintf("reading everything takes %v, more than the %v that were set", show(seconds), show(l.EvacuationLimit))
+		a.Next = "take more drives into service, or set another limit with 'odarchive library limit --evacuation TIME'"
 	}
-	return ""
+	return a
 }
 
 func (s *healthServer) ObservedFailures(ctx context.Context, req *pb.ObservedFailuresRequest) (*pb.ObservedFailuresResponse, error) {

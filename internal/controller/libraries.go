@@ -37,14 +37,14 @@ func (s *libraryServer) ListLibraries(ctx context.Context, _ *pb.ListLibrariesRe
 		var texts []string
 		for _, a := range alerted {
 			if a.Library == l.Name {
-				texts = append(texts, a.Text)
+				texts = append(texts, a.String())
 			}
 		}
-		if text := evacuationAlert(l, seconds); text != "" {
-			texts = append(texts, text)
+		if a := evacuationAlert(l, seconds); a.Text != "" {
+			texts = append(texts, a.String())
 		}
 		resp.Libraries = append(resp.Libraries, &pb.Library{
-			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts,
+			EvacuationSeconds: seconds, Overdue: int32(l.Overdue), EvacuationLimitSeconds: l.EvacuationLimit, Alerts: texts, SetsWithoutParity: int32(l.WithoutParity),
 			Healthy: int32(l.Healthy), Watch: int32(l.Watch), MigrateSoon: int32(l.MigrateSoon), MigrateNow: int32(l.MigrateNow),
 			Name: l.Name, Model: l.Model, Agent: l.Agent, Online: l.Online, LastSeen: maybe(l.LastSeen), Slots: int32(l.Slots), Drives: int32(l.Drives),
 			Blank: int32(l.Blank), Good: int32(l.Good), Other: int32(l.Other), Flagged: int32(l.Flagged), Moves: l.Moves,
@@ -141,11 +141,13 @@ func (s *libraryServer) StockBlanks(ctx context.Context, req *pb.StockBlanksRequ
 	for i, r := range req.GetSlots() {
 		ranges[i] = postgres.SlotRange{First: int(r.GetFirst()), Last: int(r.GetLast())}
 	}
-	added, known, err := s.store.StockBlanks(ctx, req.GetLibrary(), ranges, req.GetMedium(), req.GetCapacity())
+	got, err := s.store.StockBlanks(ctx, req.GetLibrary(), ranges, req.GetMedium(), req.GetCapacity())
 	if err != nil {
 		return nil, err
 	}
-	return &pb.StockBlanksResponse{Added: int32(added), Known: int32(known)}, nil
+	return &pb.StockBlanksResponse{
+		Added: int32(got.Added), Known: int32(got.Known), Corrected: int32(got.Corrected), Kept: int32(got.Kept), Example: got.Example,
+	}, nil
 }
 
 func (s *libraryServer) SetElement(ctx context.Context, req *pb.SetElementRequest) (*pb.Element, error) {

@@ -23,7 +23,7 @@ type watcher struct {
 	store *postgres.Store
 	ready *grpchealth.Server
 	log   *slog.Logger
-	said  map[postgres.Alert]bool
+	said  map[postgres.Alert]bool // without what to do, which changes as things go on
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -49,8 +49,10 @@ func (w *watcher) run(ctx context.Context) error {
 func (w *watcher) tell(all []postgres.Alert) {
 	now := make(map[postgres.Alert]bool, len(all))
 	for _, a := range all {
+		next := a.Next
+		a.Next = ""
 		if now[a] = true; !w.said[a] {
-			w.log.Warn("somebody is needed", "library", a.Library, "kind", a.Kind, "alert", a.Text)
+			w.log.Warn("somebody is needed", "library", a.Library, "kind", a.Kind, "alert", a.Text, "next", next)
 		}
 	}
 	for a := range w.said {

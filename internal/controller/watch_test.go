@@ -57,8 +57,8 @@ func TestEvacuationAlert(t *testing.T) {
 		{postgres.Library{Recorded: 600}, 2 * day, ""}, // no limit was set
 		{postgres.Library{EvacuationLimit: day}, 0, ""},
 	} {
-		if got := evacuationAlert(c.lib, c.seconds); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
-			t.Errorf("%+v in %g s: %q, want %q", c.lib, c.seconds, got, c.says)
+		if got := evacuationAlert(c.lib, c.seconds); (got.Text == "") != (c.says == "") || (got.Next == "") != (c.says == "") || !strings.Contains(got.Text, c.says) {
+			t.Errorf("%+v in %g s: %v, want %q", c.lib, c.seconds, got, c.says)
 		}
 	}
 }

@@ -73,7 +73,11 @@ func TestThereAndBack(t *testing.T) {
 		}
 	}
 	a := s.put(source)
-	s.same(source, s.get(a))
+	got := s.get(a)
+	s.same(source, got)
+	if n := taken(t, filepath.Join(got, "small", "00")); n > 1<<20 {
+		t.Errorf("a hole of 20 MiB comes back with %d bytes on the disk", n)
+	}
 	s.CheckTruth(0)
 
 	stats, err := s.Client.Library.Statistics(t.Context(), &pb.StatisticsRequest{})

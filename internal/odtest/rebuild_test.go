@@ -104,7 +104,13 @@ func TestRebuild(t *testing.T) {
 	}
 	s.CheckTruth(0)
 	s.lose()
-	s.rebuild(cli.ExitOK, s.survey())
+	excerpts := s.survey()
+	u := terminal{s, t}
+	if all := u.document(cli.ExitOK, []string{"discs", "archives", "doubts"}, "survey", excerpts)[0]; len(all["discs"].([]any)) != len(images) || len(all["doubts"].([]any)) > 0 ||
+		all["archives"].([]any)[0].(map[string]any)["whole"] != true {
+		t.Errorf("what was copied of the discs says %v", all)
+	}
+	s.rebuild(cli.ExitOK, excerpts)
 	s.Start(Controller)
 	places := 0
 	for _, d := range s.Discs() {

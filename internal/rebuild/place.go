@@ -67,10 +67,15 @@ func Places(places []string) (all []string, err error) {
 			add(p)
 			continue
 		}
-		if mounted(p) {
+		if IsDisc(p) {
 			device, err := deviceOf(p)
 			if err != nil {
 				return nil, err
+			}
+			if is, err := isImage(device); err != nil {
+				return nil, fmt.Errorf("%s lies on %s, and whether that is a disc can't be told (a copy of a disc's files does not do): %w", p, device, err)
+			} else if !is {
+				return nil, copied(p)
 			}
 			add(device)
 			continue
@@ -90,8 +95,8 @@ func Places(places []string) (all []string, err error) {
 	return all, nil
 }
 
-// mounted says whether a folder is the root of a disc of ours.
-func mounted(dir string) bool {
+// IsDisc says whether a folder is the root of a disc of ours, or of a copy of its files.
+func IsDisc(dir string) bool {
 	for _, name := range []string{catalogue.InfoName, discset.SetName} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return true
@@ -100,7 +105,7 @@ func mounted(dir string) bool {
 	return false
 }
 
-// isImage says whether a file is an excerpt, or has what every image has in sector 16 (ECMA-119 §8.1), or where UDF has its anchor.
+// isImage says whether a file or device is an excerpt, or has what every image has in sector 16 (ECMA-119 §8.1), or where UDF has its anchor.
 func isImage(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -110,7 +115,7 @@ func isImage(path string) (bool, error) {
 	if excerpt.Is(f) {
 		return true, nil
 	}
-	if info, err := f.Stat(); err != nil || info.Size() < smallest*archive.SectorSize {
+	if size, err := f.Seek(0, io.SeekEnd); err != nil || size < smallest*archive.SectorSize { // of a device too
 		return false, err
 	}
 	var iso, udf [6]byte
@@ -141,9 +146,13 @@ func deviceOf(dir string) (string, error) {
 	want := fmt.Sprintf("%d:%d", st.Dev>>8&0xfff|st.Dev>>32&^0xfff, st.Dev&0xff|st.Dev>>12&^0xff)
 	device, err := mountSource(f, want)
 	if err != nil || !strings.HasPrefix(device, "/") {
-		return "", errors.Join(fmt.Errorf("%s is not where a device is mounted: give the disc's device or image, not a copy of its files", dir), err)
+		return "", errors.Join(copied(dir), err)
 	}
 	return device, nil
+}
+
+func copied(dir string) error {
+	return fmt.Errorf("%s is not where a disc is mounted: give the disc's device or image, a copy of its files does not do", dir)
 }
 
 // mountSource returns what is mounted as device major:minor (proc_pid_mountinfo(5)).

@@ -29,7 +29,7 @@ func Machines(places []string) (all []Machine, err error) {
 	var bad []error
 	for _, p := range places {
 		info, err := os.Stat(p)
-		if err != nil || !info.IsDir() || mounted(p) {
+		if err != nil || !info.IsDir() || IsDisc(p) {
 			continue // Places has an opinion of it
 		}
 		bad = append(bad, filepath.WalkDir(p, func(path string, e fs.DirEntry, err error) error {

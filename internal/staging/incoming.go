@@ -91,9 +91,9 @@ func (s *Store) Arrived(name string) (int64, error) {
 // ReadAt implements io.ReaderAt.
 func (i *Incoming) ReadAt(p []byte, off int64) (int, error) { return i.file.ReadAt(p, off) }
 
-// WriteAt implements io.WriterAt. It fails with ErrFull when the disk is.
+// WriteAt implements io.WriterAt. It fails with ErrFull when the disk is. Large pieces of zeros become holes.
 func (i *Incoming) WriteAt(p []byte, off int64) (int, error) {
-	n, err := i.file.WriteAt(p, off)
+	n, err := writeAt(i.file, p, off)
 	if err != nil {
 		return n, fmt.Errorf("write %s: %w", i.path, full(err))
 	}

@@ -25,7 +25,7 @@ func (b *bench) burned(disc int64) Identity {
 func (b *bench) blanks(first, n int) {
 	b.Helper()
 	b.exec(`insert into element (library_id, kind, number, unit, fill) select $1, 'slot', g, 1, 'empty' from generate_series($2::int, $3) g`, b.lib, first, first+n-1)
-	if _, _, err := b.s.StockBlanks(b.Context(), "lib", []SlotRange{{first, first + n - 1}}, "BD-R", 1000); err != nil {
+	if _, err := b.s.StockBlanks(b.Context(), "lib", []SlotRange{{first, first + n - 1}}, "BD-R", 1000); err != nil {
 		b.Fatal(err)
 	}
 }

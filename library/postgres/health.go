@@ -238,48 +238,6 @@ update disc set lot = $4 from element e
 	return discs, err
 }
 
-// Alert is something that somebody should do something about.
-type Alert struct{ Library, Kind, Text string }
-
-// Alerts returns what discs, drives, robots and the scrub calendar need somebody for, by library.
-func (s *Store) Alerts(ctx context.Context) ([]Alert, error) {
-	rows, err := s.pool.Query(ctx, `
-select l.name, 'robot', l.trouble from library l where l.trouble <> ''
-union all
-select l.name, 'drive', format('drive %s is out of service: %s', d.number, d.reason) from drive d join library l on l.id = d.library_id where not d.up
-union all
-select l.name, 'drive', format('drive %s is suspected, and the last one in service: %s', d.number, d.suspect) from drive d join library l on l.id = d.library_id where d.up and d.suspect <> ''
-union all
-select l.name, 'disc', format('disc %s is to be migrated %s: %s%s', d.label, case d.grade when 'migrate_now' then 'now' else 'soon' end, d.grade_reason,
-         case when h.disc_id is not null and h.finished is null then '; it is being replaced' when h.error <> '' then '; replacing it was given up: ' || h.error else '' end)
-  from disc d join library l on l.id = d.library_id left join heal h on h.disc_id = d.id
- where d.state in ('good', 'suspect') and d.grade >= 'migrate_soon' and d.grade_confirmed
-union all
-select l.name, 'disc', format('disc %s is suspect: %s%s', d.label, d.reason,
-         case when h.disc_id is not null and h.finished is null then '; it is being replaced' when h.error <> '' then '; replacing it was given up: ' || h.error else '' end)
-  from disc d join library l on l.id = d.library_id left join heal h on h.disc_id = d.id where d.state = 'suspect' and not (d.grade_confirmed and coalesce(d.grade >= 'migrate_soon', false))
-union all
-select l.name, 'blanks', format('%s discs are to be replaced, and no blank disc is left for that', count(*))
-  from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = d.library_id
- where h.finished is null and not exists (select from disc b join element e on e.disc_id = b.id where b.library_id = l.id and b.state in ('blank', 'burning', 'verifying')
-   and (b.state <> 'blank' or b.capacity >= i.sectors)) group by l.name
-union all
-select l.name, 'set', format('parity image %s of set %s is not burned: %s discs were spoiled for it. When that is mended, ''odarchive jobs retry %s'' tries again', i.number, i.set_id, p.n,
-         (select left(j.id::text, 8) from image o join placement q on q.image_id = o.id join job j on j.archive_id = q.archive_id and j.kind = 'archive' where o.set_id = i.set_id order by j.created desc limit 1))
-  from image i join disc_set s on s.id = i.set_id and i.set_index >= s.data join library l on l.id = i.library_id,
-       lateral (select count(*) as n from disc where image_id = i.id and state = 'spoiled') p
- where i.safe is null and p.n >= $1 * i.copies and not exists (select from task t where t.image_id = i.id and t.state in ('queued', 'leased'))
-   and not exists (select from disc d where d.image_id = i.id and d.state in ('burning', 'verifying'))
-union all
-select l.name, 'overdue', format('%s discs should have been scrubbed by now, the first on %s', count(*), min(d.scrub_due)::date)
-  from disc d join library l on l.id = d.library_id where d.scrub_due < now() - interval '1 day' group by l.name
- order by 1, 2, 3`, MaxBurns)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Alert])
-}
-
 // Exposure is what became of the discs of a medium.
 type Exposure struct {
 	Medium  string

@@ -166,7 +166,8 @@ update task t set state = 'cancelled', finished = now()
 	return s.Job(ctx, job.ID)
 }
 
-// StartScrub queues a verify of each of the labelled discs, or of all that are good or suspect.
+// StartScrub queues a verify of each of the labelled discs, or of all that are good or suspect: of those that one drive alone found bad, in
+// another one if there is one.
 func (s *Store) StartScrub(ctx context.Context, id string, labels []string, due bool) (Job, error) {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
@@ -190,10 +191,15 @@ select label, state::text from unnest($1::text[]) l(label) left join disc d usin
 		}
 		rows, err = tx.Query(ctx, `
 with wanted as (
-  select id, library_id, recorded from disc where state in ('good', 'suspect') and (cardinality($2::text[]) = 0 or label = any ($2))
+  select d.id, d.library_id, d.recorded, b.drive from disc d
+    left join lateral (
+      select r.drive from reading r
+       where d.state = 'suspect' and not d.grade_confirmed and r.disc_id = d.id and r.library_id = d.library_id and r.finished is not null and not r.good
+       order by r.id desc limit 1) b on true
+   where state in ('good', 'suspect') and (cardinality($2::text[]) = 0 or label = any ($2))
      and (not $4 or scrub_due < now() + interval '7 days')),
 made as (
-  insert into task (library_id, kind, priority, disc_id, bytes) select library_id, 'verify', $3, id, recorded * 2048 from wanted
+  insert into task (library_id, kind, priority, disc_id, bytes, avoid_drive) select library_id, 'verify', $3, id, recorded * 2048, drive from wanted
   on conflict (disc_id) where kind = 'verify' and state in ('queued', 'leased') do update set priority = task.priority
   returning id, library_id, bytes),
 linked as (insert into task_job (task_id, job_id) select id, $1 from made),

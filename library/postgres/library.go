@@ -72,6 +72,7 @@ type Library struct {
 	// Recorded discs by grade.
 	Healthy, Watch, MigrateSoon, MigrateNow int
 	EvacuationLimit                         float64 // seconds; 0: none
+	WithoutParity                           int     // sets that no disc joins any more, and that have no good parity disc
 }
 
 // Libraries returns all libraries by name.
@@ -80,7 +81,8 @@ func (s *Store) Libraries(ctx context.Context) ([]Library, error) {
 select l.name, l.model, l.agent, l.trouble, l.last_seen, coalesce(l.last_seen > now() - interval '1 minute', false),
        e.slots, e.drives, d.blank, d.good, d.other, e.flagged, (select count(*) from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'done'),
        d.recorded, d.bytes, d.overdue, (select count(*) from drive where library_id = l.id and up), e.units, l.id::text,
-       d.healthy, d.watch, d.soon, d.now, coalesce(extract(epoch from l.evacuation_limit), 0)::float8
+       d.healthy, d.watch, d.soon, d.now, coalesce(extract(epoch from l.evacuation_limit), 0)::float8,
+       (select count(*) from disc_set s where s.library_id = l.id and `+unparted+`)
   from library l,
        lateral (select count(*) filter (where kind = 'slot') as slots, count(*) filter (where kind = 'drive') as drives,
                        count(*) filter (where flag <> '' or trouble <> '') as flagged, count(distinct unit) as units from element where library_id = l.id) e,

@@ -69,7 +69,7 @@ func TestNoDriveBurnsIt(t *testing.T) {
 	b.media(1, true)
 	b.exec(`delete from element where kind = 'slot' and number = 3`)
 	b.exec(`insert into element (library_id, kind, number, unit, fill) select id, 'slot', 3, 1, 'empty' from library`)
-	if _, _, err := b.s.StockBlanks(t.Context(), "lib", []SlotRange{{3, 3}}, "BD-R", 1000); err != nil {
+	if _, err := b.s.StockBlanks(t.Context(), "lib", []SlotRange{{3, 3}}, "BD-R", 1000); err != nil {
 		t.Fatal(err)
 	}
 	image, archive, job := uuid.NewString(), uuid.NewString(), uuid.NewString()

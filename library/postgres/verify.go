@@ -170,7 +170,7 @@ func (rec *recorder) unwell(image string, state library.DiscState, v health.Verd
 		return rec.retry(library.VerifyTask, t.Disc, t.Drive)
 	}
 	// It was loaded anew, and the same drive says the same: no other one is to be had.
-	why += fmt.Sprintf("; drive %d says so twice, and no other drive can be asked: read it in another one, or say 'odarchive discs condemn' or 'clear'", *t.Drive)
+	why += fmt.Sprintf("; drive %d says so twice, and no other drive can be asked", *t.Drive)
 	if state == library.Verifying {
 		return rec.condemn(*t.Disc, state, image, why)
 	}

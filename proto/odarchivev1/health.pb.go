@@ -1259,9 +1259,11 @@ func (x *StatusResponse) GetAlerts() []*Alert {
 type Alert struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Library string                 `protobuf:"bytes,1,opt,name=library,proto3" json:"library,omitempty"`
-	// evacuation, overdue, disc, drive or robot.
-	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// agent, blanks, disc, drive, element, evacuation, overdue, robot or set.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// What to do about it, with the command that does it.
+	Next          string `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1313,6 +1315,13 @@ func (x *Alert) GetKind() string {
 func (x *Alert) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *Alert) GetNext() string {
+	if x != nil {
+		return x.Next
 	}
 	return ""
 }
@@ -1610,11 +1619,12 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\rStatusRequest\"Q\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04well\x18\x01 \x01(\bR\x04well\x12+\n" +
-	"\x06alerts\x18\x02 \x03(\v2\x13.odarchive.v1.AlertR\x06alerts\"I\n" +
+	"\x06alerts\x18\x02 \x03(\v2\x13.odarchive.v1.AlertR\x06alerts\"]\n" +
 	"\x05Alert\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"/\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"/\n" +
 	"\x17ObservedFailuresRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\"\x9f\x01\n" +
 	"\x18ObservedFailuresResponse\x12\x1a\n" +

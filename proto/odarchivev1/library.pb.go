@@ -527,10 +527,12 @@ type Library struct {
 	MigrateNow  int32 `protobuf:"varint,23,opt,name=migrate_now,json=migrateNow,proto3" json:"migrate_now,omitempty"`
 	// Evacuation must not take longer, or there is an alert; 0 for no limit.
 	EvacuationLimitSeconds float64 `protobuf:"fixed64,24,opt,name=evacuation_limit_seconds,json=evacuationLimitSeconds,proto3" json:"evacuation_limit_seconds,omitempty"`
-	// What somebody should do something about, in words; empty when nobody need.
-	Alerts        []string `protobuf:"bytes,25,rep,name=alerts,proto3" json:"alerts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What somebody should do something about and what that is, in words; empty when nobody need.
+	Alerts []string `protobuf:"bytes,25,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Sets that no disc joins any more and that have no good parity disc.
+	SetsWithoutParity int32 `protobuf:"varint,26,opt,name=sets_without_parity,json=setsWithoutParity,proto3" json:"sets_without_parity,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Library) Reset() {
@@ -701,6 +703,13 @@ func (x *Library) GetAlerts() []string {
 		return x.Alerts
 	}
 	return nil
+}
+
+func (x *Library) GetSetsWithoutParity() int32 {
+	if x != nil {
+		return x.SetsWithoutParity
+	}
+	return 0
 }
 
 type Drive struct {
@@ -1771,7 +1780,12 @@ type StockBlanksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Added int32                  `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
 	// Slots in which a blank was known already.
-	Known         int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	Known int32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// Of these, those that had another medium or capacity and that no drive has looked at: they have what was said now.
+	Corrected int32 `protobuf:"varint,3,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// And those of which a drive has said it, and which keep it; one of them, in words.
+	Kept          int32  `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
+	Example       string `protobuf:"bytes,5,opt,name=example,proto3" json:"example,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1818,6 +1832,27 @@ func (x *StockBlanksResponse) GetKnown() int32 {
 		return x.Known
 	}
 	return 0
+}
+
+func (x *StockBlanksResponse) GetCorrected() int32 {
+	if x != nil {
+		return x.Corrected
+	}
+	return 0
+}
+
+func (x *StockBlanksResponse) GetKept() int32 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *StockBlanksResponse) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
 }
 
 type SetElementRequest struct {
@@ -2533,7 +2568,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x04disc\x18\x04 \x01(\tR\x04disc\x12\x12\n" +
 	"\x04flag\x18\x05 \x01(\tR\x04flag\x12\x18\n" +
 	"\atrouble\x18\x14 \x01(\tR\atrouble\x12\x10\n" +
-	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xc7\x04\n" +
+	"\x03tag\x18\x15 \x01(\tR\x03tag\"\xf7\x04\n" +
 	"\aLibrary\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
@@ -2556,7 +2591,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\vmigrate_now\x18\x17 \x01(\x05R\n" +
 	"migrateNow\x128\n" +
 	"\x18evacuation_limit_seconds\x18\x18 \x01(\x01R\x16evacuationLimitSeconds\x12\x16\n" +
-	"\x06alerts\x18\x19 \x03(\tR\x06alerts\"\xb9\x03\n" +
+	"\x06alerts\x18\x19 \x03(\tR\x06alerts\x12.\n" +
+	"\x13sets_without_parity\x18\x1a \x01(\x05R\x11setsWithoutParity\"\xb9\x03\n" +
 	"\x05Drive\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x12\n" +
@@ -2640,10 +2676,13 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\bcapacity\x18\x04 \x01(\x03R\bcapacity\"5\n" +
 	"\tSlotRange\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x05R\x05first\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x05R\x04last\"A\n" +
+	"\x04last\x18\x02 \x01(\x05R\x04last\"\x8d\x01\n" +
 	"\x13StockBlanksResponse\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\x05R\x05added\x12\x14\n" +
-	"\x05known\x18\x02 \x01(\x05R\x05known\"\x9a\x01\n" +
+	"\x05known\x18\x02 \x01(\x05R\x05known\x12\x1c\n" +
+	"\tcorrected\x18\x03 \x01(\x05R\tcorrected\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\x05R\x04kept\x12\x18\n" +
+	"\aexample\x18\x05 \x01(\tR\aexample\"\x9a\x01\n" +
 	"\x11SetElementRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12/\n" +
 	"\aaddress\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\aaddress\x12&\n" +

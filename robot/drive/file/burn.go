@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (d *Drive) record(ctx context.Context, f *os.File, image io.Reader, size in
 		if d.faults.Lies {
 			clear(p)
 		}
-		if _, err := f.Write(p); err != nil {
+		if err := put(f, p, written); err != nil {
 			return d.failure("burn", robot.ErrWrite, written/sectorSize, err.Error())
 		}
 		written += int64(len(p))
@@ -120,6 +121,17 @@ func (d *Drive) record(ctx context.Context, f *os.File, image io.Reader, size in
 	progress(size)
 	return nil
 }
+
+// put records p at the end of what was recorded. Nothing but zeros takes no room on this disk.
+func put(f *os.File, p []byte, at int64) error {
+	if bytes.Equal(p, zeros[:len(p)]) {
+		return f.Truncate(at + int64(len(p)))
+	}
+	_, err := f.WriteAt(p, at)
+	return err
+}
+
+var zeros [burnBuffer]byte
 
 // pacer makes bytes take their time.
 type pacer struct {

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/odarchive/odarchive/robot"
 	"github.com/odarchive/odarchive/robot/robottest"
 )
@@ -191,4 +193,25 @@ func TestRates(t *testing.T) {
 			t.Errorf("reading took %v", took)
 		}
 	})
+}
+
+// TestZerosTakeNoRoom: what was burned of zeros takes no room on the host's disk, and reads as zeros.
+func TestZerosTakeNoRoom(t *testing.T) {
+	b := newBench(t)
+	const sectors = 8192
+	disc, _ := b.blank(sectors)
+	image := make([]byte, sectors*sectorSize)
+	copy(image[3<<20:], "something between zeros")
+	d := loaded(t, b, disc)
+	if err := d.Burn(t.Context(), bytes.NewReader(image), int64(len(image)), nil); err != nil {
+		t.Fatal(err)
+	}
+	burned := filepath.Join(b.root, "discs", disc, closedName)
+	if got, err := os.ReadFile(burned); err != nil || !bytes.Equal(got, image) {
+		t.Errorf("%d bytes differ from what was burned: %v", len(got), err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(burned, &st); err != nil || st.Blocks*512 > 2<<20 {
+		t.Errorf("16 MiB with little in them take %d bytes: %v", st.Blocks*512, err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,6 +49,9 @@ type Main struct {
 
 // Run serves until ctx ends.
 func (m *Main) Run(ctx context.Context) error {
+	if err := m.check(); err != nil {
+		return fmt.Errorf("run jukebox: %w", err)
+	}
 	if m.Log == nil {
 		m.Log = slog.Default()
 	}
@@ -99,6 +103,26 @@ func (m *Main) Run(ctx context.Context) error {
 		return p.Serve(ctx, line)
 	}
 	return m.onLine(ctx, dir, serve, func(words []string) (string, error) { return act(ctx, lib, faults, words) })
+}
+
+// maxSectors is what a disc may have: with more, its numbers don't fit the 32 bits that ISO 9660 and UDF give them.
+const maxSectors = 1 << 32
+
+// check refuses what can't be meant.
+func (m *Main) check() error {
+	switch {
+	case !(m.Speed >= 0) || math.IsInf(m.Speed, 1):
+		return fmt.Errorf("speed %g: want how many times faster than a real robot it moves, or 0 to take no time at all", m.Speed)
+	case m.ReadRate < 0 || m.WriteRate < 0:
+		return fmt.Errorf("rates of %d and %d bytes a second: want 1 or more, or 0 for no limit", m.ReadRate, m.WriteRate)
+	case m.Blanks < 0:
+		return fmt.Errorf("%d blank discs: want 0 or more", m.Blanks)
+	case m.Medium.Sectors > maxSectors:
+		return fmt.Errorf("discs of %d sectors: want %d at most", m.Medium.Sectors, int64(maxSectors))
+	case m.Drives < 0:
+		return fmt.Errorf("%d drives: want 1 or more", m.Drives)
+	}
+	return nil
 }
 
 // hold keeps other jukeboxes out of dir until the file is closed: two machines would move the same discs, and each know of its own moves only.
