@@ -13,7 +13,7 @@ import (
 type pass struct {
 	drive  *attentive
 	image  io.ReaderAt // instead of drive
-	runs   []run // what is left
+	runs   []run       // what is left
 	bad    *damage
 	mender *mender
 	// doubted says that the contents are known to be wrong: every sector is proven.

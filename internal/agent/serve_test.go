@@ -109,7 +109,11 @@ func TestServeOfNothing(t *testing.T) {
 	}{
 		{"nothing", nil, nil, pb.Failure_FAILURE_RETRY},
 		{"half of it", image[:len(image)/2], nil, pb.Failure_FAILURE_RETRY},
-		{"beyond the end", image, func(t *pb.Serve) { t.Extents = append(t.Extents, extent(image, 7999, 2048)); t.Extents[5].Length++; t.Extents[5].Size++ }, pb.Failure_FAILURE_INTERNAL},
+		{"beyond the end", image, func(t *pb.Serve) {
+			t.Extents = append(t.Extents, extent(image, 7999, 2048))
+			t.Extents[5].Length++
+			t.Extents[5].Size++
+		}, pb.Failure_FAILURE_INTERNAL},
 		{"no image id", image, func(t *pb.Serve) { t.ImageId = "../a" }, pb.Failure_FAILURE_INTERNAL},
 	} {
 		t.Run(c.name, func(t *testing.T) {

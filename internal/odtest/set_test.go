@@ -119,6 +119,7 @@ func TestSet(t *testing.T) {
 	if set.GetSpare() != 1 || len(set.GetMembers()[1].GetDiscs()) != 1 {
 		t.Fatalf("%v", set)
 	}
+	s.early(victim.GetImageId(), set.GetMembers()[1].GetDiscs()[0])
 	if after, err := os.ReadFile(s.path("jukebox", "discs", set.GetMembers()[1].GetDiscs()[0], "image.iso")); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the new disc differs from the dead one: %v", err)
 	}

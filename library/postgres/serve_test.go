@@ -247,7 +247,9 @@ func TestServeOfSilentLibrary(t *testing.T) {
 	if err := b.s.Tend(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	open := func() int { return b.count(`select count(*) from task where kind = 'serve' and state in ('queued', 'leased')`) }
+	open := func() int {
+		return b.count(`select count(*) from task where kind = 'serve' and state in ('queued', 'leased')`)
+	}
 	if open() != 1 {
 		t.Fatalf("%d serves wait", open())
 	}
