@@ -22,6 +22,10 @@ func servable(which string) string {
    and not exists (select from cache_part p where p.content_id = c.id and p.content_offset = x.content_offset)`
 }
 
+// mostServes is how often an image is served within a minute and that fails, until whoever tends looks again: the controller may have been killed, or its
+// cache be full.
+const mostServes = 3
+
 // queueServes has images that are being healed, and lie whole on their library's scratch disk, give what retrievals wait for which meet a condition:
 // nobody waits for a blank disc, a drive or a picker then. It returns how many images those are. Arguments of the condition are counted from $2.
 func queueServes(ctx context.Context, tx pgx.Tx, which string, args ...any) (queued int64, err error) {
@@ -29,8 +33,8 @@ func queueServes(ctx context.Context, tx pgx.Tx, which string, args ...any) (que
 	rows, err := tx.Query(ctx, `
 select distinct i.id::text from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = i.library_id
  where h.finished is null and i.at_hand and i.sha256 is not null and not l.silent
-   and not exists (select from task t where t.image_id = i.id and t.kind = 'serve' and t.state in ('queued', 'leased'))`+
-		notLately+`f.image_id = i.id and f.kind = 'serve')`)
+   and not exists (select from task t where t.image_id = i.id and t.kind = 'serve' and t.state in ('queued', 'leased'))
+   and $1 > (select count(*) from task f where f.image_id = i.id and f.kind = 'serve' and f.state = 'failed' and f.finished > now() - interval '1 minute')`, mostServes)
 	if err != nil {
 		return 0, err
 	}

@@ -125,7 +125,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// The agent is killed while it reads from the scratch disk, and another time the cache is full: it is read again, at once and after a minute.
+// The agent is killed while it reads from the scratch disk, and then the cache is full: it is read again, at once and after a minute.
 func TestServeGoesOn(t *testing.T) {
 	b := newTornBench(t)
 	serves := 0
@@ -133,7 +133,7 @@ func TestServeGoesOn(t *testing.T) {
 		switch serves++; serves {
 		case 1:
 			return Result{Error: "the agent was stopped in the middle", Failure: Interrupted}
-		case 2:
+		case 2, 3, 4:
 			return Result{Error: "store contents: no space", Failure: RetryFailure}
 		}
 		return b.brings(task)
@@ -146,7 +146,7 @@ func TestServeGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.settle()
-	if serves != 2 {
+	if serves != 1+mostServes {
 		t.Errorf("served %d times within a minute", serves)
 	}
 	b.exec(`update task set finished = finished - interval '2 minutes' where kind = 'serve'`)
@@ -155,7 +155,7 @@ func TestServeGoesOn(t *testing.T) {
 	}
 	b.settle()
 	b.ends(job, library.Succeeded)
-	if serves != 3 {
+	if serves != 2+mostServes {
 		t.Errorf("served %d times", serves)
 	}
 }
@@ -239,7 +239,7 @@ func TestServeOfWrongContent(t *testing.T) {
 // A library that has fallen silent serves nothing any more; when it calls again, it does.
 func TestServeOfSilentLibrary(t *testing.T) {
 	b := newTornBench(t)
-	b.serve = func(task Task) Result { return Result{Error: "interrupted", Failure: RetryFailure} }
+	b.serve = func(task Task) Result { return Result{Error: "store contents: no space", Failure: RetryFailure} }
 	b.withoutBlanks()
 	job := b.wanted("lib-1")
 	b.settle()
