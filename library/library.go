@@ -45,6 +45,7 @@ const (
 	GatherTask  TaskKind = "gather"
 	SealTask    TaskKind = "seal"
 	RebuildTask TaskKind = "rebuild"
+	ServeTask   TaskKind = "serve"
 
 	// IdentifyTask wants a disc loaded that nobody knows. It never runs: what the disc says when it was loaded ends it.
 	IdentifyTask TaskKind = "identify"

@@ -2,16 +2,18 @@ package agent
 
 import (
 	"context"
+	"io"
 
 	"github.com/odarchive/odarchive/archive"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
-// pass reads extents in ascending order. What lies side by side on the disc is read in one go, however many
+// pass reads extents of a disc, or of an image on the scratch disk, in ascending order. What lies side by side on the disc is read in one go, however many
 // extents it is.
 type pass struct {
 	drive  *attentive
-	runs   []run // what is left
+	image  io.ReaderAt // instead of drive
+	runs   []run       // what is left
 	bad    *damage
 	mender *mender
 	// doubted says that the contents are known to be wrong: every sector is proven.
@@ -67,6 +69,13 @@ func (p *pass) fill(ctx context.Context, sector int64) error {
 		p.window = p.window[:n]
 	}
 	p.first, p.held = sector, false
+	if p.image != nil {
+		if _, err := p.image.ReadAt(p.window, sector*archive.SectorSize); err != nil {
+			return retry("read sector %d: %w", sector, err)
+		}
+		p.damaged = false
+		return nil
+	}
 	var here damage
 	ok, err := readSectors(ctx, p.drive, p.window, sector, &here)
 	if err != nil {

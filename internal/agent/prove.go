@@ -15,6 +15,11 @@ import (
 // something else than was burned. It returns the sectors that are wrong and stay so. Without error correction nothing is proven, and
 // ok is false.
 func (m *mender) prove(ctx context.Context, p []byte, first int64) (left *damage, ok bool, err error) {
+	return m.proveUntil(ctx, p, first, int64(len(p))/archive.SectorSize)
+}
+
+// proveUntil is prove that ends with so many sectors that are wrong and stay so: those behind the last of them are not proven.
+func (m *mender) proveUntil(ctx context.Context, p []byte, first, most int64) (left *damage, ok bool, err error) {
 	if ok, err := m.open(ctx); !ok || err != nil {
 		return nil, false, m.failed("prove", first, err)
 	}
@@ -30,7 +35,9 @@ func (m *mender) prove(ctx context.Context, p []byte, first int64) (left *damage
 		switch {
 		case errors.Is(err, ecc.ErrLost):
 			m.wrong++
-			left.add(first + at)
+			if left.add(first + at); left.sectors == most {
+				return left, true, nil
+			}
 		case err != nil:
 			return nil, false, m.failed("prove", first+at, err)
 		case !bytes.Equal(is, was):

@@ -69,7 +69,7 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 	defer func() {
 		d.drive.restore(ctx)
 		r.Unreadable, r.Retries, r.Slowly = d.bad.named(), d.drive.retries, d.drive.slowly
-		r.Repaired, r.WorstRow, r.Roots = d.mender.repaired, d.mender.worst(), d.mender.roots()
+		r.Repaired, r.WorstRow, r.Roots, r.Wrong = d.mender.repaired, d.mender.worst(), d.mender.roots(), d.mender.wrong
 	}()
 	var image io.ReaderAt = d
 	if parity {
@@ -80,6 +80,7 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 			return discFault("parity image %d of set %s: %w", t.GetIndex()-t.GetSet().GetData(), t.GetSet().GetId(), err)
 		}
 	}
+	d.proven = true
 	lacking, err := copyRuns(d, image, wanted, io.NewOffsetWriter(file, 0), w)
 	if err != nil {
 		return err
@@ -143,11 +144,13 @@ func copyRuns(d *mended, image io.ReaderAt, runs []discset.Run, out io.Writer, w
 }
 
 // mended is a disc as it reads with its error correction. A sector that not even that gives is errSector, and what lies before it is read.
+// Where it is to be proven, so is one that reads as something else than was burned, and stays so.
 type mended struct {
 	ctx     context.Context
 	drive   *attentive
 	mender  *mender
 	sectors int64  // of the disc
+	proven  bool   // what is read from now on is held against the checksums of its error correction, where it has some
 	bad     damage // as the drive reads it
 	failed  error  // what was wrong besides bad sectors
 }
@@ -161,6 +164,9 @@ func (m *mended) ReadAt(p []byte, off int64) (n int, err error) {
 	}
 	buffer := make([]byte, (end-first)*archive.SectorSize)
 	good, err := m.read(buffer, first)
+	if m.proven && m.failed == nil {
+		good, err = m.prove(buffer[:good], first, err)
+	}
 	if skip := off - first*archive.SectorSize; int64(good) > skip {
 		n = copy(p, buffer[skip:good])
 	}
@@ -210,4 +216,26 @@ func (m *mended) read(p []byte, first int64) (good int, err error) {
 		good += len(one)
 	}
 	return good, nil
+}
+
+// prove returns how many bytes of p, whole sectors from first on, are as they were burned, and why they aren't more: err when all of p are. What error
+// correction doesn't protect isn't held against anything.
+func (m *mended) prove(p []byte, first int64, err error) (good int, why error) {
+	ok, failed := m.mender.open(m.ctx)
+	if failed == nil && ok {
+		var left *damage
+		protected := m.mender.reader.Report().Data
+		n := min(int64(len(p)), (protected-first)*archive.SectorSize)
+		if n <= 0 {
+			return len(p), err
+		}
+		if left, _, failed = m.mender.proveUntil(m.ctx, p[:n], first, 1); failed == nil && left.sectors > 0 {
+			return int(left.runs[0].GetFirst()-first) * archive.SectorSize, errSector
+		}
+	}
+	if failed != nil {
+		m.failed = fmt.Errorf("prove sector %d in %s: %w", first, m.drive.Name(), failed)
+		return 0, m.failed
+	}
+	return len(p), err
 }

@@ -252,7 +252,7 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// What reads without an error and is wrong can't be told in rows. The hash tells, and nothing is kept.
+// What reads without an error and is wrong can't be told in rows of discs without error correction. The hash tells, and nothing is kept.
 func TestTornFromWrongRows(t *testing.T) {
 	x := share(t, 600, 0)
 	inBubble(t, 3, 2, func(s *site) {
@@ -284,6 +284,74 @@ func TestTornFromWrongRows(t *testing.T) {
 			t.Error("nobody says that the copy is gone")
 		}
 	})
+}
+
+// What reads without an error and is wrong in rows of a disc with error correction is found before it is used: it is set right, or it is lacking where
+// too much of its own row is wrong too. What is wrong elsewhere on the disc is nobody's business here.
+func TestTornFromSilentRows(t *testing.T) {
+	x := share(t, 3000, 32)
+	var bad []int64
+	for i := range int64(x.g.Roots() + 1) {
+		bad = append(bad, 1000+i*x.g.Layer)
+	}
+	other, err := ecc.Shrink(x.g.Data-40, 32) // as share has made it
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := []int64{1010}
+	for s := int64(1010) % other.Layer; len(row) <= other.Roots(); s += other.Layer {
+		if s > 32 && s < 1000 || s > 2000 && s < x.g.Data-40 {
+			row = append(row, s)
+		}
+	}
+	for _, c := range []struct {
+		name           string
+		change         []int64
+		wrong, lacking int64
+	}{
+		{"set right", []int64{1005, 1100, 40}, 2, 0},
+		{"beyond repair", append([]int64{1005}, row...), 2, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, 3, 2, func(s *site) {
+				d := recorded(x.data[0])
+				d.bad = sectors(bad...)
+				s.world.drives[1], s.world.home[1] = d, 1
+				p := s.start()
+				r := s.run(x.copy(1))
+				s.failed(r, pb.Failure_FAILURE_DISC)
+				p.end()
+				s.others(x)
+				s.watched(func() {
+					s.world.drives[1].data = bytes.Clone(s.world.drives[1].data)
+					for _, sector := range c.change {
+						s.world.drives[1].data[sector*archive.SectorSize+7]++
+					}
+				})
+				defer s.start().end()
+				rows := x.rows([]*pb.SectorRun{{First: 1000, Count: 200}})
+				r = s.run(rows[0])
+				s.ok(r)
+				if r.GetWrong() != c.wrong || r.GetRepaired() != c.wrong-c.lacking || r.GetLackingSectors() != c.lacking || len(r.GetUnreadable()) > 0 {
+					t.Errorf("%d wrong, %d repaired, %v lacking, %v unreadable", r.GetWrong(), r.GetRepaired(), r.GetLacking(), r.GetUnreadable())
+				}
+				if c.lacking > 0 && (len(r.GetLacking()) != 1 || r.GetLacking()[0].GetFirst() != row[0]) {
+					t.Errorf("%v lacking", r.GetLacking())
+				}
+				got, err := os.ReadFile(filepath.Join(s.dir, "scratch", nameRows(imageA, 1)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := bytes.Clone(x.data[1][1000*archive.SectorSize:][:200*archive.SectorSize])
+				if c.lacking > 0 {
+					clear(want[10*archive.SectorSize:][:archive.SectorSize])
+				}
+				if !bytes.Equal(got, want) {
+					t.Error("what was brought isn't what was burned")
+				}
+			})
+		})
+	}
 }
 
 // A disc that is nearly gone isn't worth a torn copy, nor one that no set gives.

@@ -79,6 +79,8 @@ func kindOf(t *pb.Task) string {
 		return "copy"
 	case *pb.Task_CopyRows:
 		return "rows"
+	case *pb.Task_Serve:
+		return "serve"
 	default:
 		return "unknown"
 	}
@@ -111,6 +113,8 @@ func attrs(t *pb.Task) []any {
 		return append(at, "image", x.Copy.GetImageId(), "drive", x.Copy.GetDrive())
 	case *pb.Task_CopyRows:
 		return append(at, "image", x.CopyRows.GetImageId(), "drive", x.CopyRows.GetDrive(), "torn", x.CopyRows.GetTornId(), "rows", len(x.CopyRows.GetRows()))
+	case *pb.Task_Serve:
+		return append(at, "image", x.Serve.GetImageId(), "extents", len(x.Serve.GetExtents()))
 	default:
 		return at
 	}
@@ -162,6 +166,8 @@ func (a *agent) do(ctx context.Context, w *work, r *pb.TaskResult) error {
 		return a.copy(ctx, w, x.Copy, r)
 	case *pb.Task_CopyRows:
 		return a.copyRows(ctx, w, x.CopyRows, r)
+	case *pb.Task_Serve:
+		return a.serve(ctx, w, x.Serve, r)
 	default:
 		return defect("a task of a kind that this agent does not know")
 	}

@@ -189,11 +189,9 @@ func taskProto(t postgres.Task) *pb.Task {
 			copyProto(t, p)
 			break
 		}
-		r := &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer}
-		for _, x := range t.Extents {
-			r.Extents = append(r.Extents, &pb.ReadExtent{Hash: x.Hash, Size: x.Size, Offset: x.Offset, Length: x.Length, Sector: x.Sector})
-		}
-		p.Work = &pb.Task_Read{Read: r}
+		p.Work = &pb.Task_Read{Read: &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer, Extents: extentsProto(t.Extents)}}
+	case library.ServeTask:
+		p.Work = &pb.Task_Serve{Serve: &pb.Serve{ImageId: t.ImageID, Sectors: t.Sectors, Sha256: t.SHA256, Extents: extentsProto(t.Extents)}}
 	case library.ReleaseTask:
 		r := &pb.Release{ImageId: t.ImageID}
 		if t.Set != nil {
@@ -204,6 +202,13 @@ func taskProto(t postgres.Task) *pb.Task {
 		setTaskProto(t, p)
 	}
 	return p
+}
+
+func extentsProto(extents []postgres.ReadExtent) (all []*pb.ReadExtent) {
+	for _, x := range extents {
+		all = append(all, &pb.ReadExtent{Hash: x.Hash, Size: x.Size, Offset: x.Offset, Length: x.Length, Sector: x.Sector})
+	}
+	return all
 }
 
 // fileBatch is how many files travel in one message of an image's description.

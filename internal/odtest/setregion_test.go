@@ -56,6 +56,8 @@ func (s *Site) region(set *pb.DiscSet, get client.Get) {
 	}
 	s.Eventually("the worn disc is retired", func() bool { return s.health(worn).GetDisc().GetState() == pb.DiscState_DISC_STATE_RETIRED })
 
+	s.early(set.GetMembers()[0].GetImageId(), s.set().GetMembers()[0].GetDiscs()[0])
+
 	read := map[string]int64{} // of the others, bytes
 	for _, line := range s.Lines(Agent, `msg="task finished".*kind=(rows|copy)`) {
 		f := finished.FindStringSubmatch(line)
@@ -80,7 +82,7 @@ func (s *Site) region(set *pb.DiscSet, get client.Get) {
 	for _, step := range s.health(worn).GetSteps() {
 		said.WriteString(step.GetDetail() + "\n")
 	}
-	for _, want := range []string{"all of it is copied but", "rows were read of disc", "came from others of its set", "has replaced it"} {
+	for _, want := range []string{"all of it is copied but", "rows were read of disc", "came from others of its set", "were read from its image on the scratch disk", "has replaced it"} {
 		if !strings.Contains(said.String(), want) {
 			s.Errorf("nobody says %q:\n%s", want, said.String())
 		}
@@ -93,4 +95,28 @@ func (s *Site) region(set *pb.DiscSet, get client.Get) {
 		left, err := filepath.Glob(s.path("agent", "scratch", "*"))
 		return err == nil && len(left) == 0
 	})
+}
+
+// early wants the last retrieval to have been served from the scratch disk, and to have ended before the disc was verified on which the image was
+// burned for that.
+func (s *Site) early(image, burned string) {
+	s.Helper()
+	jobs, err := s.Client.Jobs.ListJobs(s.Context(), &pb.ListJobsRequest{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, j := range jobs.GetJobs() { // the newest first
+		if j.GetKind() != pb.JobKind_JOB_KIND_RETRIEVAL {
+			continue
+		}
+		d := s.health(burned).GetDisc()
+		s.Logf("the retrieval ended %v before the new disc was burned, and %v before it was verified", d.GetBurned().AsTime().Sub(j.GetFinished().AsTime()), d.GetVerified().AsTime().Sub(j.GetFinished().AsTime()))
+		if !j.GetFinished().AsTime().Before(d.GetVerified().AsTime()) {
+			s.Error("the retrieval has waited for the new disc")
+		}
+		break
+	}
+	if served := s.Lines(Agent, `msg="task finished".*kind=serve image=`+image); len(served) == 0 {
+		s.Errorf("image %s was not served from the scratch disk", image)
+	}
 }

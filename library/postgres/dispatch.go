@@ -82,7 +82,7 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 }
 
 const selectTasks = `
-select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when t.kind = 'identify' then 'verify' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(case when t.rows_of is null then i.sectors end, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
+select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when t.kind = 'serve' then 'release' when t.kind = 'identify' then 'verify' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(case when t.rows_of is null then i.sectors end, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
          select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8,

@@ -176,10 +176,13 @@ select exists (select from heal h join disc d on d.id = h.disc_id where d.image_
 	return giveUpHeals(rec.ctx, rec.tx, *t.Image, r.Error)
 }
 
-// burnHealed: the image is on the scratch disk. As many discs of it are burned as are wanted and not on their way.
+// burnHealed: the image is on the scratch disk. What retrievals wait for is read from there, and as many discs of it are burned as are wanted and not on their way.
 func (rec *recorder) burnHealed() error {
 	image := *rec.t.Image
 	if err := rec.exec(`update image set at_hand = true where id = $1`, image); err != nil {
+		return err
+	}
+	if _, err := queueServes(rec.ctx, rec.tx, `i.id = $2::uuid`, image); err != nil {
 		return err
 	}
 	return rec.exec(`

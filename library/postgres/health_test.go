@@ -25,6 +25,7 @@ type bench struct {
 	read   func(t Task) Result // of reads of contents; nil is well
 	burn   func(t Task) Result // of burns; nil is well
 	mend   func(t Task) Result // of rebuilds; nil is well
+	serve  func(t Task) Result // of reads from the scratch disk; nil is well
 	// unreadable are drives in which no disc says what it is.
 	unreadable map[int]bool
 }
@@ -77,6 +78,10 @@ func (b *bench) settleAs(instance string) {
 				r = b.read(t)
 			case t.Kind == library.RebuildTask && b.mend != nil:
 				r = b.mend(t)
+			case t.Kind == library.ServeTask && b.serve != nil:
+				r = b.serve(t)
+			case t.Kind == library.ServeTask:
+				r = b.brings(t)
 			case t.Kind == library.BurnTask && b.burn != nil:
 				r = b.burn(t)
 			case t.To.Kind == DriveBay && b.unreadable[t.To.Number]:

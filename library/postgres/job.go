@@ -45,7 +45,7 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
          when 'archive' then (select coalesce(sum(p.bytes), 0)::bigint from placement p join image i on i.id = p.image_id where p.archive_id = j.archive_id and i.safe is not null)
          when 'retrieval' then (select coalesce(sum(c.size), 0)::bigint from retrieval_content rc join content c on c.id = rc.content_id
                                  where rc.retrieval_id = j.id and (c.staged or c.cached_until >= now()))
-           + (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.state = 'leased' and w.kind = 'read')
+           + (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.state = 'leased' and w.kind in ('read', 'serve'))
          else (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.kind = 'verify') end) end,
        j.bytes, j.error,
        case when j.state <> 'running' then '' when j.waiting_for <> '' then j.waiting_for else coalesce((
@@ -70,7 +70,7 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
           where w.job_id = j.id and t.state = 'queued' order by 1 nulls last limit 1), '') end,
        case when j.state <> 'running' then '{}' else array(select concat_ws(' ', case w.kind when 'build' then 'building an image' when 'burn' then 'burning' when 'verify' then 'verifying'
                                       when 'read' then 'reading' when 'move' then 'moving' when 'gather' then 'adding to the parity of a set'
-                                      when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew'
+                                      when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew' when 'serve' then 'reading an image on the scratch disk'
                                       when 'release' then 'releasing scratch space' else w.kind::text end,
                     'disc ' || d.label, 'in drive ' || w.drive, case when w.bytes > 0 then format('(%s %%)', w.bytes_done * 100 / w.bytes) end)
                from work w left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id) end,

@@ -27,7 +27,7 @@ select l.id, 'move', 'leased', nullif(u.disc, 0), v.unit, u.drive, f.kind, f.num
  where f.disc_id is not distinct from nullif(u.disc, 0) and f.fill <> 'empty' and t.fill = 'empty'
 returning library_id::text, drive, id, epoch`
 
-	// A burn spends its disc; a read serves the retrievals that wait for something on its disc.
+	// A burn spends its disc; a read serves the retrievals that wait for something on its disc or image.
 	leaseTasks = `
 with leased as (
   update task t set state = 'leased', epoch = t.epoch + 1, attempts = t.attempts + 1, started = now(),
@@ -45,9 +45,9 @@ forgotten as (
 served as (
   insert into task_job (task_id, job_id)
   select distinct l.id, rc.retrieval_id
-    from leased l join disc d on d.id = l.disc_id join extent x on x.image_id = d.image_id
+    from leased l left join disc d on d.id = l.disc_id join extent x on x.image_id = case l.kind when 'read' then d.image_id else l.image_id end
     join retrieval_content rc on rc.content_id = x.content_id join job j on j.id = rc.retrieval_id and j.state = 'running'
-   where l.kind = 'read' and l.image_id is null on conflict do nothing)
+   where l.kind = 'read' and l.image_id is null or l.kind = 'serve' on conflict do nothing)
 select id, epoch, kind, bytes / 2048 from leased`
 
 	// A verify that is stopped is taken back from its agent, which ends it when it learns of that; what it then reports has an old epoch.

@@ -31,10 +31,11 @@ on conflict (content_id, content_offset) do update set disc_id = excluded.disc_i
 }
 
 // WrongParts draws the conclusions of a content's parts having come to a wrong hash, the last of them by the task of ref: all are
-// forgotten. What came from a disc with error correction was held against its checksums when it was read. So the other discs are
+// forgotten. What came from a disc with error correction was held against its checksums when it was read, and what came from a scratch disk
+// is of an image that had its hash. So the other discs are
 // at fault, and aren't asked for the content again until they have been read as a whole; the last one is not among them, because its agent
-// says that itself. When all were proven, something between discs and cache is at fault; then the last one stands for it, so that there
-// is an end.
+// says that itself. When all were proven, something between discs and cache is at fault; then the last one, a disc or an image, stands for it,
+// so that there is an end.
 func (s *Store) WrongParts(ctx context.Context, ref Ref, hash archive.Hash) error {
 	vault, err := s.CheckLease(ctx, ref)
 	if err != nil {
@@ -45,11 +46,18 @@ func (s *Store) WrongParts(ctx context.Context, ref Ref, hash archive.Hash) erro
 with part as (
   delete from cache_part p using content c where c.vault_id = $1 and c.hash = $2 and p.content_id = c.id returning p.content_id, p.disc_id),
 proven as (
-  select part.content_id, d.id as disc_id, coalesce(i.layer_sectors, 0) <> 0 as proven, d.id = (select disc_id from task where id = $3) as last
-    from part join disc d on d.id = part.disc_id join image i on i.id = d.image_id),
+  select part.content_id, d.id as disc_id, d.id is null or coalesce(i.layer_sectors, 0) <> 0 as proven,
+         coalesce(d.id = (select disc_id from task where id = $3), false) as last
+    from part left join disc d on d.id = part.disc_id left join image i on i.id = d.image_id),
+image_failed as (
+  insert into image_failure (image_id, content_id)
+  select t.image_id, c.id from task t, content c
+   where t.id = $3 and t.kind = 'serve' and c.vault_id = $1 and c.hash = $2 and not exists (select from proven where not proven)
+  on conflict do nothing),
 failed as (
   insert into read_failure (disc_id, content_id)
-  select disc_id, content_id from proven where not proven and not last or last and not exists (select from proven where not proven)
+  select disc_id, content_id from proven
+   where disc_id is not null and (not proven and not last or last and not exists (select from proven where not proven))
   on conflict do nothing returning disc_id)
 select disc_id from failed order by disc_id`, vault, hash[:], ref.ID)
 		if err != nil {

@@ -77,6 +77,42 @@ func TestWrongParts(t *testing.T) {
 	}
 }
 
+// What came from a scratch disk is proven, whatever discs its image is on: when the parts don't fit, no disc of its image is blamed for it.
+func TestWrongPartsFromScratch(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		protected []bool
+		served    []bool
+		blamed    []bool
+		image     bool // the last one's
+	}{
+		{"the last one, and one is unproven", []bool{true, false, false}, []bool{false, false, true}, []bool{false, true, false}, false},
+		{"the last one, and all are proven", []bool{true, true, false}, []bool{false, false, true}, []bool{false, false, false}, true},
+		{"all of them", []bool{false, false, false}, []bool{true, true, true}, []bool{false, false, false}, true},
+		{"the first one, and all are proven", []bool{false, true, true}, []bool{true, false, false}, []bool{false, false, true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newParts(t, c.protected...)
+			for n, served := range c.served {
+				if served {
+					p.exec(`update task t set kind = 'serve', image_id = d.image_id, disc_id = null, drive = null from disc d where t.id = $1 and d.id = t.disc_id`, p.refs[n].ID)
+				}
+			}
+			p.join()
+			for n, blamed := range c.blamed {
+				label := "lib-" + string(rune('1'+n))
+				if failed := p.count(`select count(*) from read_failure f join disc d on d.id = f.disc_id where d.label = $1`, label) == 1; failed != blamed {
+					t.Errorf("disc %s: failed %v", label, failed)
+				}
+			}
+			if n := p.count(`select count(*) from image_failure f join disc d on d.image_id = f.image_id where d.label = 'lib-3'`); n == 1 != c.image || p.count(`select count(*) from image_failure`) != n {
+				t.Errorf("%d failures of the last image", n)
+			}
+		})
+	}
+}
+
 // A disc that could not give a content is asked for it again once it has been read as a whole, or an operator says that it is well.
 func TestTrust(t *testing.T) {
 	p := newParts(t)

@@ -176,6 +176,7 @@ select distinct on (i.id) d.id
      select from extent y join disc o on o.image_id = y.image_id and o.state in ('good', 'suspect')
       where y.content_id = c.id and y.content_offset = x.content_offset
         and not exists (select from read_failure f where f.disc_id = o.id and f.content_id = c.id))
+   and not exists (select from image_failure w where w.image_id = i.id and w.content_id = c.id)
    and not exists ( -- is being healed, or was given up lately; or was healed lately, and it didn't help: it was wrong when it was burned
      select from heal h join disc o on o.id = h.disc_id
       where o.image_id = i.id and (h.finished is null or h.finished > now() - interval '1 day'))

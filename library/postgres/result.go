@@ -188,6 +188,8 @@ func record(ctx context.Context, tx pgx.Tx, lib string, r Result) error {
 		err = rec.seal()
 	case library.RebuildTask:
 		err = rec.rebuilt()
+	case library.ServeTask:
+		err = rec.served()
 	}
 	if err == nil && t.Kind != library.MoveTask && (t.Kind != library.ReadTask || t.Image != nil) {
 		err = tend(ctx, tx, lib)
@@ -286,6 +288,9 @@ update disc set state = 'verifying', burned = now(), recorded = (select sectors 
 	if r.Failure == RetryFailure {
 		// Nothing was recorded, and the image may have to be built again.
 		if err := rec.unburned(); err != nil {
+			return err
+		}
+		if gone, err := rec.gone(); gone || err != nil {
 			return err
 		}
 		if err := rec.notAtHand(); err != nil {

@@ -133,7 +133,7 @@ func TestHealThatDoesNotHelp(t *testing.T) {
 	b := newBench(t, 4, 4)
 	b.inSet(2)
 	b.blanks(5, 4)
-	b.verify, b.copy, b.read = well, well, absent
+	b.verify, b.copy, b.read, b.serve = well, well, absent, absent
 	job := b.wanted("lib-1")
 	b.settle()
 	if j, err := b.s.Job(t.Context(), job); err != nil || j.State != library.Failed {

@@ -51,9 +51,12 @@ update job set state = 'succeeded', waiting_for = '', finished = now() where kin
 }
 
 // queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one in a
-// library that isn't silent, one that lies in a drive, else the one most lately verified. A retrieval that waits for something no disc can give has failed. It looks at
-// everything that any retrieval waits for.
+// library that isn't silent, one that lies in a drive, else the one most lately verified; what lies on a scratch disk comes from there. A retrieval that
+// waits for something no disc can give has failed. It looks at everything that any retrieval waits for.
 func queueReads(ctx context.Context, tx pgx.Tx) error {
+	if _, err := queueServes(ctx, tx, `true`); err != nil {
+		return err
+	}
 	if err := queueWanted(ctx, tx, `true`, `true`, `excluded.bytes`); err != nil {
 		return err
 	}
@@ -67,6 +70,9 @@ func queueReads(ctx context.Context, tx pgx.Tx) error {
 // contents, and those who wait for this have locked their libraries' rows.
 func queueReadsOf(ctx context.Context, tx pgx.Tx, discs ...int64) error {
 	const which = `rc.content_id in (select x.content_id from disc d join extent x on x.image_id = d.image_id where d.id = any (%s::bigint[]))`
+	if _, err := queueServes(ctx, tx, fmt.Sprintf(which, "$2"), discs); err != nil {
+		return err
+	}
 	if err := queueWanted(ctx, tx, fmt.Sprintf(which, "$4"), `true`, `greatest(task.bytes, excluded.bytes)`, discs); err != nil {
 		return err
 	}
@@ -79,6 +85,9 @@ func queueReadsOf(ctx context.Context, tx pgx.Tx, discs ...int64) error {
 
 // queueReadsFor does that for what one retrieval waits for that has just been asked for.
 func queueReadsFor(ctx context.Context, tx pgx.Tx, retrieval string) error {
+	if _, err := queueServes(ctx, tx, `rc.retrieval_id = $2::uuid`, retrieval); err != nil {
+		return err
+	}
 	// What others wait for, too, has been counted.
 	if err := queueWanted(ctx, tx, `rc.retrieval_id = $4::uuid`, `
 not exists (select from retrieval_content o join job other on other.id = o.retrieval_id and other.state = 'running'
@@ -121,6 +130,7 @@ choice as (
     join library l on l.id = d.library_id left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
      and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
+     and not exists (select from task s where s.image_id = x.image_id and s.kind = 'serve' and s.state in ('queued', 'leased')) -- looked at when that has ended
    order by p.content_id, x.content_offset, p.tier, l.silent, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc

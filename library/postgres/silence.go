@@ -48,7 +48,7 @@ func silence(ctx context.Context, tx pgx.Tx, libs []string) error {
 	}
 	if _, err := tx.Exec(ctx, `
 update task set state = 'cancelled', finished = now(), error = 'the agent of its library says nothing'
- where library_id = any ($1::uuid[]) and kind = 'read' and image_id is null and state in ('queued', 'leased')`, libs); err != nil {
+ where library_id = any ($1::uuid[]) and (kind = 'read' and image_id is null or kind = 'serve') and state in ('queued', 'leased')`, libs); err != nil {
 		return err
 	}
 	if err := queueReads(ctx, tx); err != nil {

@@ -20,7 +20,7 @@ type Task struct {
 	From, To Place
 	DiscID   int64
 	Copy     bool         // of a read: the whole image goes to the scratch disk
-	Extents  []ReadExtent // of a read, in ascending order of sectors
+	Extents  []ReadExtent // of a read or a serve, in ascending order of sectors
 	// Of a verify: where an earlier one was broken off, and whether it is a scrub, which a disc passes that can be repaired.
 	Resume *Checkpoint
 	Scrub  bool
@@ -96,6 +96,11 @@ func (s *Store) withExtents(ctx context.Context, tasks []Task, known map[Ref]boo
 	for i := range tasks {
 		if t := &tasks[i]; t.Kind == library.ReadTask && !t.Copy && !known[t.Ref] {
 			if t.Extents, err = s.wanted(ctx, t.DiscID); err != nil {
+				return err
+			}
+		}
+		if t := &tasks[i]; t.Kind == library.ServeTask && !known[t.Ref] {
+			if t.Extents, err = s.wantedOf(ctx, t.ImageID); err != nil {
 				return err
 			}
 		}

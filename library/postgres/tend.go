@@ -27,6 +27,13 @@ func (s *Store) Tend(ctx context.Context) error {
 			if err := beginHeals(ctx, tx, lib); err != nil {
 				return err
 			}
+			serves, err := queueServes(ctx, tx, `i.library_id = $2::uuid`, lib)
+			if err == nil && serves > 0 {
+				err = announce(ctx, tx, LibraryKey+lib)
+			}
+			if err != nil {
+				return err
+			}
 			return tend(ctx, tx, lib)
 		}); err != nil {
 			return err

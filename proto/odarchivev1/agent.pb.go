@@ -862,6 +862,7 @@ type Task struct {
 	//	*Task_Seal
 	//	*Task_Rebuild
 	//	*Task_CopyRows
+	//	*Task_Serve
 	Work          isTask_Work `protobuf_oneof:"work"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1010,6 +1011,15 @@ func (x *Task) GetCopyRows() *CopyRows {
 	return nil
 }
 
+func (x *Task) GetServe() *Serve {
+	if x != nil {
+		if x, ok := x.Work.(*Task_Serve); ok {
+			return x.Serve
+		}
+	}
+	return nil
+}
+
 type isTask_Work interface {
 	isTask_Work()
 }
@@ -1060,6 +1070,10 @@ type Task_CopyRows struct {
 	CopyRows *CopyRows `protobuf:"bytes,60,opt,name=copy_rows,json=copyRows,proto3,oneof"`
 }
 
+type Task_Serve struct {
+	Serve *Serve `protobuf:"bytes,80,opt,name=serve,proto3,oneof"`
+}
+
 func (*Task_Move) isTask_Work() {}
 
 func (*Task_Build) isTask_Work() {}
@@ -1081,6 +1095,8 @@ func (*Task_Seal) isTask_Work() {}
 func (*Task_Rebuild) isTask_Work() {}
 
 func (*Task_CopyRows) isTask_Work() {}
+
+func (*Task_Serve) isTask_Work() {}
 
 // Move carries a disc. When it ends in a drive the disc is made ready and its identity read.
 type Move struct {
@@ -1791,6 +1807,79 @@ func (x *ReadExtent) GetSector() int64 {
 	return 0
 }
 
+// Serve brings extents of an image on the scratch disk into the cache, as a Read does those of a disc. It needs no drive. A content among the lost
+// of its result is wrong in an image that has its hash.
+type Serve struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ImageId string                 `protobuf:"bytes,1,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// All that is burned.
+	Sectors int64 `protobuf:"varint,2,opt,name=sectors,proto3" json:"sectors,omitempty"`
+	// SHA-256 of the image.
+	Sha256 []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// In ascending order of sectors.
+	Extents       []*ReadExtent `protobuf:"bytes,4,rep,name=extents,proto3" json:"extents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Serve) Reset() {
+	*x = Serve{}
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Serve) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Serve) ProtoMessage() {}
+
+func (x *Serve) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Serve.ProtoReflect.Descriptor instead.
+func (*Serve) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Serve) GetImageId() string {
+	if x != nil {
+		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Serve) GetSectors() int64 {
+	if x != nil {
+		return x.Sectors
+	}
+	return 0
+}
+
+func (x *Serve) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *Serve) GetExtents() []*ReadExtent {
+	if x != nil {
+		return x.Extents
+	}
+	return nil
+}
+
 // Copy reads a whole disc, repairs what can't be read by the error correction on it, and keeps the image on the scratch disk when it has
 // the right hash. Its result carries that hash.
 type Copy struct {
@@ -1811,7 +1900,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1912,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[18]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1925,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Copy) GetImageId() string {
@@ -1904,7 +1993,7 @@ type CopyRows struct {
 
 func (x *CopyRows) Reset() {
 	*x = CopyRows{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +2005,7 @@ func (x *CopyRows) String() string {
 func (*CopyRows) ProtoMessage() {}
 
 func (x *CopyRows) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[19]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2018,7 @@ func (x *CopyRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyRows.ProtoReflect.Descriptor instead.
 func (*CopyRows) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CopyRows) GetImageId() string {
@@ -2006,7 +2095,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2107,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[20]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2120,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Release) GetImageId() string {
@@ -2060,7 +2149,7 @@ type SetRef struct {
 
 func (x *SetRef) Reset() {
 	*x = SetRef{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2161,7 @@ func (x *SetRef) String() string {
 func (*SetRef) ProtoMessage() {}
 
 func (x *SetRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[21]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +2174,7 @@ func (x *SetRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRef.ProtoReflect.Descriptor instead.
 func (*SetRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetRef) GetId() string {
@@ -2128,7 +2217,7 @@ type Gather struct {
 
 func (x *Gather) Reset() {
 	*x = Gather{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2229,7 @@ func (x *Gather) String() string {
 func (*Gather) ProtoMessage() {}
 
 func (x *Gather) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[22]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2242,7 @@ func (x *Gather) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gather.ProtoReflect.Descriptor instead.
 func (*Gather) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Gather) GetSet() *SetRef {
@@ -2219,7 +2308,7 @@ type Seal struct {
 
 func (x *Seal) Reset() {
 	*x = Seal{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2320,7 @@ func (x *Seal) String() string {
 func (*Seal) ProtoMessage() {}
 
 func (x *Seal) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[23]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2333,7 @@ func (x *Seal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seal.ProtoReflect.Descriptor instead.
 func (*Seal) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Seal) GetSet() *SetRef {
@@ -2291,7 +2380,7 @@ type SetImage struct {
 
 func (x *SetImage) Reset() {
 	*x = SetImage{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2303,7 +2392,7 @@ func (x *SetImage) String() string {
 func (*SetImage) ProtoMessage() {}
 
 func (x *SetImage) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[24]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2316,7 +2405,7 @@ func (x *SetImage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetImage.ProtoReflect.Descriptor instead.
 func (*SetImage) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetImage) GetIndex() int32 {
@@ -2370,7 +2459,7 @@ type Parity struct {
 
 func (x *Parity) Reset() {
 	*x = Parity{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2471,7 @@ func (x *Parity) String() string {
 func (*Parity) ProtoMessage() {}
 
 func (x *Parity) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[25]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2484,7 @@ func (x *Parity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parity.ProtoReflect.Descriptor instead.
 func (*Parity) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Parity) GetSet() *SetRef {
@@ -2439,7 +2528,7 @@ type SnapshotRef struct {
 
 func (x *SnapshotRef) Reset() {
 	*x = SnapshotRef{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2540,7 @@ func (x *SnapshotRef) String() string {
 func (*SnapshotRef) ProtoMessage() {}
 
 func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[26]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2553,7 @@ func (x *SnapshotRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRef.ProtoReflect.Descriptor instead.
 func (*SnapshotRef) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SnapshotRef) GetId() string {
@@ -2498,7 +2587,7 @@ type ReadSnapshotRequest struct {
 
 func (x *ReadSnapshotRequest) Reset() {
 	*x = ReadSnapshotRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2599,7 @@ func (x *ReadSnapshotRequest) String() string {
 func (*ReadSnapshotRequest) ProtoMessage() {}
 
 func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[27]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2612,7 @@ func (x *ReadSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*ReadSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadSnapshotRequest) GetId() string {
@@ -2543,7 +2632,7 @@ type ReadSnapshotResponse struct {
 
 func (x *ReadSnapshotResponse) Reset() {
 	*x = ReadSnapshotResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2644,7 @@ func (x *ReadSnapshotResponse) String() string {
 func (*ReadSnapshotResponse) ProtoMessage() {}
 
 func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[28]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2657,7 @@ func (x *ReadSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*ReadSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReadSnapshotResponse) GetData() []byte {
@@ -2601,7 +2690,7 @@ type Rebuild struct {
 
 func (x *Rebuild) Reset() {
 	*x = Rebuild{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2702,7 @@ func (x *Rebuild) String() string {
 func (*Rebuild) ProtoMessage() {}
 
 func (x *Rebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[29]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2715,7 @@ func (x *Rebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebuild.ProtoReflect.Descriptor instead.
 func (*Rebuild) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Rebuild) GetSet() *SetRef {
@@ -2715,7 +2804,7 @@ type TaskProgress struct {
 
 func (x *TaskProgress) Reset() {
 	*x = TaskProgress{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +2816,7 @@ func (x *TaskProgress) String() string {
 func (*TaskProgress) ProtoMessage() {}
 
 func (x *TaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[30]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +2829,7 @@ func (x *TaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskProgress.ProtoReflect.Descriptor instead.
 func (*TaskProgress) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TaskProgress) GetRef() *TaskRef {
@@ -2803,7 +2892,7 @@ type TaskResult struct {
 	// Of a verify or read: sectors that could not be read, first and count, at most 1,000 runs.
 	Unreadable []*SectorRun           `protobuf:"bytes,9,rep,name=unreadable,proto3" json:"unreadable,omitempty"`
 	Finished   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=finished,proto3" json:"finished,omitempty"`
-	// Of a read: contents that could not be brought back whole.
+	// Of a read or serve: contents that could not be brought back whole.
 	Lost [][]byte `protobuf:"bytes,11,rep,name=lost,proto3" json:"lost,omitempty"`
 	// Of a read: sectors that could not be read and were repaired by the error correction on the disc; and how many bad
 	// sectors the worst row had that was looked at for it.
@@ -2844,7 +2933,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2856,7 +2945,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[31]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2869,7 +2958,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TaskResult) GetRef() *TaskRef {
@@ -3078,7 +3167,7 @@ type SectorRun struct {
 
 func (x *SectorRun) Reset() {
 	*x = SectorRun{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3090,7 +3179,7 @@ func (x *SectorRun) String() string {
 func (*SectorRun) ProtoMessage() {}
 
 func (x *SectorRun) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[32]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3103,7 +3192,7 @@ func (x *SectorRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SectorRun.ProtoReflect.Descriptor instead.
 func (*SectorRun) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SectorRun) GetFirst() int64 {
@@ -3129,7 +3218,7 @@ type DescribeImageRequest struct {
 
 func (x *DescribeImageRequest) Reset() {
 	*x = DescribeImageRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3141,7 +3230,7 @@ func (x *DescribeImageRequest) String() string {
 func (*DescribeImageRequest) ProtoMessage() {}
 
 func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[33]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3154,7 +3243,7 @@ func (x *DescribeImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeImageRequest.ProtoReflect.Descriptor instead.
 func (*DescribeImageRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DescribeImageRequest) GetImageId() string {
@@ -3180,7 +3269,7 @@ type ImageDescription struct {
 
 func (x *ImageDescription) Reset() {
 	*x = ImageDescription{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3281,7 @@ func (x *ImageDescription) String() string {
 func (*ImageDescription) ProtoMessage() {}
 
 func (x *ImageDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[34]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3294,7 @@ func (x *ImageDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDescription.ProtoReflect.Descriptor instead.
 func (*ImageDescription) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageDescription) GetMessage() isImageDescription_Message {
@@ -3308,7 +3397,7 @@ type ImageHeader struct {
 
 func (x *ImageHeader) Reset() {
 	*x = ImageHeader{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3320,7 +3409,7 @@ func (x *ImageHeader) String() string {
 func (*ImageHeader) ProtoMessage() {}
 
 func (x *ImageHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[35]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3333,7 +3422,7 @@ func (x *ImageHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageHeader.ProtoReflect.Descriptor instead.
 func (*ImageHeader) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ImageHeader) GetImageId() string {
@@ -3441,7 +3530,7 @@ type ImageVault struct {
 
 func (x *ImageVault) Reset() {
 	*x = ImageVault{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3453,7 +3542,7 @@ func (x *ImageVault) String() string {
 func (*ImageVault) ProtoMessage() {}
 
 func (x *ImageVault) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[36]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3466,7 +3555,7 @@ func (x *ImageVault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVault.ProtoReflect.Descriptor instead.
 func (*ImageVault) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ImageVault) GetId() string {
@@ -3521,7 +3610,7 @@ type ImageArchive struct {
 
 func (x *ImageArchive) Reset() {
 	*x = ImageArchive{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +3622,7 @@ func (x *ImageArchive) String() string {
 func (*ImageArchive) ProtoMessage() {}
 
 func (x *ImageArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[37]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +3635,7 @@ func (x *ImageArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageArchive.ProtoReflect.Descriptor instead.
 func (*ImageArchive) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ImageArchive) GetId() string {
@@ -3607,7 +3696,7 @@ type ImageFiles struct {
 
 func (x *ImageFiles) Reset() {
 	*x = ImageFiles{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3708,7 @@ func (x *ImageFiles) String() string {
 func (*ImageFiles) ProtoMessage() {}
 
 func (x *ImageFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[38]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3721,7 @@ func (x *ImageFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFiles.ProtoReflect.Descriptor instead.
 func (*ImageFiles) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ImageFiles) GetFiles() []*ImageFile {
@@ -3664,7 +3753,7 @@ type ImageFile struct {
 
 func (x *ImageFile) Reset() {
 	*x = ImageFile{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +3765,7 @@ func (x *ImageFile) String() string {
 func (*ImageFile) ProtoMessage() {}
 
 func (x *ImageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[39]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +3778,7 @@ func (x *ImageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFile.ProtoReflect.Descriptor instead.
 func (*ImageFile) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{39}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ImageFile) GetPath() []byte {
@@ -3764,7 +3853,7 @@ type ReadImageContentsRequest struct {
 
 func (x *ReadImageContentsRequest) Reset() {
 	*x = ReadImageContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3776,7 +3865,7 @@ func (x *ReadImageContentsRequest) String() string {
 func (*ReadImageContentsRequest) ProtoMessage() {}
 
 func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[40]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3789,7 +3878,7 @@ func (x *ReadImageContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadImageContentsRequest.ProtoReflect.Descriptor instead.
 func (*ReadImageContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{40}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReadImageContentsRequest) GetImageId() string {
@@ -3801,7 +3890,7 @@ func (x *ReadImageContentsRequest) GetImageId() string {
 
 type StoreContentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only in the first message: the read task that brings them.
+	// Only in the first message: the read or serve task that brings them.
 	Ref           *TaskRef `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	Pieces        []*Piece `protobuf:"bytes,2,rep,name=pieces,proto3" json:"pieces,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3810,7 +3899,7 @@ type StoreContentsRequest struct {
 
 func (x *StoreContentsRequest) Reset() {
 	*x = StoreContentsRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3822,7 +3911,7 @@ func (x *StoreContentsRequest) String() string {
 func (*StoreContentsRequest) ProtoMessage() {}
 
 func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[41]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3835,7 +3924,7 @@ func (x *StoreContentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsRequest.ProtoReflect.Descriptor instead.
 func (*StoreContentsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{41}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StoreContentsRequest) GetRef() *TaskRef {
@@ -3862,7 +3951,7 @@ type StoreContentsResponse struct {
 
 func (x *StoreContentsResponse) Reset() {
 	*x = StoreContentsResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3874,7 +3963,7 @@ func (x *StoreContentsResponse) String() string {
 func (*StoreContentsResponse) ProtoMessage() {}
 
 func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[42]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3887,7 +3976,7 @@ func (x *StoreContentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContentsResponse.ProtoReflect.Descriptor instead.
 func (*StoreContentsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{42}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StoreContentsResponse) GetRefused() [][]byte {
@@ -3910,7 +3999,7 @@ type WriteContentRequest struct {
 
 func (x *WriteContentRequest) Reset() {
 	*x = WriteContentRequest{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3922,7 +4011,7 @@ func (x *WriteContentRequest) String() string {
 func (*WriteContentRequest) ProtoMessage() {}
 
 func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[43]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3935,7 +4024,7 @@ func (x *WriteContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentRequest.ProtoReflect.Descriptor instead.
 func (*WriteContentRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{43}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WriteContentRequest) GetStep() isWriteContentRequest_Step {
@@ -3984,7 +4073,7 @@ func (*WriteContentRequest_End) isWriteContentRequest_Step() {}
 // WriteBegin asks for a file to write a content into, or a part of one.
 type WriteBegin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The read task that brings it.
+	// The read or serve task that brings it.
 	Ref *TaskRef `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	// SHA-256 of the whole content, 32 bytes, and its size in bytes.
 	Hash []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
@@ -3998,7 +4087,7 @@ type WriteBegin struct {
 
 func (x *WriteBegin) Reset() {
 	*x = WriteBegin{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4010,7 +4099,7 @@ func (x *WriteBegin) String() string {
 func (*WriteBegin) ProtoMessage() {}
 
 func (x *WriteBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[44]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4023,7 +4112,7 @@ func (x *WriteBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteBegin.ProtoReflect.Descriptor instead.
 func (*WriteBegin) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{44}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WriteBegin) GetRef() *TaskRef {
@@ -4072,7 +4161,7 @@ type WriteEnd struct {
 
 func (x *WriteEnd) Reset() {
 	*x = WriteEnd{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4084,7 +4173,7 @@ func (x *WriteEnd) String() string {
 func (*WriteEnd) ProtoMessage() {}
 
 func (x *WriteEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[45]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4097,7 +4186,7 @@ func (x *WriteEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
 func (*WriteEnd) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{45}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WriteEnd) GetSha256() []byte {
@@ -4119,7 +4208,7 @@ type WriteContentResponse struct {
 
 func (x *WriteContentResponse) Reset() {
 	*x = WriteContentResponse{}
-	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4131,7 +4220,7 @@ func (x *WriteContentResponse) String() string {
 func (*WriteContentResponse) ProtoMessage() {}
 
 func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_agent_proto_msgTypes[46]
+	mi := &file_odarchive_v1_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4144,7 +4233,7 @@ func (x *WriteContentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteContentResponse.ProtoReflect.Descriptor instead.
 func (*WriteContentResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{46}
+	return file_odarchive_v1_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WriteContentResponse) GetTicket() []byte {
@@ -4224,7 +4313,7 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06probes\x18\x14 \x03(\v2\x18.odarchive.v1.DriveProbeR\x06probes\"/\n" +
 	"\aTaskRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xb3\x04\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\"\xe0\x04\n" +
 	"\x04Task\x12'\n" +
 	"\x03ref\x18\x01 \x01(\v2\x15.odarchive.v1.TaskRefR\x03ref\x12(\n" +
 	"\x04move\x18\x02 \x01(\v2\x12.odarchive.v1.MoveH\x00R\x04move\x12+\n" +
@@ -4237,7 +4326,8 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x06gather\x18\x1e \x01(\v2\x14.odarchive.v1.GatherH\x00R\x06gather\x12(\n" +
 	"\x04seal\x18\x1f \x01(\v2\x12.odarchive.v1.SealH\x00R\x04seal\x121\n" +
 	"\arebuild\x18! \x01(\v2\x15.odarchive.v1.RebuildH\x00R\arebuild\x125\n" +
-	"\tcopy_rows\x18< \x01(\v2\x16.odarchive.v1.CopyRowsH\x00R\bcopyRowsB\x06\n" +
+	"\tcopy_rows\x18< \x01(\v2\x16.odarchive.v1.CopyRowsH\x00R\bcopyRows\x12+\n" +
+	"\x05serve\x18P \x01(\v2\x13.odarchive.v1.ServeH\x00R\x05serveB\x06\n" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
@@ -4299,7 +4389,12 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\xbb\x01\n" +
+	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\x88\x01\n" +
+	"\x05Serve\x12\x19\n" +
+	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
+	"\asectors\x18\x02 \x01(\x03R\asectors\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x122\n" +
+	"\aextents\x18\x04 \x03(\v2\x18.odarchive.v1.ReadExtentR\aextents\"\xbb\x01\n" +
 	"\x04Copy\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
@@ -4528,7 +4623,7 @@ func file_odarchive_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_odarchive_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_odarchive_v1_agent_proto_goTypes = []any{
 	(Failure)(0),                     // 0: odarchive.v1.Failure
 	(MoveOutcome)(0),                 // 1: odarchive.v1.MoveOutcome
@@ -4551,50 +4646,51 @@ var file_odarchive_v1_agent_proto_goTypes = []any{
 	(*ErrorRate)(nil),                // 18: odarchive.v1.ErrorRate
 	(*Read)(nil),                     // 19: odarchive.v1.Read
 	(*ReadExtent)(nil),               // 20: odarchive.v1.ReadExtent
-	(*Copy)(nil),                     // 21: odarchive.v1.Copy
-	(*CopyRows)(nil),                 // 22: odarchive.v1.CopyRows
-	(*Release)(nil),                  // 23: odarchive.v1.Release
-	(*SetRef)(nil),                   // 24: odarchive.v1.SetRef
-	(*Gather)(nil),                   // 25: odarchive.v1.Gather
-	(*Seal)(nil),                     // 26: odarchive.v1.Seal
-	(*SetImage)(nil),                 // 27: odarchive.v1.SetImage
-	(*Parity)(nil),                   // 28: odarchive.v1.Parity
-	(*SnapshotRef)(nil),              // 29: odarchive.v1.SnapshotRef
-	(*ReadSnapshotRequest)(nil),      // 30: odarchive.v1.ReadSnapshotRequest
-	(*ReadSnapshotResponse)(nil),     // 31: odarchive.v1.ReadSnapshotResponse
-	(*Rebuild)(nil),                  // 32: odarchive.v1.Rebuild
-	(*TaskProgress)(nil),             // 33: odarchive.v1.TaskProgress
-	(*TaskResult)(nil),               // 34: odarchive.v1.TaskResult
-	(*SectorRun)(nil),                // 35: odarchive.v1.SectorRun
-	(*DescribeImageRequest)(nil),     // 36: odarchive.v1.DescribeImageRequest
-	(*ImageDescription)(nil),         // 37: odarchive.v1.ImageDescription
-	(*ImageHeader)(nil),              // 38: odarchive.v1.ImageHeader
-	(*ImageVault)(nil),               // 39: odarchive.v1.ImageVault
-	(*ImageArchive)(nil),             // 40: odarchive.v1.ImageArchive
-	(*ImageFiles)(nil),               // 41: odarchive.v1.ImageFiles
-	(*ImageFile)(nil),                // 42: odarchive.v1.ImageFile
-	(*ReadImageContentsRequest)(nil), // 43: odarchive.v1.ReadImageContentsRequest
-	(*StoreContentsRequest)(nil),     // 44: odarchive.v1.StoreContentsRequest
-	(*StoreContentsResponse)(nil),    // 45: odarchive.v1.StoreContentsResponse
-	(*WriteContentRequest)(nil),      // 46: odarchive.v1.WriteContentRequest
-	(*WriteBegin)(nil),               // 47: odarchive.v1.WriteBegin
-	(*WriteEnd)(nil),                 // 48: odarchive.v1.WriteEnd
-	(*WriteContentResponse)(nil),     // 49: odarchive.v1.WriteContentResponse
-	(*Address)(nil),                  // 50: odarchive.v1.Address
-	(Fill)(0),                        // 51: odarchive.v1.Fill
-	(*timestamppb.Timestamp)(nil),    // 52: google.protobuf.Timestamp
-	(*Piece)(nil),                    // 53: odarchive.v1.Piece
-	(*Pieces)(nil),                   // 54: odarchive.v1.Pieces
+	(*Serve)(nil),                    // 21: odarchive.v1.Serve
+	(*Copy)(nil),                     // 22: odarchive.v1.Copy
+	(*CopyRows)(nil),                 // 23: odarchive.v1.CopyRows
+	(*Release)(nil),                  // 24: odarchive.v1.Release
+	(*SetRef)(nil),                   // 25: odarchive.v1.SetRef
+	(*Gather)(nil),                   // 26: odarchive.v1.Gather
+	(*Seal)(nil),                     // 27: odarchive.v1.Seal
+	(*SetImage)(nil),                 // 28: odarchive.v1.SetImage
+	(*Parity)(nil),                   // 29: odarchive.v1.Parity
+	(*SnapshotRef)(nil),              // 30: odarchive.v1.SnapshotRef
+	(*ReadSnapshotRequest)(nil),      // 31: odarchive.v1.ReadSnapshotRequest
+	(*ReadSnapshotResponse)(nil),     // 32: odarchive.v1.ReadSnapshotResponse
+	(*Rebuild)(nil),                  // 33: odarchive.v1.Rebuild
+	(*TaskProgress)(nil),             // 34: odarchive.v1.TaskProgress
+	(*TaskResult)(nil),               // 35: odarchive.v1.TaskResult
+	(*SectorRun)(nil),                // 36: odarchive.v1.SectorRun
+	(*DescribeImageRequest)(nil),     // 37: odarchive.v1.DescribeImageRequest
+	(*ImageDescription)(nil),         // 38: odarchive.v1.ImageDescription
+	(*ImageHeader)(nil),              // 39: odarchive.v1.ImageHeader
+	(*ImageVault)(nil),               // 40: odarchive.v1.ImageVault
+	(*ImageArchive)(nil),             // 41: odarchive.v1.ImageArchive
+	(*ImageFiles)(nil),               // 42: odarchive.v1.ImageFiles
+	(*ImageFile)(nil),                // 43: odarchive.v1.ImageFile
+	(*ReadImageContentsRequest)(nil), // 44: odarchive.v1.ReadImageContentsRequest
+	(*StoreContentsRequest)(nil),     // 45: odarchive.v1.StoreContentsRequest
+	(*StoreContentsResponse)(nil),    // 46: odarchive.v1.StoreContentsResponse
+	(*WriteContentRequest)(nil),      // 47: odarchive.v1.WriteContentRequest
+	(*WriteBegin)(nil),               // 48: odarchive.v1.WriteBegin
+	(*WriteEnd)(nil),                 // 49: odarchive.v1.WriteEnd
+	(*WriteContentResponse)(nil),     // 50: odarchive.v1.WriteContentResponse
+	(*Address)(nil),                  // 51: odarchive.v1.Address
+	(Fill)(0),                        // 52: odarchive.v1.Fill
+	(*timestamppb.Timestamp)(nil),    // 53: google.protobuf.Timestamp
+	(*Piece)(nil),                    // 54: odarchive.v1.Piece
+	(*Pieces)(nil),                   // 55: odarchive.v1.Pieces
 }
 var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: odarchive.v1.SynchronizeRequest.report:type_name -> odarchive.v1.LibraryReport
-	33, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
-	34, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
+	34, // 1: odarchive.v1.SynchronizeRequest.running:type_name -> odarchive.v1.TaskProgress
+	35, // 2: odarchive.v1.SynchronizeRequest.results:type_name -> odarchive.v1.TaskResult
 	5,  // 3: odarchive.v1.LibraryReport.elements:type_name -> odarchive.v1.ElementReport
 	6,  // 4: odarchive.v1.LibraryReport.drives:type_name -> odarchive.v1.DriveReport
-	50, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
-	51, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
-	50, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
+	51, // 5: odarchive.v1.ElementReport.address:type_name -> odarchive.v1.Address
+	52, // 6: odarchive.v1.ElementReport.fill:type_name -> odarchive.v1.Fill
+	51, // 7: odarchive.v1.ElementReport.home:type_name -> odarchive.v1.Address
 	8,  // 8: odarchive.v1.ElementReport.identity:type_name -> odarchive.v1.Identity
 	2,  // 9: odarchive.v1.Identity.state:type_name -> odarchive.v1.Identity.State
 	11, // 10: odarchive.v1.SynchronizeResponse.tasks:type_name -> odarchive.v1.Task
@@ -4606,73 +4702,75 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	14, // 16: odarchive.v1.Task.burn:type_name -> odarchive.v1.Burn
 	15, // 17: odarchive.v1.Task.verify:type_name -> odarchive.v1.Verify
 	19, // 18: odarchive.v1.Task.read:type_name -> odarchive.v1.Read
-	23, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
-	21, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
-	25, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
-	26, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
-	32, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
-	22, // 24: odarchive.v1.Task.copy_rows:type_name -> odarchive.v1.CopyRows
-	50, // 25: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
-	50, // 26: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
-	28, // 27: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
-	16, // 28: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
-	20, // 29: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
-	24, // 30: odarchive.v1.CopyRows.set:type_name -> odarchive.v1.SetRef
-	35, // 31: odarchive.v1.CopyRows.rows:type_name -> odarchive.v1.SectorRun
-	24, // 32: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
-	24, // 33: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	52, // 34: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
-	27, // 35: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
-	27, // 36: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
-	24, // 37: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
-	29, // 38: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
-	24, // 39: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
-	27, // 40: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
-	10, // 41: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 42: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 43: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 44: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 45: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 46: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 47: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	35, // 48: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	52, // 49: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 50: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 51: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 52: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	35, // 53: odarchive.v1.TaskResult.lacking:type_name -> odarchive.v1.SectorRun
-	38, // 54: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	40, // 55: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	41, // 56: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	52, // 57: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	39, // 58: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	24, // 59: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	52, // 60: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	52, // 61: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	42, // 62: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	52, // 63: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 64: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	53, // 65: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	47, // 66: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
-	48, // 67: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
-	10, // 68: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
-	3,  // 69: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	36, // 70: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	43, // 71: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	30, // 72: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
-	44, // 73: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	46, // 74: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
-	9,  // 75: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	37, // 76: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	54, // 77: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	31, // 78: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
-	45, // 79: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	49, // 80: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
-	75, // [75:81] is the sub-list for method output_type
-	69, // [69:75] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	24, // 19: odarchive.v1.Task.release:type_name -> odarchive.v1.Release
+	22, // 20: odarchive.v1.Task.copy:type_name -> odarchive.v1.Copy
+	26, // 21: odarchive.v1.Task.gather:type_name -> odarchive.v1.Gather
+	27, // 22: odarchive.v1.Task.seal:type_name -> odarchive.v1.Seal
+	33, // 23: odarchive.v1.Task.rebuild:type_name -> odarchive.v1.Rebuild
+	23, // 24: odarchive.v1.Task.copy_rows:type_name -> odarchive.v1.CopyRows
+	21, // 25: odarchive.v1.Task.serve:type_name -> odarchive.v1.Serve
+	51, // 26: odarchive.v1.Move.from:type_name -> odarchive.v1.Address
+	51, // 27: odarchive.v1.Move.to:type_name -> odarchive.v1.Address
+	29, // 28: odarchive.v1.Build.parity:type_name -> odarchive.v1.Parity
+	16, // 29: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
+	20, // 30: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
+	20, // 31: odarchive.v1.Serve.extents:type_name -> odarchive.v1.ReadExtent
+	25, // 32: odarchive.v1.CopyRows.set:type_name -> odarchive.v1.SetRef
+	36, // 33: odarchive.v1.CopyRows.rows:type_name -> odarchive.v1.SectorRun
+	25, // 34: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
+	25, // 35: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
+	53, // 36: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	28, // 37: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
+	28, // 38: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
+	25, // 39: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
+	30, // 40: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
+	25, // 41: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	28, // 42: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 43: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 44: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 45: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 46: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 47: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 48: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 49: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	36, // 50: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	53, // 51: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 52: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 53: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 54: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	36, // 55: odarchive.v1.TaskResult.lacking:type_name -> odarchive.v1.SectorRun
+	39, // 56: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	41, // 57: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	42, // 58: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	53, // 59: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	40, // 60: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	25, // 61: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	53, // 62: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	53, // 63: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	43, // 64: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	53, // 65: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 66: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	54, // 67: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	48, // 68: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
+	49, // 69: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
+	10, // 70: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
+	3,  // 71: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	37, // 72: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	44, // 73: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	31, // 74: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
+	45, // 75: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	47, // 76: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
+	9,  // 77: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	38, // 78: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	55, // 79: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	32, // 80: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
+	46, // 81: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	50, // 82: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
+	77, // [77:83] is the sub-list for method output_type
+	71, // [71:77] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
@@ -4694,14 +4792,15 @@ func file_odarchive_v1_agent_proto_init() {
 		(*Task_Seal)(nil),
 		(*Task_Rebuild)(nil),
 		(*Task_CopyRows)(nil),
+		(*Task_Serve)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[34].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[35].OneofWrappers = []any{
 		(*ImageDescription_Header)(nil),
 		(*ImageDescription_Archive)(nil),
 		(*ImageDescription_Manifest)(nil),
 		(*ImageDescription_Files)(nil),
 	}
-	file_odarchive_v1_agent_proto_msgTypes[43].OneofWrappers = []any{
+	file_odarchive_v1_agent_proto_msgTypes[44].OneofWrappers = []any{
 		(*WriteContentRequest_Begin)(nil),
 		(*WriteContentRequest_End)(nil),
 	}
@@ -4711,7 +4810,7 @@ func file_odarchive_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_agent_proto_rawDesc), len(file_odarchive_v1_agent_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

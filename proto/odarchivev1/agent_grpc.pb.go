@@ -43,7 +43,7 @@ type AgentServiceClient interface {
 	ReadImageContents(ctx context.Context, in *ReadImageContentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Pieces], error)
 	// ReadSnapshot streams the snapshot of the catalogue that a set's parity discs carry.
 	ReadSnapshot(ctx context.Context, in *ReadSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadSnapshotResponse], error)
-	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
+	// StoreContents brings contents read from a disc, or an image on the scratch disk, into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StoreContentsRequest, StoreContentsResponse], error)
 	// WriteContent is StoreContents for one large content, or a part of one, and an agent on the controller's host: it asks for a file,
@@ -168,7 +168,7 @@ type AgentServiceServer interface {
 	ReadImageContents(*ReadImageContentsRequest, grpc.ServerStreamingServer[Pieces]) error
 	// ReadSnapshot streams the snapshot of the catalogue that a set's parity discs carry.
 	ReadSnapshot(*ReadSnapshotRequest, grpc.ServerStreamingServer[ReadSnapshotResponse]) error
-	// StoreContents brings contents read from a disc into the cache. ABORTED when the task's epoch is old. Whole contents
+	// StoreContents brings contents read from a disc, or an image on the scratch disk, into the cache. ABORTED when the task's epoch is old. Whole contents
 	// are hashed; a wrong one is refused with DATA_LOSS and named. A content that is split over discs arrives as parts.
 	StoreContents(grpc.ClientStreamingServer[StoreContentsRequest, StoreContentsResponse]) error
 	// WriteContent is StoreContents for one large content, or a part of one, and an agent on the controller's host: it asks for a file,

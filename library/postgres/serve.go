@@ -1,0 +1,135 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// servable are the extents of images (i) that running retrievals wait for which meet a condition, and that their images may be able to give.
+func servable(which string) string {
+	return `
+  from image i
+  join extent x on x.image_id = i.id
+  join content c on c.id = x.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+ where exists (
+     select from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running' where rc.content_id = c.id and ` + which + `)
+   and not exists (select from image_failure w where w.image_id = i.id and w.content_id = c.id)
+   and not exists (select from cache_part p where p.content_id = c.id and p.content_offset = x.content_offset)`
+}
+
+// mostServes is how often an image is served within a minute and that fails, until whoever tends looks again: the controller may have been killed, or its
+// cache be full.
+const mostServes = 3
+
+// queueServes has images that are being healed, and lie whole on their library's scratch disk, give what retrievals wait for which meet a condition:
+// nobody waits for a blank disc, a drive or a picker then. It returns how many images those are. Arguments of the condition are counted from $2.
+func queueServes(ctx context.Context, tx pgx.Tx, which string, args ...any) (queued int64, err error) {
+	// There are few of them, and mostly none, while what waits may be a million contents.
+	rows, err := tx.Query(ctx, `
+select distinct i.id::text from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = i.library_id
+ where h.finished is null and i.at_hand and i.sha256 is not null and not l.silent
+   and not exists (select from task t where t.image_id = i.id and t.kind = 'serve' and t.state in ('queued', 'leased'))
+   and $1 > (select count(*) from task f where f.image_id = i.id and f.kind = 'serve' and f.state = 'failed' and f.finished > now() - interval '1 minute')`, mostServes)
+	if err != nil {
+		return 0, err
+	}
+	images, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(images) == 0 {
+		return 0, err
+	}
+	tag, err := tx.Exec(ctx, fmt.Sprintf(`
+insert into task (library_id, kind, priority, image_id, bytes)
+select i.library_id, 'serve', %d, i.id, sum(x.length)::bigint`, library.PriorityStandard)+servable(which)+` and i.id = any ($1::uuid[])
+ group by i.library_id, i.id
+on conflict do nothing`, append([]any{images}, args...)...)
+	return tag.RowsAffected(), err
+}
+
+// wantedOf returns what a serve brings back of its image.
+func (s *Store) wantedOf(ctx context.Context, image string) ([]ReadExtent, error) {
+	rows, err := s.pool.Query(ctx, `select c.hash, c.size, x.content_offset, x.length, x.sector`+servable(`true`)+` and i.id = $1 order by x.sector limit $2`, image, MaxExtents)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[ReadExtent])
+}
+
+// served draws the conclusions of contents having been read from an image on the scratch disk. What was asked for meanwhile, or was more than one
+// task brings back, is queued.
+func (rec *recorder) served() error {
+	t, r := rec.t, rec.r
+	switch {
+	case len(r.Lost) > 0: // the image has the hash that it was burned with
+		if err := rec.exec(`
+insert into image_failure (image_id, content_id)
+select i.id, c.id from image i join content c on c.vault_id = i.vault_id and c.hash = any ($2) where i.id = $1 on conflict do nothing`, *t.Image, r.Lost); err != nil {
+			return err
+		}
+		if err := rec.healStep(fmt.Sprintf("%d contents are wrong in its image as it was burned, and no disc of it gives them", len(r.Lost))); err != nil {
+			return err
+		}
+	case r.Missing:
+		if _, err := rec.gone(); err != nil {
+			return err
+		}
+		if err := rec.soonAgain(); err != nil {
+			return err
+		}
+	case r.Failure == Interrupted:
+		if err := rec.soonAgain(); err != nil {
+			return err
+		}
+	}
+	if r.Bytes > 0 {
+		if err := rec.healStep(fmt.Sprintf("%d bytes that retrievals waited for were read from its image on the scratch disk", r.Bytes)); err != nil {
+			return err
+		}
+	}
+	if err := finishRetrievals(rec.ctx, rec.tx, servedBy, []int64{t.ID}); err != nil {
+		return err
+	}
+	rows, err := rec.tx.Query(rec.ctx, `select id from disc where image_id = $1`, *t.Image)
+	if err != nil {
+		return err
+	}
+	discs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	return queueReadsOf(rec.ctx, rec.tx, discs...)
+}
+
+// gone: an image that is being healed was to be on the scratch disk, and isn't. It is brought there once more, and burned then; unless a disc of it
+// is on its way already.
+func (rec *recorder) gone() (healing bool, err error) {
+	if !rec.r.Missing {
+		return false, nil
+	}
+	var coming bool
+	err = rec.tx.QueryRow(rec.ctx, `
+update image i set at_hand = false
+ where i.id = $1 and exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null)
+returning exists (select from disc n where n.image_id = i.id and n.state in ('burning', 'verifying'))`, *rec.t.Image).Scan(&coming)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil || coming {
+		return true, err
+	}
+	if err := rec.exec(`update task set state = 'cancelled', finished = now() where image_id = $1 and kind = 'burn' and state = 'queued'`, *rec.t.Image); err != nil {
+		return true, err
+	}
+	return true, rec.copyAnew()
+}
+
+// healStep tells the records of the discs that the task's image replaces.
+func (rec *recorder) healStep(detail string) error {
+	return rec.exec(`
+insert into disc_step (disc_id, step, task_id, detail)
+select d.id, 'heal', $2, $3 from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`, *rec.t.Image, rec.t.ID, detail)
+}
