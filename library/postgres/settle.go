@@ -130,7 +130,7 @@ choice as (
     join library l on l.id = d.library_id left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
      and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
-     and not exists (select from task s where s.image_id = x.image_id and s.kind = 'serve' and s.state in ('queued', 'leased')) -- looked at when that has ended
+     and x.image_id <> all (array(select image_id from task where kind = 'serve' and state in ('queued', 'leased'))) -- looked at when that has ended
    order by p.content_id, x.content_offset, p.tier, l.silent, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
