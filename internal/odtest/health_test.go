@@ -183,7 +183,7 @@ func TestScratchIsGraded(t *testing.T) {
 	}
 	u.document(cli.ExitOK, []string{"disc", "readings", "regions", "steps", "trends"}, "discs", "show", label)
 	alerts, _ := u.must(cli.ExitPartial, "library", "alerts")
-	if !strings.Contains(alerts, "disc "+label+" is to be migrated now") {
+	if !strings.Contains(alerts, "disc "+label+" is to be migrated now") || !strings.Contains(alerts, "\n    next: 'odarchive discs heal "+label+"'") {
 		t.Error(alerts)
 	}
 	if listed, _ := u.must(cli.ExitOK, "library"); !strings.Contains(listed, "0/0/0/1") || !strings.Contains(listed, "! library site: disc "+label) {

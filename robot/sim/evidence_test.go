@@ -7,8 +7,8 @@ import (
 
 // TestEvidence: each code says how it is known, none is behind another one for the same error, and what a machine's hand can suffer has one.
 func TestEvidence(t *testing.T) {
-	check(t, "scsi", smcTells, errEmptySlot, errNothing, errOccupied, errRack, errClamped, errStuck, errCrooked, errHeld, errDropped, errDoor, errOpened)
-	check(t, "pioneer", pioneerTells, errDoor, errOpened, errHeld, errDropped, errEmptySlot, errElsewhere, errNothing, errClamped, errMoving, errOccupied)
+	check(t, "scsi", smcTells, errEmptySlot, errNothing, errOccupied, errRack, errClamped, errStuck, errCrooked, errHeld, errHandFull, errDropped, errDoor, errOpened)
+	check(t, "pioneer", pioneerTells, errDoor, errOpened, errHeld, errHandFull, errDropped, errEmptySlot, errElsewhere, errNothing, errClamped, errMoving, errOccupied)
 	check(t, "denon", denonTells, errEmptySlot, errElsewhere, errRack, errOpened)
 	check(t, "rimage", rimageTells, errDoor, errOpened, errShut, errEmptyBin, errNothing, errHeld, errDropped)
 	check(t, "letters", letterTells, errEmptyBin, errNothing, errStuck, errHeld, errDropped)

@@ -263,6 +263,9 @@ func (l *Library) change(f func(s *state) error) error {
 func (l *Library) fetch(ctx context.Context, slot, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
+		if _, full := s.Transport[u]; full { // which nobody can ask it
+			return errHandFull
+		}
 		disc, ok := s.Slots[slot]
 		if !ok {
 			for _, h := range s.Players {
@@ -306,6 +309,9 @@ func (l *Library) fetch(ctx context.Context, slot, player int, fault string) err
 func (l *Library) putBack(ctx context.Context, player int, fault string) error {
 	u := l.unitOf(player)
 	err := l.change(func(s *state) error {
+		if _, full := s.Transport[u]; full { // which nobody can ask it
+			return errHandFull
+		}
 		h, ok := s.Players[player]
 		if !ok {
 			return errNothing
