@@ -384,7 +384,7 @@ func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
 // wants is when a drive that gets disc now will want the picker again.
 func (p *Planner) wants(disc *disc) time.Duration {
 	t := p.c.Times
-	return p.now + t.Move + t.Load + time.Duration(disc.sectors)*t.Sector + t.Eject
+	return p.now + t.Move + t.Load + time.Duration(disc.n)*t.Seek + time.Duration(disc.sectors)*t.Sector + t.Eject
 }
 
 // A drive that would want the picker at the same time as another one makes a disc less dense by the part collision.
@@ -394,9 +394,13 @@ func (p *Planner) wants(disc *disc) time.Duration {
 // further, and raises the longest above that of oldest first.
 const (
 	collision = .6
-	larger    = .2
-	apart     = .2
+	larger    = .1
+	apart     = .15
 )
+
+// punctual is the part of what is learned to be the longest wait after which something may wait no more. With more of it the mean falls further and
+// the longest waits are longer.
+const punctual = .975
 
 // worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
 // the mean serves what is much larger at once, and everything else by age.
