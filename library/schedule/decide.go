@@ -101,6 +101,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		disc.head = t.Sector
 		p.start(t, d)
 		disc.drop(t)
+		d.wants = p.now + t.foreseen(p.c.Times) + p.reads(disc) + p.c.Times.Eject
 		return
 	}
 	if t := disc.passes.top(); t != nil && !u.shuns(t, d, disc) {

@@ -50,7 +50,7 @@ func (u *unit) learn(tier int, waited time.Duration) {
 // done first, and others may have come of age at the same time.
 func (u *unit) limit(tier int) time.Duration {
 	l := u.pace[tier].Limit
-	return time.Duration(punctual*float64(l)) - min(u.shadow.visit, l/20)
+	return time.Duration(punctual*float64(l)) - min(2*u.shadow.visit, l/10)
 }
 
 // patient says that a request, the one of its unit that is due first, may wait on while denser batches are served.
