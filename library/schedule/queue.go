@@ -330,7 +330,7 @@ func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (
 	}
 	least := time.Duration(0)
 	for _, c := range found[:n] {
-		if score := c.score + time.Duration(apart*waited*p.collides(u, d, c.disc)); best == nil || score < least {
+		if score := c.score + time.Duration(apart*min(waited, float64(p.c.Patience)/2)*p.collides(u, d, c.disc)); best == nil || score < least {
 			best, least = c.disc, score
 		}
 	}
@@ -413,12 +413,12 @@ func (p *Planner) reads(disc *disc) time.Duration {
 const (
 	collision = .6
 	larger    = .1
-	apart     = .1
+	apart     = .2
 )
 
 // punctual is the part of what is learned to be the longest wait after which something may wait no more. With more of it the mean falls further and
 // the longest waits are longer.
-const punctual = .98
+const punctual = .978
 
 // worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
 // the mean serves what is much larger at once, and everything else by age.
