@@ -408,8 +408,8 @@ func (p *Planner) reads(disc *disc) time.Duration {
 // A drive that would want the picker at the same time as another one makes a disc less dense by the part collision.
 //
 // Of what the disc that is due first has waited, larger is the part that a batch is put before it by at most, when it may wait no more, and
-// apart the part that a disc is put behind by which lets the picker be wanted twice. More of either lowers the mean completion
-// further, and raises the longest above that of oldest first.
+// apart the part, of half of Patience at most, that a disc is put behind by which lets drives wait for the picker. More of either lowers the
+// mean completion further, and raises the longest above that of oldest first.
 const (
 	collision = .6
 	larger    = .1
