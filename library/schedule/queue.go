@@ -367,6 +367,7 @@ func insert(found *[choices]candidate, n int, c candidate) int {
 }
 
 // collides says how long, in exchanges and at most one, drives would wait for the picker that wouldn't if d got nothing, when it gets disc now.
+// Of a unit with very many drives some are looked at.
 func (p *Planner) collides(u *unit, d *drive, disc *disc) float64 {
 	var room [16]time.Duration
 	at := room[:0]
