@@ -104,7 +104,8 @@ func TestNextIsChecked(t *testing.T) {
 
 // TestNobodyStarves holds the planner to its bound: whoever has waited for w, and for longer than all but one in a thousand would were the
 // disc that is due first always fetched first, is overtaken by no batch whose oldest request has waited for less than
-// (1 - larger - apart)·w, as long as w is below Patience, and by none that is due more than that share of Patience later after that.
+// (1 - larger - apart)·w, as long as w is below half of Patience, and by none that is due later than it by more than larger of w, of Patience at
+// most, and apart of w, of half of Patience at most.
 func TestNobodyStarves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var pace Pace
@@ -145,7 +146,7 @@ func TestNobodyStarves(t *testing.T) {
 			if w < pace[tier(&task{Task: k})].Limit && now < k.Due {
 				continue
 			}
-			if latest := k.Due + time.Duration((larger+apart)*float64(min(w, 2*time.Hour))); chosen > latest {
+			if latest := k.Due + time.Duration(larger*float64(min(w, 2*time.Hour))+apart*float64(min(w, time.Hour))); chosen > latest {
 				t.Fatalf("%+v has waited for %v, and disc %d, of which the first is due at %v, is loaded", k, w, actions[i].Disc, chosen)
 			}
 		}

@@ -38,6 +38,7 @@ func (p *Planner) start(t *task, d *drive) {
 }
 
 func (p *Planner) decide(u *unit) {
+	p.follow(u)
 	for _, d := range u.drives {
 		if d.idle() && d.Full {
 			p.serve(u, d)
@@ -100,6 +101,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		disc.head = t.Sector
 		p.start(t, d)
 		disc.drop(t)
+		d.wants = p.now + t.foreseen(p.c.Times) + p.reads(disc) + p.c.Times.Eject
 		return
 	}
 	if t := disc.passes.top(); t != nil && !u.shuns(t, d, disc) {
@@ -224,8 +226,8 @@ func (p *Planner) load(u *unit) bool {
 	if disc.Blank {
 		u.take(disc)
 	}
-	if best.rank == due && disc.n > 0 {
-		u.visited(p.now)
+	if into.double.away = best.rank != due || disc.n == 0; !into.double.away && u.waiting <= 1 {
+		u.meet()
 	}
 	slot := disc.Slot
 	p.unplace(disc)
@@ -233,7 +235,7 @@ func (p *Planner) load(u *unit) bool {
 	into.disc, into.Disc, into.Home, into.HomeUnknown = disc, disc.ID, slot, false
 	into.Busy, into.Full, into.Ejected = true, true, false
 	into.used++
-	into.wants = p.wants(disc)
+	into.wants, into.fetched = p.wants(disc), p.now
 	u.moving = true
 	p.out = append(p.out, Action{Load: true, Drive: into.Number, Disc: disc.ID, Slot: slot})
 	return true

@@ -29,6 +29,9 @@ func (t *task) express() bool {
 	return t.Kind == library.ReadTask && t.Priority >= library.PriorityExpedited
 }
 
+// foreseen is how long a read takes.
+func (t *task) foreseen(by Times) time.Duration { return by.Seek + time.Duration(t.Sectors)*by.Sector }
+
 // disc is a disc with what is wanted from it.
 type disc struct {
 	Disc
@@ -58,8 +61,7 @@ type disc struct {
 
 	front fronted
 
-	shaded bool // it is in its unit's shadow
-	shade  time.Duration
+	shaded shaded
 }
 
 // avoided is how many of a disc's reads, and verifies and scrubs, have failed in a drive; 0 stands for those that haven't in any.

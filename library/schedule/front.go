@@ -105,7 +105,7 @@ func (u *unit) pressed(q *queue, first *disc, now time.Duration) (waited time.Du
 		press(now - t.Created)
 	}
 	for k := range q.fronts {
-		if since, waits := q.longest(k); waits && now-since >= u.pace[k].Limit {
+		if since, waits := q.longest(k); waits && now-since >= u.limit(k) {
 			press(now - since)
 		}
 	}

@@ -24,15 +24,15 @@ type Config struct {
 	// MountLimit is how long a disc may keep its drive while something that is due earlier waits; 0 means an hour.
 	MountLimit time.Duration
 	// Times are how long the machines take, as far as that is known; zero fields stand for usual ones. They only serve to
-	// foresee when a drive will want the picker.
+	// foresee when a drive will want the picker, and how long requests would wait were the disc that is due first always fetched first.
 	Times Times
 }
 
 // Times is how long a library's machines take for what.
 type Times struct {
 	Move, Eject, Load time.Duration
-	// Sector is how long a sector takes to be read.
-	Sector time.Duration
+	// Sector is how long a sector takes to be read, Seek how long it takes to get to the first one.
+	Sector, Seek time.Duration
 }
 
 // Planner is the state of one library's queue. What happens is told to it by its methods; each takes O(log n) time for n queued
@@ -62,6 +62,8 @@ type drive struct {
 	emptying bool          // it is busy with ejecting, stopping or being unloaded
 	used     int           // loads so far: the least used one comes first
 	wants    time.Duration // when it will want the picker, as far as can be foreseen
+	double   double
+	fetched  time.Duration // when the disc was that is being loaded; 0 when none is
 }
 
 // unit is a picker with the drives and discs that it serves.
@@ -109,7 +111,7 @@ func New(c Config) *Planner {
 	c.MountLimit = cmp.Or(c.MountLimit, time.Hour)
 	t := &c.Times
 	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
-	t.Sector = cmp.Or(t.Sector, 82*time.Microsecond)
+	t.Sector, t.Seek = cmp.Or(t.Sector, 82*time.Microsecond), cmp.Or(t.Seek, 150*time.Millisecond)
 	return &Planner{c: c, tasks: map[int64]*task{}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
 }
 
@@ -135,7 +137,7 @@ func (p *Planner) disc(id int64) *disc {
 func (p *Planner) SetDrive(v Drive) {
 	d := p.drives[v.Number]
 	if d == nil {
-		d = &drive{}
+		d = &drive{double: double{ends: p.now}}
 		p.drives[v.Number] = d
 		u := p.unit(v.Unit)
 		i, _ := slices.BinarySearchFunc(u.drives, v.Number, func(d *drive, n int) int { return cmp.Compare(d.Number, n) })
@@ -217,7 +219,7 @@ func (p *Planner) Add(v Task) {
 		t.disc.push(t)
 		p.place(t.disc)
 		if t.disc.q != nil && !t.pass() && !t.express() {
-			t.disc.q.u.shade(t)
+			p.shade(t.disc.q.u, t)
 		}
 		if d := p.drives[t.disc.Drive]; d != nil {
 			p.unit(d.Unit).dirty = true

@@ -330,7 +330,7 @@ func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (
 	}
 	least := time.Duration(0)
 	for _, c := range found[:n] {
-		if score := c.score + time.Duration(apart*waited*p.collides(u, d, c.disc)); best == nil || score < least {
+		if score := c.score + time.Duration(apart*min(waited, float64(p.c.Patience)/2)*p.collides(u, d, c.disc)); best == nil || score < least {
 			best, least = c.disc, score
 		}
 	}
@@ -366,37 +366,60 @@ func insert(found *[choices]candidate, n int, c candidate) int {
 	return n
 }
 
-// collides says how much, from 0 to 1, d would want the picker at the same time as others if it got disc now.
-func (p *Planner) collides(u *unit, d *drive, disc *disc) (sum float64) {
-	exchange := 2 * p.c.Times.Move
-	wants := p.wants(disc)
+// collides says how long, in exchanges and at most one, drives would wait for the picker that wouldn't if d got nothing, when it gets disc now.
+// Of a unit with very many drives some are looked at.
+func (p *Planner) collides(u *unit, d *drive, disc *disc) float64 {
+	var room [16]time.Duration
+	at := room[:0]
 	for _, o := range u.drives {
-		if o == d || !o.Busy {
-			continue
-		}
-		if apart := (wants - o.wants).Abs(); apart < exchange {
-			sum += 1 - float64(apart)/float64(exchange)
+		if o != d && o.Busy && o.wants > p.now && len(at) < len(room)-1 {
+			at = append(at, o.wants)
 		}
 	}
-	return min(sum, 1)
+	slices.Sort(at)
+	exchange, wants := 2*p.c.Times.Move, p.wants(disc)
+	more := -queues(at, exchange)
+	i, _ := slices.BinarySearch(at, wants)
+	more += queues(slices.Insert(at, i, wants), exchange)
+	return min(float64(more)/float64(exchange), 1)
+}
+
+// queues is how long those wait who want the picker at certain times, one after the other and each for so long.
+func queues(at []time.Duration, each time.Duration) (sum time.Duration) {
+	free := time.Duration(0)
+	for _, t := range at {
+		free = max(free, t)
+		sum += free - t
+		free += each
+	}
+	return sum
 }
 
 // wants is when a drive that gets disc now will want the picker again.
 func (p *Planner) wants(disc *disc) time.Duration {
 	t := p.c.Times
-	return p.now + t.Move + t.Load + time.Duration(disc.sectors)*t.Sector + t.Eject
+	return p.now + t.Move + t.Load + p.reads(disc) + t.Eject
+}
+
+// reads is how long everything takes that is to be read from a disc.
+func (p *Planner) reads(disc *disc) time.Duration {
+	return time.Duration(disc.n)*p.c.Times.Seek + time.Duration(disc.sectors)*p.c.Times.Sector
 }
 
 // A drive that would want the picker at the same time as another one makes a disc less dense by the part collision.
 //
 // Of what the disc that is due first has waited, larger is the part that a batch is put before it by at most, when it may wait no more, and
-// apart the part that a disc is put behind by which lets the picker be wanted twice. More of either lowers the mean completion
-// further, and raises the longest above that of oldest first.
+// apart the part, of half of Patience at most, that a disc is put behind by which lets drives wait for the picker. More of either lowers the
+// mean completion further, and raises the longest above that of oldest first.
 const (
 	collision = .6
-	larger    = .2
+	larger    = .1
 	apart     = .2
 )
+
+// punctual is the part of what is learned to be the longest wait after which something may wait no more. With more of it the mean falls further and
+// the longest waits are longer.
+const punctual = .978
 
 // worth says how much of that a batch has, which is larger than the usual one by so many times of it: the rule that is best for
 // the mean serves what is much larger at once, and everything else by age.

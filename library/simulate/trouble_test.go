@@ -47,7 +47,7 @@ func (b *bystander) Check(a schedule.Action) error {
 }
 
 // watch says whether a disc may be fetched now, by what waits: whoever is late, or has waited for longer than the planner's limit, is overtaken
-// only by those whose oldest request has waited for at least 0.6 as long (of up to two hours), or who can't wait.
+// only by those whose oldest request has waited for at least 0.7 as long (of up to an hour), or who can't wait.
 func (b *bystander) watch(a schedule.Action) {
 	e := b.e
 	limits := e.policy.(*schedule.Planner).Experience()[1]
@@ -94,7 +94,7 @@ func (b *bystander) watch(a schedule.Action) {
 	}
 	b.waited++
 	// All count by when they are due, so that tiers compare.
-	if allowed := oldest.Created + schedule.Allowance(oldest.Priority) + time.Duration(.4*float64(min(w, 2*time.Hour))); due > allowed {
+	if allowed := oldest.Created + schedule.Allowance(oldest.Priority) + time.Duration(.1*float64(min(w, 2*time.Hour))+.2*float64(min(w, time.Hour))); due > allowed {
 		b.err("after %v disc %d, whose oldest request came after %v and is due at %v, is fetched before disc %d, which is wanted since %v", e.now, a.Disc, chosen, due,
 			oldest.Disc, oldest.Created)
 	}
