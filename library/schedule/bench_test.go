@@ -108,8 +108,8 @@ func BenchmarkMachine(b *testing.B) {
 				t := &task{Task: Task{ID: id, Sector: r.Int64N(12e6), Due: time.Duration(id)}}
 				tasks[id] = t
 				h := &heaps[r.IntN(len(heaps))]
-				h[0].push(t)
-				h[1].push(t)
+				h[0].push(entryOf(t))
+				h[1].push(entryOf(t))
 			}
 			for range n {
 				add()

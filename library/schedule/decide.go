@@ -20,9 +20,11 @@ func (p *Planner) Decide(now time.Duration) []Action {
 func (p *Planner) startWithoutDrive() {
 	for t := p.builds.top(); t != nil && p.building < p.c.BuildLimit; t = p.builds.top() {
 		p.building++
+		p.builds.pop()
 		p.start(t, nil)
 	}
 	for t := p.releases.top(); t != nil; t = p.releases.top() {
+		p.releases.pop()
 		p.start(t, nil)
 	}
 }
@@ -65,9 +67,9 @@ func (p *Planner) copied(t *task, d *drive) {
 	if t.Image == 0 {
 		return
 	}
-	for _, e := range p.burns.items {
-		if e.t.Image == t.Image {
-			e.t.Burned = d.Number
+	for _, o := range p.burns {
+		if o.Image == t.Image {
+			o.Burned = d.Number
 		}
 	}
 }
@@ -86,7 +88,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		}
 		if t := p.burnFor(d, disc); t != nil {
 			p.burning++
-			p.ready--
+			p.unburn(t)
 			t.disc, disc.Blank = disc, false
 			p.start(t, d)
 			p.copied(t, d)
@@ -98,16 +100,16 @@ func (p *Planner) serve(u *unit, d *drive) {
 			return
 		}
 		disc.head = t.Sector
+		disc.take(t)
 		p.start(t, d)
-		disc.drop(t)
 		return
 	}
 	if t := disc.passes.top(); t != nil && !u.shuns(t, d, disc) {
 		if t.Due > p.now && (u.waiting > p.spare(u)-1 || disc.n > 0) {
 			return
 		}
+		disc.take(t)
 		p.start(t, d)
-		disc.drop(t)
 	}
 }
 
