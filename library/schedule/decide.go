@@ -34,7 +34,7 @@ func (p *Planner) start(t *task, d *drive) {
 	t.state = running
 	if d != nil {
 		a.Drive, a.Disc = d.Number, d.disc.ID
-		t.drive, d.run, d.Busy, d.Running = d, t, true, t.Task
+		t.drive, d.run, d.Busy = d, t, true
 	}
 	p.out = append(p.out, a)
 }

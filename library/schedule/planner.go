@@ -281,7 +281,7 @@ func (p *Planner) Stopped(id, left int64) {
 
 func (p *Planner) free(t *task) {
 	if d := t.drive; d != nil && d.run == t {
-		d.run, d.Running, d.Busy, d.emptying = nil, Task{}, false, false
+		d.run, d.Busy, d.emptying = nil, false, false
 		p.unit(d.Unit).dirty = true
 	}
 }
