@@ -60,9 +60,8 @@ func (p *Planner) burn(u *unit, d *drive) candidate {
 	if d.ReadOnly || !p.burnable() || !u.stocked() {
 		return best
 	}
-	for _, e := range p.burns.items {
-		t := e.t
-		if t.state != queued || best.burn != nil && !d.sooner(t, best.burn) {
+	for _, t := range p.burns {
+		if best.burn != nil && !d.sooner(t, best.burn) {
 			continue
 		}
 		if b := u.blank(d, t); b != nil {
@@ -81,9 +80,8 @@ func (u *unit) stocked() bool {
 // before others. It is nil when there is none.
 func (p *Planner) burnFor(d *drive, disc *disc) (best *task) {
 	own := func(t *task) bool { return t.Medium == "" || t.Medium == disc.Medium }
-	for _, e := range p.burns.items {
-		t := e.t
-		if t.state != queued || !t.fits(&disc.Disc) {
+	for _, t := range p.burns {
+		if !t.fits(&disc.Disc) {
 			continue
 		}
 		if best == nil || own(t) && !own(best) || own(t) == own(best) && d.sooner(t, best) {
@@ -91,6 +89,11 @@ func (p *Planner) burnFor(d *drive, disc *disc) (best *task) {
 		}
 	}
 	return best
+}
+
+// unburn takes t from the burns that are queued, if it is one of them.
+func (p *Planner) unburn(t *task) {
+	p.burns = slices.DeleteFunc(p.burns, func(o *task) bool { return o == t })
 }
 
 // elsewhere is how much later a burn may be due that is done before one whose last copy was burned in the same drive.

@@ -222,7 +222,7 @@ func TestPreempts(t *testing.T) {
 	want("the read", func(a Action) bool { return a.Task == 2 })
 	p.Ended(2)
 	want("an eject", func(a Action) bool { return a.Eject })
-	if left := p.tasks[1].Sectors; left != 400 {
+	if left := p.tasks.find(1).Sectors; left != 400 {
 		t.Errorf("%d sectors are left of the scrub", left)
 	}
 }

@@ -20,9 +20,11 @@ func (p *Planner) Decide(now time.Duration) []Action {
 func (p *Planner) startWithoutDrive() {
 	for t := p.builds.top(); t != nil && p.building < p.c.BuildLimit; t = p.builds.top() {
 		p.building++
+		p.builds.pop()
 		p.start(t, nil)
 	}
 	for t := p.releases.top(); t != nil; t = p.releases.top() {
+		p.releases.pop()
 		p.start(t, nil)
 	}
 }
@@ -32,7 +34,7 @@ func (p *Planner) start(t *task, d *drive) {
 	t.state = running
 	if d != nil {
 		a.Drive, a.Disc = d.Number, d.disc.ID
-		t.drive, d.run, d.Busy, d.Running = d, t, true, t.Task
+		t.drive, d.run, d.Busy = d, t, true
 	}
 	p.out = append(p.out, a)
 }
@@ -66,9 +68,9 @@ func (p *Planner) copied(t *task, d *drive) {
 	if t.Image == 0 {
 		return
 	}
-	for _, e := range p.burns.items {
-		if e.t.Image == t.Image {
-			e.t.Burned = d.Number
+	for _, o := range p.burns {
+		if o.Image == t.Image {
+			o.Burned = d.Number
 		}
 	}
 }
@@ -87,7 +89,7 @@ func (p *Planner) serve(u *unit, d *drive) {
 		}
 		if t := p.burnFor(d, disc); t != nil {
 			p.burning++
-			p.ready--
+			p.unburn(t)
 			t.disc, disc.Blank = disc, false
 			p.start(t, d)
 			p.copied(t, d)
@@ -99,8 +101,8 @@ func (p *Planner) serve(u *unit, d *drive) {
 			return
 		}
 		disc.head = t.Sector
+		disc.take(t)
 		p.start(t, d)
-		disc.drop(t)
 		d.wants = p.now + t.foreseen(p.c.Times) + p.reads(disc) + p.c.Times.Eject
 		return
 	}
@@ -108,8 +110,8 @@ func (p *Planner) serve(u *unit, d *drive) {
 		if t.Due > p.now && (u.waiting > p.spare(u)-1 || disc.n > 0) {
 			return
 		}
+		disc.take(t)
 		p.start(t, d)
-		disc.drop(t)
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 type task struct {
 	Task
 	state state
-	disc  *disc // nil for tasks without a certain one
+	turn  uint32 // how often its place has been used before
+	disc  *disc  // nil for tasks without a certain one
 	drive *drive
 }
 
@@ -37,15 +38,14 @@ type disc struct {
 	Disc
 	claimed bool // on its way, or about to be
 
-	reads   taskHeap // by when they are due
-	express taskHeap // those of them that can't wait, likewise
-	sweep   taskHeap // by sector: what is still ahead of the drive's head
+	express taskHeap // reads that can't wait, by when they are due
+	reads   taskHeap // the others: likewise until the disc is read, and then by sector those that are ahead of the drive's head
 	behind  taskHeap // by sector: what came too late for that
 	passes  taskHeap // verifies and scrubs
 	n       int      // queued reads
 	urgent  int      // queued express reads
 	waits   int      // queued verifies and scrubs
-	aside   []*task  // reads that the drive which it is in shouldn't do
+	aside   []entry  // reads that the drive which it is in shouldn't do
 	avoided []avoided
 	head    int64 // sector that the drive has got to
 	sectors int64 // of the queued reads
@@ -70,7 +70,6 @@ type avoided struct{ drive, reads, passes int }
 func newDisc(id int64) *disc {
 	d := &disc{order: id}
 	d.ID = id
-	d.sweep.bySector, d.behind.bySector = true, true
 	return d
 }
 
@@ -78,27 +77,28 @@ func newDisc(id int64) *disc {
 func (d *disc) push(t *task) {
 	d.count(t, 1)
 	if t.pass() {
-		d.passes.push(t)
 		d.waits++
+		d.passes.push(entryOf(t))
 		return
 	}
 	d.n++
 	d.sectors += t.Sectors
 	d.front.ask(t)
-	d.reads.push(t)
 	if t.express() {
 		d.urgent++
-		d.express.push(t)
 	}
-	d.line(t)
+	d.line(entryOf(t))
 }
 
-// line puts a read among those that are ahead of the drive's head, or behind it.
-func (d *disc) line(t *task) {
-	if t.Sector < d.head {
-		d.behind.push(t)
-	} else {
-		d.sweep.push(t)
+// line puts a read where it waits.
+func (d *disc) line(e entry) {
+	switch {
+	case e.t.express():
+		d.express.push(e)
+	case d.reads.bySector && int64(e.sector) < d.head:
+		d.behind.push(e)
+	default:
+		d.reads.push(e)
 	}
 }
 
@@ -123,33 +123,46 @@ func (d *disc) count(t *task, more int) {
 	}
 }
 
+// take takes t, which next returned or which is the first of the passes, from what is queued.
+func (d *disc) take(t *task) {
+	d.pop(t)
+	d.drop(t)
+}
+
+func (d *disc) pop(t *task) {
+	switch {
+	case t.pass():
+		d.passes.pop()
+	case t.express():
+		d.express.pop()
+	default:
+		d.reads.pop()
+	}
+}
+
 // setAside keeps t, which next returned, from being returned again until the disc leaves its drive or takeBack is called.
 func (d *disc) setAside(t *task) {
-	if d.express.top() == t {
-		d.express.pop()
-	} else {
-		d.sweep.pop()
-	}
-	if !slices.Contains(d.aside, t) {
-		d.aside = append(d.aside, t)
-	}
+	d.pop(t)
+	d.aside = append(d.aside, entryOf(t))
 }
 
 // takeBack ends that.
 func (d *disc) takeBack() {
-	for _, t := range d.aside {
-		if t.state != queued {
-			continue
+	for _, e := range d.aside {
+		if e.holds() {
+			d.line(e)
 		}
-		if t.express() {
-			d.express.push(t)
-		}
-		d.line(t)
 	}
 	d.aside = nil
 }
 
-// drop takes note that t, which was queued, is that no more.
+// cancel takes note that t, which is queued, is not to be done.
+func (d *disc) cancel(t *task) {
+	d.express.doubt, d.reads.doubt, d.behind.doubt, d.passes.doubt = true, true, true, true
+	d.drop(t)
+}
+
+// drop counts t no more.
 func (d *disc) drop(t *task) {
 	d.count(t, -1)
 	if t.pass() {
@@ -162,7 +175,7 @@ func (d *disc) drop(t *task) {
 		d.urgent--
 	}
 	if d.n == 0 {
-		d.reads.items, d.express.items, d.sweep.items, d.behind.items, d.aside = nil, nil, nil, nil, nil
+		d.express, d.reads, d.behind, d.aside = taskHeap{}, taskHeap{}, taskHeap{}, nil
 		d.front.asked = [tiers]bool{}
 	}
 }
@@ -172,39 +185,78 @@ func (d *disc) next() *task {
 	if d.n == 0 {
 		return nil
 	}
+	d.bySector()
 	if t := d.express.top(); t != nil {
 		return t
 	}
-	if t := d.sweep.top(); t != nil {
+	if t := d.reads.top(); t != nil {
 		return t
 	}
-	d.sweep, d.behind, d.head = d.behind, d.sweep, 0
-	return d.sweep.top()
+	d.reads, d.behind, d.head = d.behind, d.reads, 0
+	return d.reads.top()
+}
+
+// bySector sorts the reads of a disc that is in a drive: once for each time that it is there.
+func (d *disc) bySector() {
+	if d.reads.bySector {
+		return
+	}
+	d.behind = taskHeap{bySector: true, doubt: d.reads.doubt}
+	ahead := d.reads.items[:0]
+	for _, e := range d.reads.items {
+		if int64(e.sector) < d.head {
+			d.behind.push(e)
+		} else {
+			ahead = append(ahead, e)
+		}
+	}
+	d.reads.items = ahead
+	d.reads.sort(true)
+}
+
+// byDue sorts those of one that waits for a drive.
+func (d *disc) byDue() {
+	d.takeBack()
+	if !d.reads.bySector {
+		return
+	}
+	d.reads.items = append(d.reads.items, d.behind.items...)
+	d.reads.doubt = d.reads.doubt || d.behind.doubt
+	d.behind = taskHeap{}
+	d.reads.sort(false)
 }
 
 // rewind makes the next pass of the head over the disc begin at its first sector.
 func (d *disc) rewind() {
 	d.head = 0
-	d.takeBack()
+	d.byDue()
 	d.front.asked = [tiers]bool{}
 	for _, e := range d.reads.items {
-		if e.t.state == queued {
+		if e.holds() {
 			d.front.ask(e.t)
 		}
 	}
-	for t := d.behind.top(); t != nil; t = d.behind.top() {
-		d.behind.pop()
-		d.sweep.push(t)
+}
+
+// first returns the entry of the task that is due first, or nil. The disc waits.
+func (d *disc) first() *entry {
+	d.byDue()
+	first := d.reads.first()
+	if e := d.express.first(); e != nil && (first == nil || d.express.before(e, first)) {
+		first = e
 	}
+	if e := d.passes.first(); e != nil && (first == nil || e.due < first.due) {
+		first = e
+	}
+	return first
 }
 
 // oldest returns the task that is due first, or nil.
 func (d *disc) oldest() *task {
-	r, p := d.reads.top(), d.passes.top()
-	if r == nil || p != nil && p.Due < r.Due {
-		return p
+	if e := d.first(); e != nil {
+		return e.t
 	}
-	return r
+	return nil
 }
 
 // shuns returns the drive that everything to be read from the disc would rather not be read in, or when nothing is, that no verify or scrub

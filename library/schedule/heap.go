@@ -1,39 +1,49 @@
 package schedule
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
-// taskHeap is a heap of tasks that forgets those which are queued no more when they come up.
+// taskHeap is a heap of queued tasks.
 type taskHeap struct {
 	items    []entry
 	bySector bool // otherwise by when they are due
+	doubt    bool // some may be cancelled: they are forgotten when they come up
 }
 
 // entry is a task with what it is sorted by, so that a comparison doesn't fetch the tasks: of a million, hardly any is in the processor's cache.
 type entry struct {
-	key, then int64 // sector and due, or due and id
-	t         *task
+	due    time.Duration
+	id     int64
+	t      *task
+	sector uint32 // a disc has fewer
+	turn   uint32 // of t
 }
 
-func (a entry) before(b entry) bool {
-	if a.key != b.key {
-		return a.key < b.key
-	}
-	if a.then != b.then {
-		return a.then < b.then
-	}
-	return a.t.ID < b.t.ID
+func entryOf(t *task) entry {
+	return entry{due: t.Due, id: t.ID, t: t, sector: uint32(min(max(t.Sector, 0), math.MaxUint32)), turn: t.turn}
 }
 
-func (h *taskHeap) push(t *task) {
-	e := entry{key: int64(t.Due), then: t.ID, t: t}
-	if h.bySector {
-		e.key, e.then = t.Sector, int64(t.Due)
+// holds says that the task is still queued.
+func (e *entry) holds() bool { return e.t.turn == e.turn && e.t.state == queued }
+
+func (h *taskHeap) before(a, b *entry) bool {
+	if h.bySector && a.sector != b.sector {
+		return a.sector < b.sector
 	}
+	if a.due != b.due {
+		return a.due < b.due
+	}
+	return a.id < b.id
+}
+
+func (h *taskHeap) push(e entry) {
 	h.items = append(h.items, e)
 	i := len(h.items) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !e.before(h.items[up]) {
+		if !h.before(&e, &h.items[up]) {
 			break
 		}
 		h.items[i] = h.items[up]
@@ -48,14 +58,19 @@ func (h *taskHeap) pop() {
 	h.items[last] = entry{}
 	h.items = h.items[:last]
 	if last == 0 {
+		*h = taskHeap{bySector: h.bySector}
 		return
 	}
-	i := 0
-	for c := 1; c < last; c = 2*i + 1 {
-		if c+1 < last && h.items[c+1].before(h.items[c]) {
+	h.sift(0, e)
+}
+
+// sift puts e at i, or below it where it belongs.
+func (h *taskHeap) sift(i int, e entry) {
+	for c := 2*i + 1; c < len(h.items); c = 2*i + 1 {
+		if c+1 < len(h.items) && h.before(&h.items[c+1], &h.items[c]) {
 			c++
 		}
-		if !h.items[c].before(e) {
+		if !h.before(&h.items[c], &e) {
 			break
 		}
 		h.items[i] = h.items[c]
@@ -64,15 +79,30 @@ func (h *taskHeap) pop() {
 	h.items[i] = e
 }
 
-// top returns the first queued task, or nil.
-func (h *taskHeap) top() *task {
+// sort makes a heap of its entries again, in that order.
+func (h *taskHeap) sort(bySector bool) {
+	h.bySector = bySector
+	for i := len(h.items)/2 - 1; i >= 0; i-- {
+		h.sift(i, h.items[i])
+	}
+}
+
+// first returns the entry of the first task, which is good until the heap changes, or nil. The task itself isn't looked at unless it must be.
+func (h *taskHeap) first() *entry {
 	for len(h.items) > 0 {
-		if t := h.items[0].t; t.state == queued {
-			return t
+		if e := &h.items[0]; !h.doubt || e.holds() {
+			return e
 		}
 		h.pop()
 	}
-	h.items = nil
+	return nil
+}
+
+// top returns the first task, or nil.
+func (h *taskHeap) top() *task {
+	if e := h.first(); e != nil {
+		return e.t
+	}
 	return nil
 }
 

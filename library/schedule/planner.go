@@ -43,14 +43,13 @@ type Planner struct {
 	still    bool
 	building int
 	burning  int
-	tasks    map[int64]*task
+	tasks    tasks
 	discs    map[int64]*disc
 	drives   map[int]*drive
 	units    []*unit // by number
 	builds   taskHeap
 	releases taskHeap
-	burns    taskHeap // that are ready
-	ready    int      // how many of those are queued
+	burns    []*task // that are queued and ready
 	out      []Action
 }
 
@@ -112,7 +111,7 @@ func New(c Config) *Planner {
 	t := &c.Times
 	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
 	t.Sector, t.Seek = cmp.Or(t.Sector, 82*time.Microsecond), cmp.Or(t.Seek, 150*time.Millisecond)
-	return &Planner{c: c, tasks: map[int64]*task{}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
+	return &Planner{c: c, tasks: tasks{byID: map[int64]*task{}}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
 }
 
 func (p *Planner) unit(number int) *unit {
@@ -158,9 +157,10 @@ func (p *Planner) SetDrive(v Drive) {
 		p.place(d.disc)
 	}
 	if v.Running.ID != 0 && d.run == nil {
-		t := &task{Task: v.Running, state: running, disc: d.disc, drive: d}
-		t.Due = t.due()
-		p.tasks[t.ID], d.run = t, t
+		p.Cancel(v.Running.ID)
+		t := p.tasks.add(v.Running)
+		t.Due, t.state, t.disc, t.drive = t.due(), running, d.disc, d
+		d.run = t
 		if t.Kind == library.BurnTask {
 			p.burning++
 		}
@@ -201,17 +201,15 @@ func (p *Planner) touch() {
 func (p *Planner) Add(v Task) {
 	p.Cancel(v.ID)
 	v.Due = v.due()
-	t := &task{Task: v}
-	p.tasks[v.ID] = t
+	t := p.tasks.add(v)
 	switch v.Kind {
 	case library.BuildTask:
-		p.builds.push(t)
+		p.builds.push(entryOf(t))
 	case library.ReleaseTask:
-		p.releases.push(t)
+		p.releases.push(entryOf(t))
 	case library.BurnTask:
 		if v.Ready {
-			p.burns.push(t)
-			p.ready++
+			p.burns = append(p.burns, t)
 			p.touch()
 		}
 	case library.VerifyTask, library.ReadTask:
@@ -229,7 +227,7 @@ func (p *Planner) Add(v Task) {
 
 // Cancel forgets a task, whether it is queued or runs; the drive of one that runs is free then. Unknown ids are no error.
 func (p *Planner) Cancel(id int64) {
-	t := p.tasks[id]
+	t := p.tasks.find(id)
 	if t == nil {
 		return
 	}
@@ -237,25 +235,29 @@ func (p *Planner) Cancel(id int64) {
 		p.Ended(id)
 		return
 	}
-	t.state = gone
-	delete(p.tasks, id)
-	if t.Kind == library.BurnTask && t.Ready {
-		p.ready--
+	disc := t.disc
+	switch t.Kind {
+	case library.BuildTask:
+		p.builds.doubt = true
+	case library.ReleaseTask:
+		p.releases.doubt = true
+	case library.BurnTask:
+		p.unburn(t)
+	case library.VerifyTask, library.ReadTask:
+		disc.cancel(t)
 	}
-	if t.disc != nil && t.disc.ID != 0 && t.Kind != library.BurnTask {
-		t.disc.drop(t)
-		p.place(t.disc)
+	p.tasks.remove(t)
+	if disc != nil {
+		p.place(disc)
 	}
 }
 
 // Ended says that a task which ran is over, however it ended.
 func (p *Planner) Ended(id int64) {
-	t := p.tasks[id]
+	t := p.tasks.find(id)
 	if t == nil || t.state != running {
 		return
 	}
-	t.state = gone
-	delete(p.tasks, id)
 	switch t.Kind {
 	case library.BuildTask:
 		p.building--
@@ -263,11 +265,12 @@ func (p *Planner) Ended(id int64) {
 		p.burning--
 	}
 	p.free(t)
+	p.tasks.remove(t)
 }
 
 // Stopped says that a task which ran was ended before it was done; it is queued again with what is left of it, in sectors.
 func (p *Planner) Stopped(id, left int64) {
-	t := p.tasks[id]
+	t := p.tasks.find(id)
 	if t == nil || t.state != running || t.disc == nil {
 		return
 	}
@@ -280,7 +283,7 @@ func (p *Planner) Stopped(id, left int64) {
 
 func (p *Planner) free(t *task) {
 	if d := t.drive; d != nil && d.run == t {
-		d.run, d.Running, d.Busy, d.emptying = nil, Task{}, false, false
+		d.run, d.Busy, d.emptying = nil, false, false
 		p.unit(d.Unit).dirty = true
 	}
 }
@@ -322,4 +325,4 @@ func (p *Planner) Released(number int) {
 }
 
 // Queued returns how many tasks are known that have not ended.
-func (p *Planner) Queued() int { return len(p.tasks) }
+func (p *Planner) Queued() int { return len(p.tasks.byID) }

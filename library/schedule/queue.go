@@ -19,15 +19,15 @@ func (p *Planner) place(d *disc) {
 		u.dirty = true
 		return
 	}
-	t := d.oldest()
-	if t == nil {
+	first := d.first()
+	if first == nil {
 		return
 	}
 	q := u.queue(d.Medium)
-	d.q, d.key, d.read = q, t.Due, d.n
+	d.q, d.key, d.read = q, first.due, d.n
 	switch shuns := d.shuns(); {
 	case d.urgent > 0:
-		d.key, d.heap = d.express.top().Due, &q.express
+		d.key, d.heap = d.express.first().due, &q.express
 	case shuns != 0:
 		d.shy = true
 		q.shied++
@@ -235,7 +235,7 @@ func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, 
 
 // burnable says that a blank should be loaded for a burn: one waits that isn't having its blank fetched, and a drive may be had for it.
 func (p *Planner) burnable() bool {
-	if p.ready == 0 || p.burns.top() == nil {
+	if len(p.burns) == 0 {
 		return false
 	}
 	fetched := 0
@@ -244,7 +244,7 @@ func (p *Planner) burnable() bool {
 			fetched++
 		}
 	}
-	return fetched < p.ready && p.burning+fetched < p.burnLimit()
+	return fetched < len(p.burns) && p.burning+fetched < p.burnLimit()
 }
 
 func (p *Planner) burnLimit() int {
