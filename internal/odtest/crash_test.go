@@ -79,7 +79,7 @@ func TestKill(t *testing.T) {
 	for _, victim := range []Role{Controller, Agent, Jukebox, Postgres} {
 		t.Run(string(victim), func(t *testing.T) {
 			t.Parallel()
-			s := New(t, Options{Speed: 60, ReadRate: 10 << 20, WriteRate: 5 << 20, Sectors: 1500, Blanks: 100})
+			s := New(t, Options{Speed: 60, ReadRate: 10 << 20, WriteRate: 5 << 20, Sectors: 2000, Blanks: 100})
 			for i, m := range moments {
 				t.Run(m.name, func(t *testing.T) {
 					s.T = t
@@ -99,7 +99,7 @@ func (s *Site) survive(victim Role, m moment, seed uint64) (spoiled int) {
 	source, target := s.path("source"), s.path("restored")
 	defer os.RemoveAll(source)
 	defer os.RemoveAll(target)
-	s.fill(source, seed)
+	s.fillWith(source, seed, 5<<20)
 	w := &work{marks: map[Role]int{}, uploading: make(chan struct{}), sealing: make(chan struct{}), sealed: make(chan struct{})}
 	for role := range s.processes {
 		w.marks[role] = s.Mark(role)
@@ -156,8 +156,14 @@ func (s *Site) thereAndBack(w *work, source, target string) error {
 	return nil
 }
 
-// fill makes a folder of some small files and a large one, larger than a disc where those are small.
+// fill makes a folder of some small files and one larger than a small disc.
 func (s *Site) fill(dir string, seed uint64) {
+	s.Helper()
+	s.fillWith(dir, seed, 9<<20)
+}
+
+// fillWith is fill with a large file of so many bytes.
+func (s *Site) fillWith(dir string, seed uint64, large int) {
 	s.Helper()
 	random := rand.NewChaCha8([32]byte{byte(seed), 1})
 	write := func(name string, size int) {
@@ -174,5 +180,5 @@ func (s *Site) fill(dir string, seed uint64) {
 	for n := range 20 {
 		write(fmt.Sprintf("small/%02d", n), n*1000)
 	}
-	write("large", int(min(9<<20, s.options.Sectors*2048*3/2)))
+	write("large", large)
 }

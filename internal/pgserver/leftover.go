@@ -101,9 +101,10 @@ func orphans(data string) (pids []int) {
 		if err != nil {
 			continue
 		}
-		// A server's process shows its title instead of a command line: "postgres: checkpointer".
+		// A server's process shows its title instead of a command line: "postgres: checkpointer". One that is ending has none, and may not have let go
+		// of the shared memory: it loses its working directory after that.
 		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil && strings.HasPrefix(string(title), "postgres: ") {
+		if err == nil && (len(title) == 0 || strings.HasPrefix(string(title), "postgres: ")) {
 			pids = append(pids, pid)
 		}
 	}
