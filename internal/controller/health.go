@@ -116,10 +116,10 @@ func evacuationAlert(l postgres.Library, seconds float64) postgres.Alert {
 	case l.Recorded == 0 || l.EvacuationLimit == 0:
 	case seconds == 0:
 		a.Text = fmt.Sprintf("%d recorded discs, and no drive in service to read them", l.Recorded)
-		a.Next = "'odarchive drives' says why; 'odarchive drives up NUMBER' takes one into service"
+		a.Next = fmt.Sprintf("'odarchive drives' says why; 'odarchive drives up NUMBER --library %s' takes one into service", l.Name)
 	case seconds > l.EvacuationLimit:
 		a.Text = fmt.Sprintf("reading everything takes %v, more than the %v that were set", show(seconds), show(l.EvacuationLimit))
-		a.Next = "take more drives into service, or set another limit with 'odarchive library limit --evacuation TIME'"
+		a.Next = fmt.Sprintf("take more drives into service, or set another limit with 'odarchive library limit --library %s --evacuation TIME'", l.Name)
 	}
 	return a
 }

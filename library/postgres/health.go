@@ -217,12 +217,8 @@ func (s *Store) SetLot(ctx context.Context, name string, ranges []SlotRange, lot
 			return err
 		}
 		for _, r := range ranges {
-			var slots int
-			if err := tx.QueryRow(ctx, `select count(*) from element where library_id = $1 and kind = 'slot' and number between $2 and $3`, id, r.First, r.Last).Scan(&slots); err != nil {
+			if err := r.check(ctx, tx, id, name); err != nil {
 				return err
-			}
-			if r.First < 1 || r.Last < r.First || slots != r.Last-r.First+1 {
-				return library.Errorf(library.Invalid, "library %s has %d of the slots %d to %d", name, slots, r.First, r.Last)
 			}
 			// A disc that is in a drive now belongs to its slot all the same.
 			tag, err := tx.Exec(ctx, `

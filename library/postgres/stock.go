@@ -11,6 +11,18 @@ import (
 // SlotRange is the slots from First to Last, both included.
 type SlotRange struct{ First, Last int }
 
+// check refuses a range of which a library doesn't have every slot.
+func (r SlotRange) check(ctx context.Context, tx pgx.Tx, id, name string) error {
+	var slots int
+	if err := tx.QueryRow(ctx, `select count(*) from element where library_id = $1 and kind = 'slot' and number between $2 and $3`, id, r.First, r.Last).Scan(&slots); err != nil {
+		return err
+	}
+	if r.First < 1 || r.Last < r.First || slots != r.Last-r.First+1 {
+		return library.Errorf(library.Invalid, "library %s has %d of the slots %d to %d", name, slots, r.First, r.Last)
+	}
+	return nil
+}
+
 // Stocked is what has become of slots that somebody has put blank discs into.
 type Stocked struct {
 	Added int // discs that were not known
@@ -50,20 +62,20 @@ func (s *Store) StockBlanks(ctx context.Context, name string, ranges []SlotRange
 }
 
 func (s *Stocked) stock(ctx context.Context, tx pgx.Tx, id, name string, r SlotRange, medium string, capacity int64) error {
-	var slots, known, other int
+	var known, other int
 	var example *string
 	if err := introduced(ctx, tx, id, r); err != nil {
 		return err
 	}
-	err := tx.QueryRow(ctx, `
-select count(*), count(*) filter (where d.state = 'blank'), count(*) filter (where d.state <> 'blank'), min(d.label) filter (where d.state <> 'blank')
-  from element e left join disc d on d.id = e.disc_id
- where e.library_id = $1 and e.kind = 'slot' and e.number between $2 and $3`, id, r.First, r.Last).Scan(&slots, &known, &other, &example)
-	if err != nil {
+	if err := r.check(ctx, tx, id, name); err != nil {
 		return err
 	}
-	if r.First < 1 || r.Last < r.First || slots != r.Last-r.First+1 {
-		return library.Errorf(library.Invalid, "library %s has %d of the slots %d to %d", name, slots, r.First, r.Last)
+	err := tx.QueryRow(ctx, `
+select count(*) filter (where d.state = 'blank'), count(*) filter (where d.state <> 'blank'), min(d.label) filter (where d.state <> 'blank')
+  from element e join disc d on d.id = e.disc_id
+ where e.library_id = $1 and e.kind = 'slot' and e.number between $2 and $3`, id, r.First, r.Last).Scan(&known, &other, &example)
+	if err != nil {
+		return err
 	}
 	if other > 0 {
 		return library.Errorf(library.Precondition, "%d of the slots %d to %d hold discs that are not blank (disc %s)", other, r.First, r.Last, *example)
