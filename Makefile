@@ -12,8 +12,8 @@ demo: setup build ## archive a folder onto discs in a simulated jukebox and rest
 	@scripts/demo.sh
 
 .PHONY: test
-test: lint ## everything that must hold, with -race; nine to twelve minutes on two cores
-	TMPDIR=$$(scripts/scratch.sh) $(GO) test -race -vet=off -timeout 10m ./internal/odtest ./... # vetted by lint; whole systems first: they mostly wait
+test: lint ## everything that must hold, with -race; some nine minutes on two cores, once it is compiled
+	TMPDIR=$$(scripts/scratch.sh) $(GO) test -race -vet=off -ldflags=-w -p 3 -timeout 10m ./internal/odtest ./... # vetted by lint; whole systems first: they mostly wait
 	$(GO) -C tools test ./...
 
 .PHONY: e2e
