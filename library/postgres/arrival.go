@@ -31,12 +31,27 @@ select rc.arrival, c.hash from retrieval_content rc join content c on c.id = rc.
 	return hashes, last, state, err
 }
 
+// contentIDs returns which contents of a vault have these hashes. Whoever joins with contents by a long list of hashes compares each content
+// with each hash, because PostgreSQL has no hash of bytea before version 18.
+func contentIDs(ctx context.Context, tx pgx.Tx, vault string, hashes [][]byte) ([]int64, error) {
+	rows, err := tx.Query(ctx, `select id from content where vault_id = $1 and hash = any ($2)`, vault, hashes)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// wanting is which retrievals want some contents. Each content is looked up for itself: PostgreSQL can't know that a retrieval whose contents were all
+// there when it last counted is not the next one, and would compare each content of that with each that has come.
+const wanting = `
+select distinct w.retrieval_id from unnest($1::bigint[]) u(id), lateral (select retrieval_id from retrieval_content where content_id = u.id offset 0) w`
+
 // arrive gives numbers to contents that have come within reach, in each running retrieval that wants them.
-func arrive(ctx context.Context, tx pgx.Tx, vault string, hashes [][]byte) error {
+func arrive(ctx context.Context, tx pgx.Tx, contents []int64) error {
 	rows, err := tx.Query(ctx, `
 select r.id::text from retrieval r join job j on j.id = r.id and j.state = 'running'
- where r.id in (select rc.retrieval_id from content c join retrieval_content rc on rc.content_id = c.id where c.vault_id = $1 and c.hash = any ($2))
- order by r.id for update of r`, vault, hashes)
+ where r.id = any (array(`+wanting+`))
+ order by r.id for update of r`, contents)
 	if err != nil {
 		return err
 	}
@@ -45,8 +60,9 @@ select r.id::text from retrieval r join job j on j.id = r.id and j.state = 'runn
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
-update retrieval_content rc set arrival = nextval('arrival') from content c
- where c.vault_id = $1 and c.hash = any ($2) and rc.content_id = c.id and rc.retrieval_id = any ($3::uuid[]) and rc.arrival is null`, vault, hashes, retrievals); err != nil {
+update retrieval_content set arrival = nextval('arrival') where ctid = any (array(
+  select w.ctid from unnest($2::uuid[]) r(id), unnest($1::bigint[]) u(id),
+         lateral (select ctid from retrieval_content where retrieval_id = r.id and content_id = u.id and arrival is null offset 0) w))`, contents, retrievals); err != nil {
 		return err
 	}
 	for _, id := range retrievals {

@@ -110,7 +110,7 @@ select r.id, r.archive_id, r.paths, r.tier, c.n, c.bytes, c.ready, c.bytes_ready
 const (
 	thisOne  = `j.id = $1::uuid`
 	servedBy = `j.id in (select job_id from task_job where task_id = any ($1::bigint[]))`
-	inCache  = `j.id in (select rc.retrieval_id from content c join retrieval_content rc on rc.content_id = c.id where c.vault_id = $1 and c.hash = any ($2))`
+	inCache  = `j.id = any (array(` + wanting + `))`
 	inFile   = `j.id in (select rc.retrieval_id from content c join retrieval_content rc on rc.content_id = c.id where c.segment_id = $1)`
 )
 
@@ -159,21 +159,24 @@ func (s *Store) Cached(ctx context.Context, ref Ref, cached []Staged) error {
 		hashes[i], segs[i], offs[i] = c.Content.Hash[:], c.Segment, c.Offset
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
+		contents, err := contentIDs(ctx, tx, vault, hashes)
+		if err != nil {
+			return err
+		}
 		b := &pgx.Batch{}
 		b.Queue(generic)
 		b.Queue(`
 update content c set segment_id = u.g, segment_offset = u.o, cached_until = now() + $5::interval
   from unnest($2::bytea[], $3::bigint[], $4::bigint[]) u(h, g, o)
  where c.vault_id = $1 and c.hash = u.h and not c.staged`, vault, hashes, segs, offs, CacheTime)
-		b.Queue(`
-delete from cache_part p using content c where c.vault_id = $1 and c.hash = any ($2) and p.content_id = c.id`, vault, hashes)
+		b.Queue(`delete from cache_part where content_id = any ($1)`, contents)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		if err := arrive(ctx, tx, vault, hashes); err != nil {
+		if err := arrive(ctx, tx, contents); err != nil {
 			return err
 		}
-		return finishRetrievals(ctx, tx, inCache, vault, hashes)
+		return finishRetrievals(ctx, tx, inCache, contents)
 	})
 }
 
