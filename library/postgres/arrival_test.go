@@ -23,19 +23,23 @@ type shelf struct {
 func newShelf(t *testing.T, s *Store, contents int) *shelf {
 	f := &shelf{T: t, agent: newAgent(t, s, "shelf", 1), retrieval: uuid.NewString()}
 	id := uuid.NewString()
+	f.exec(`update image set sectors = 100000`)
+	f.exec(`update disc set capacity = 100000, recorded = 100000`)
 	f.exec(`insert into archive (id, vault_id, name, root_hash, manifest_size, entries, bytes, planned, safe)
 select $1, id, 'a', $2, 1, $3, 2048, true, now() from vault where name = 'v'`, id, imageHash, contents)
 	f.exec(`insert into job (id, kind, archive_id, state, finished) values (gen_random_uuid(), 'archive', $1, 'succeeded', now())`, id)
+	var hashes [][]byte
 	for n := range contents {
-		c := archive.Content{Hash: archive.Hash(sha256.Sum256([]byte{byte(n)})), Size: 2048}
-		f.contents = append(f.contents, c)
-		f.exec(`
-with c as (
-  insert into content (vault_id, hash, size, sealed, planned, staged) select id, $1, $2, true, true, false from vault where name = 'v' returning id),
-x as (insert into extent (image_id, content_id, content_offset, length, sector) select i.id, c.id, 0, $2, $3 from image i, c)
-insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_nanoseconds, content_id) select $4, $5, 'f', 420, 0, 0, 0, 0, c.id from c`,
-			c.Hash[:], c.Size, 10+n, id, []byte(fmt.Sprintf("%03d", n)))
+		c := archive.Content{Hash: sha256.Sum256(fmt.Append(nil, n)), Size: 2048}
+		f.contents, hashes = append(f.contents, c), append(hashes, c.Hash[:])
 	}
+	f.exec(`
+with u as (select h, n from unnest($1::bytea[]) with ordinality u(h, n)),
+c as (
+  insert into content (vault_id, hash, size, sealed, planned, staged) select v.id, h, 2048, true, true, false from vault v, u where v.name = 'v' returning id, hash),
+x as (insert into extent (image_id, content_id, content_offset, length, sector) select i.id, c.id, 0, 2048, 9 + n from image i, c join u on u.h = c.hash)
+insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_nanoseconds, content_id)
+select $2, convert_to(lpad(n::text, 6, '0'), 'UTF8'), 'f', 420, 0, 0, 0, 0, c.id from c join u on u.h = c.hash`, hashes, id)
 	if _, err := s.StartRetrieval(t.Context(), f.retrieval, id, nil, library.Standard); err != nil {
 		t.Fatal(err)
 	}
