@@ -94,7 +94,7 @@ func TestPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := map[archive.Hash][]byte{}
+		got := map[archive.Hash]int64{} // bytes from the beginning
 		for n, img := range images {
 			c, err := img.Compose()
 			if err != nil {
@@ -104,10 +104,10 @@ func TestPlan(t *testing.T) {
 				t.Fatalf("image %d takes %d sectors of %d", n, c.Layout.Sectors(), capacity)
 			}
 			for r := range c.Runs {
-				if int64(len(got[r.Hash])) != r.Offset {
-					t.Fatalf("content %v: %d bytes so far, a run begins at %d", r.Hash, len(got[r.Hash]), r.Offset)
+				if got[r.Hash] != r.Offset {
+					t.Fatalf("content %v: %d bytes so far, a run begins at %d", r.Hash, got[r.Hash], r.Offset)
 				}
-				got[r.Hash] = append(got[r.Hash], w.contents[r.Hash][r.Offset:r.Offset+r.Length]...)
+				got[r.Hash] += r.Length
 			}
 			checkNames(t, w, img)
 			if err := c.Write(io.Discard, w.sources()); err != nil {
@@ -116,8 +116,8 @@ func TestPlan(t *testing.T) {
 		}
 		for _, a := range w.archives {
 			for _, f := range a.Files {
-				if !bytes.Equal(got[f.Content.Hash], w.contents[f.Content.Hash]) {
-					t.Fatalf("%q: %d of %d bytes are on images", f.Path, len(got[f.Content.Hash]), f.Content.Size)
+				if got[f.Content.Hash] != f.Content.Size {
+					t.Fatalf("%q: %d of %d bytes are on images", f.Path, got[f.Content.Hash], f.Content.Size)
 				}
 			}
 		}
