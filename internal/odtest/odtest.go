@@ -52,7 +52,11 @@ func Main(m *testing.M) {
 		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 			panic(err)
 		}
-		os.Exit(m.Run())
+		code := m.Run()
+		if err := os.RemoveAll(cluster.dir); err != nil {
+			panic(err)
+		}
+		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -141,6 +145,7 @@ func New(t *testing.T, o Options) *Site {
 		}
 	})
 	s.Start(Jukebox)
+	s.seed()
 	s.Start(Controller)
 	s.Start(Agent)
 	s.stock()
