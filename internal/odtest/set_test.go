@@ -56,7 +56,8 @@ func (u terminal) sealed() *pb.DiscSet {
 // Three discs share the parity of a fourth. One of the three loses more of some rows than its error correction bears: what is on it is restored
 // from those rows of the others. Then another becomes unreadable from its first sector to its last: what is on it is restored all
 // the same, because its image is rebuilt from the others and burned anew; and a file of it before any of them has been read whole. The agent is
-// killed while parity is gathered, between the reads of rows, and while the image is rebuilt; in the long form the controller while what was wanted of that is read from the scratch disk.
+// killed while parity is gathered, between the reads of rows, and while the image is rebuilt; in the long form the controller while what was wanted
+// is computed, or read from the scratch disk.
 func TestSet(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 8})

@@ -108,6 +108,11 @@ func (s *Site) first(set *pb.DiscSet, victim *pb.SetMember, get client.Get) {
 	s.Await(Agent, mark, "task finished.*kind=rows image=("+others(set, victim)+")")
 	s.Kill(Agent)
 	s.Start(Agent)
+	if os.Getenv("ODARCHIVE_SLOW") != "" {
+		s.Await(Agent, mark, "task started.*kind=serve")
+		s.Kill(Controller)
+		s.Start(Controller)
+	}
 	if err := <-got; err != nil {
 		s.Fatal(err)
 	}

@@ -51,6 +51,9 @@ select e.pass, i.id::text, i.set_id::text, s.data, e.needed_firsts is not null, 
 
 func (p earlyPass) tend(ctx context.Context, tx pgx.Tx) error {
 	if p.idle {
+		if waits, err := p.stop(ctx, tx); waits || err != nil {
+			return err
+		}
 		return p.serve(ctx, tx)
 	}
 	if !p.asked {
@@ -68,6 +71,16 @@ func (p earlyPass) tend(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	return p.serve(ctx, tx)
+}
+
+// stop ends the reads that nobody needs any more, and says whether one runs: it would leave its rows behind those that are deleted.
+func (p earlyPass) stop(ctx context.Context, tx pgx.Tx) (waits bool, err error) {
+	if _, err := tx.Exec(ctx, `
+update task set state = 'cancelled', finished = now() where early = $1 and kind = 'read' and state = 'queued'`, p.pass); err != nil {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, `select exists (select from task where early = $1 and kind = 'read' and state = 'leased')`, p.pass).Scan(&waits)
+	return waits, err
 }
 
 // askOwn has the rows read of the image's own disc, once. When it isn't there or fails, others have to give all of them.

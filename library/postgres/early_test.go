@@ -16,6 +16,7 @@ type earlyBench struct {
 	asked  []string // of which images rows were read early: their places in the set
 	copies int      // whole discs
 	serves []Task
+	job    string // that waits
 }
 
 func newEarlyBench(t *testing.T) *earlyBench {
@@ -30,6 +31,9 @@ func newEarlyBench(t *testing.T) *earlyBench {
 			return copied(task)
 		}
 		own := task.ImageID == n.Of
+		if j, err := b.s.Job(b.Context(), b.job); err != nil && b.job != "" || j.State == library.Running && (len(j.Doing) == 0 || !strings.HasPrefix(j.Doing[0], "reading rows of its set from disc lib-")) {
+			t.Errorf("%+v %v", j, err)
+		}
 		if !slices.Equal(n.Rows, []Run{{0, 32}}) || n.Set != b.set || own != (n.Index == 0) {
 			t.Errorf("%+v", n)
 		}
@@ -52,7 +56,8 @@ func newEarlyBench(t *testing.T) *earlyBench {
 // small wants what is small enough to come before its image.
 func (b *earlyBench) small() (job string) {
 	b.Helper()
-	return b.bench.wanted("lib-1")
+	b.job = b.bench.wanted("lib-1")
+	return b.job
 }
 
 // healed wants the disc to have been replaced in the end, and nothing to be left of what was under way.
@@ -253,5 +258,27 @@ func TestEarlyWhileHealing(t *testing.T) {
 	b.settle()
 	b.ends(late, library.Succeeded)
 	b.ends(much, library.Succeeded)
+	b.healed()
+}
+
+// Nobody wants it any more: no more rows are read, and the disc is healed.
+func TestEarlyOfNobody(t *testing.T) {
+	b := newEarlyBench(t)
+	copied := b.bench.copy
+	b.bench.copy = func(task Task) Result {
+		r := copied(task)
+		if n := task.Torn; n != nil && n.Early {
+			if _, err := b.s.CancelJob(t.Context(), b.job); err != nil {
+				t.Error(err)
+			}
+		}
+		return r
+	}
+	job := b.small()
+	b.settle()
+	b.ends(job, library.Cancelled)
+	if !slices.Equal(b.asked, []string{"0"}) || len(b.serves) != 1 || len(b.serves[0].Extents) > 0 {
+		t.Errorf("rows were read of %v, served %+v", b.asked, b.serves)
+	}
 	b.healed()
 }
