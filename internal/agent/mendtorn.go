@@ -44,7 +44,7 @@ func (a *agent) mendTorn(ctx context.Context, w *work, t *pb.Rebuild, set *discs
 	if err := a.sources(rec, t.GetSources(), &files, r); err != nil {
 		return err
 	}
-	if err := a.rowsOf(rec, t, &files, r); err != nil {
+	if err := a.rowsOf(rec, t, rows, &files, r); err != nil {
 		return err
 	}
 	rec.Images[index] = discset.Without(file, lacking)
@@ -88,13 +88,13 @@ func (a *agent) mendTorn(ctx context.Context, w *work, t *pb.Rebuild, set *discs
 	return a.scratch.forgetTorn(id)
 }
 
-// rowsOf opens the rows that were brought for a torn copy. Those that are not there are named in the result.
-func (a *agent) rowsOf(rec *discset.Recovery, t *pb.Rebuild, files *closers, r *pb.TaskResult) error {
+// rowsOf opens the rows that were brought for an image, with this ending of their names. Those that are not there are named in the result.
+func (a *agent) rowsOf(rec *discset.Recovery, t *pb.Rebuild, ending string, files *closers, r *pb.TaskResult) error {
 	for _, index := range t.GetRowsOf() {
 		if index < 0 || int(index) >= len(rec.Images) {
 			return defect("image %d of a set of %v", index, rec.Set.Geometry)
 		}
-		image, file, _, err := a.scratch.openRows(t.GetImageId(), index)
+		image, file, _, err := a.scratch.openRows(nameRows(t.GetImageId(), index, ending))
 		if err != nil {
 			return err
 		}

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/discset"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 )
 
@@ -70,10 +72,14 @@ func (p *pass) fill(ctx context.Context, sector int64) error {
 	}
 	p.first, p.held = sector, false
 	if p.image != nil {
-		if _, err := p.image.ReadAt(p.window, sector*archive.SectorSize); err != nil {
+		_, err := p.image.ReadAt(p.window, sector*archive.SectorSize)
+		lost, ok := errors.AsType[*discset.LostError](err)
+		if err != nil && !ok {
 			return retry("read sector %d: %w", sector, err)
 		}
-		p.damaged = false
+		if p.damaged = ok; ok {
+			p.bad.addRuns(lost.Named)
+		}
 		return nil
 	}
 	var here damage

@@ -19,8 +19,8 @@ const readOn = 1024
 // errSector is of a sector that a disc doesn't give.
 var errSector = errors.New("the sector can't be read")
 
-// copyRows brings the rows that a torn copy lacks from another disc of its set to the scratch disk. What the disc doesn't give is named in the
-// result, and the rest is kept. Rows that are there already are not read again.
+// copyRows brings the rows that a torn copy lacks, or those in which lies what is wanted early, from another disc of its set to the scratch disk. What the
+// disc doesn't give is named in the result, and the rest is kept. Rows that are there already are not read again.
 func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.TaskResult) (err error) {
 	wanted, err := setRuns(t.GetRows(), farthest)
 	if err != nil {
@@ -33,9 +33,13 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 	if !parity {
 		wanted = below(wanted, t.GetProtectedSectors())
 	}
-	name, size := nameRows(t.GetTornId(), t.GetIndex()), sectorsOf(wanted)*archive.SectorSize
+	ending := rows
+	if t.GetEarly() {
+		ending = early
+	}
+	name, size := nameRows(t.GetTornId(), t.GetIndex(), ending), sectorsOf(wanted)*archive.SectorSize
 	w.total.Store(size)
-	if there, done, err := a.brought(t, wanted, r); there || err != nil {
+	if there, done, err := a.brought(name, wanted, r); there || err != nil {
 		w.done.Store(done)
 		w.skipped.Store(done)
 		return err
@@ -62,9 +66,10 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 			a.scratch.root.Remove(name + part)
 		}
 	}()
+	own := t.GetImageId() == t.GetTornId()
 	d := &mended{
 		ctx: ctx, drive: &attentive{Drive: b.drive}, sectors: t.GetSectors(),
-		mender: &mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0},
+		mender: &mender{drive: b.drive, sectors: t.GetSectors(), layers: t.GetLayerSectors() != 0 && !own},
 	}
 	defer func() {
 		d.drive.restore(ctx)
@@ -81,7 +86,12 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 		}
 	}
 	d.proven = true
-	lacking, err := copyRuns(d, image, wanted, io.NewOffsetWriter(file, 0), w)
+	var lacking damage
+	if own {
+		lacking, err = copyReadable(d, wanted, io.NewOffsetWriter(file, 0), w)
+	} else {
+		lacking, err = copyRuns(d, image, wanted, io.NewOffsetWriter(file, 0), w)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,8 +107,8 @@ func (a *agent) copyRows(ctx context.Context, w *work, t *pb.CopyRows, r *pb.Tas
 }
 
 // brought says whether the rows are on the scratch disk already, and how many bytes those are.
-func (a *agent) brought(t *pb.CopyRows, wanted []discset.Run, r *pb.TaskResult) (there bool, done int64, err error) {
-	_, file, n, err := a.scratch.openRows(t.GetTornId(), t.GetIndex())
+func (a *agent) brought(name string, wanted []discset.Run, r *pb.TaskResult) (there bool, done int64, err error) {
+	_, file, n, err := a.scratch.openRows(name)
 	if file == nil {
 		return false, 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/odarchive/odarchive/archive"
+	"github.com/odarchive/odarchive/archive/discset"
 	pb "github.com/odarchive/odarchive/proto/odarchivev1"
 	"github.com/odarchive/odarchive/robot"
 )
@@ -26,6 +27,14 @@ func (d *damage) add(sector int64) {
 		return
 	}
 	d.runs = append(d.runs, &pb.SectorRun{First: sector, Count: 1})
+}
+
+func (d *damage) addRuns(runs []discset.Run) {
+	for _, r := range runs {
+		for s := range r.Count {
+			d.add(r.First + s)
+		}
+	}
 }
 
 // full says that no more runs fit into a result.

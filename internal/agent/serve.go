@@ -13,6 +13,9 @@ import (
 // not, the scratch disk has lost it, and the image is deleted.
 func (a *agent) serve(ctx context.Context, w *work, t *pb.Serve, r *pb.TaskResult) (err error) {
 	id := t.GetImageId()
+	if !validImage(id) {
+		return defect("%q is no image id", id)
+	}
 	size, err := bytesOf(t.GetSectors())
 	if err != nil {
 		return err
@@ -23,6 +26,12 @@ func (a *agent) serve(ctx context.Context, w *work, t *pb.Serve, r *pb.TaskResul
 	}
 	if err != nil {
 		return err
+	}
+	if t.GetEarly() != nil {
+		if err := a.serveEarly(ctx, w, t, r); err != nil {
+			return fmt.Errorf("compute what is wanted of image %s: %w", id, err)
+		}
+		return nil
 	}
 	file, err := a.scratch.open(id, size, t.GetSha256())
 	if err != nil {

@@ -15,12 +15,13 @@ import (
 )
 
 // A torn image is the copy of a disc that lacks some sectors, as `<id>.torn`. What is brought for it of rows of its set's other images lies
-// beside it, as `<id>.<place in the set>.rows`, one run behind the other. A note in JSON says of each what it lacks; the note is
-// written first, so that what has its name has a note.
+// beside it, as `<id>.<place in the set>.rows`, one run behind the other. What is brought before anybody has a copy is `<id>.<place>.early`. A note
+// in JSON says of each what it lacks; the note is written first, so that what has its name has a note.
 const (
-	torn = ".torn"
-	rows = ".rows"
-	note = ".json"
+	torn  = ".torn"
+	rows  = ".rows"
+	early = ".early"
+	note  = ".json"
 )
 
 // tornNote is the note of a torn image, or of rows.
@@ -79,12 +80,14 @@ func (s *scratch) keepNoted(name string, n tornNote) error {
 	return s.sync()
 }
 
-// nameRows is the name of the rows that were brought of an image for a torn one.
-func nameRows(id string, index int32) string { return fmt.Sprintf("%s.%d%s", id, index, rows) }
+// nameRows is the name of the rows that were brought of an image for another: with the ending rows for a torn one, or early.
+func nameRows(id string, index int32, ending string) string {
+	return fmt.Sprintf("%s.%d%s", id, index, ending)
+}
 
-// openRows opens the rows that were brought of an image for a torn one; nil when there are none.
-func (s *scratch) openRows(id string, index int32) (io.ReaderAt, *os.File, tornNote, error) {
-	file, n, err := s.openNoted(nameRows(id, index), os.O_RDONLY, func(n tornNote) int64 { return sectorsOf(n.Rows) * archive.SectorSize })
+// openRows opens rows that were brought of an image by their name; nil when there are none.
+func (s *scratch) openRows(name string) (io.ReaderAt, *os.File, tornNote, error) {
+	file, n, err := s.openNoted(name, os.O_RDONLY, func(n tornNote) int64 { return sectorsOf(n.Rows) * archive.SectorSize })
 	if file == nil {
 		return nil, nil, n, err
 	}

@@ -27,12 +27,19 @@ type shared struct {
 	g           ecc.Geometry // of the data images
 	data        [2][]byte    // as they are burned
 	parity      []byte
+	parities    [][]byte
 }
 
 func share(t *testing.T, sectors int64, roots int) *shared {
 	t.Helper()
-	x := &shared{ref: &pb.SetRef{Id: "0a1b2c3d-0000-4000-8000-000000000005", Data: 2, Parity: 1}}
-	acc, err := discset.Open(filepath.Join(t.TempDir(), "set"), x.ref.GetId(), discset.Geometry{Data: 2, Parity: 1})
+	return shareAmong(t, sectors, roots, imageC)
+}
+
+// shareAmong is share with parity images of these ids.
+func shareAmong(t *testing.T, sectors int64, roots int, parities ...string) *shared {
+	t.Helper()
+	x := &shared{ref: &pb.SetRef{Id: "0a1b2c3d-0000-4000-8000-000000000005", Data: 2, Parity: int32(len(parities))}}
+	acc, err := discset.Open(filepath.Join(t.TempDir(), "set"), x.ref.GetId(), discset.Geometry{Data: 2, Parity: len(parities)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,28 +73,35 @@ func share(t *testing.T, sectors int64, roots int) *shared {
 			t.Fatal(err)
 		}
 	}
-	set, err := acc.Seal([]discset.Parity{{ImageID: imageC, Label: "OD_000003"}}, time.Unix(1e9, 0))
+	var sealed []discset.Parity
+	for i, id := range parities {
+		sealed = append(sealed, discset.Parity{ImageID: id, Label: fmt.Sprintf("OD_%06d", i+3)})
+	}
+	set, err := acc.Seal(sealed, time.Unix(1e9, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if x.description, err = set.JSON(); err != nil {
 		t.Fatal(err)
 	}
-	disc, err := set.Compose(0, discset.Extras{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if err := disc.Write(&out, func(name string) (io.ReadCloser, error) {
-		if name == discset.ChecksName {
-			return acc.OpenChecks()
+	for i, id := range parities {
+		disc, err := set.Compose(i, discset.Extras{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return acc.OpenParity(0)
-	}); err != nil {
-		t.Fatal(err)
+		var out bytes.Buffer
+		if err := disc.Write(&out, func(name string) (io.ReadCloser, error) {
+			if name == discset.ChecksName {
+				return acc.OpenChecks()
+			}
+			return acc.OpenParity(i)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		copy(out.Bytes(), id) // in the sectors before the volume descriptors, for firstBytes
+		x.parities = append(x.parities, out.Bytes())
 	}
-	x.parity = out.Bytes()
-	copy(x.parity, imageC) // in the sectors before the volume descriptors, for firstBytes
+	x.parity = x.parities[0]
 	if x.g, err = ecc.Shrink(sectors, max(roots, 8)); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +352,7 @@ func TestTornFromSilentRows(t *testing.T) {
 				if c.lacking > 0 && (len(r.GetLacking()) != 1 || r.GetLacking()[0].GetFirst() != row[0]) {
 					t.Errorf("%v lacking", r.GetLacking())
 				}
-				got, err := os.ReadFile(filepath.Join(s.dir, "scratch", nameRows(imageA, 1)))
+				got, err := os.ReadFile(filepath.Join(s.dir, "scratch", nameRows(imageA, 1, ".rows")))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -191,7 +191,7 @@ func taskProto(t postgres.Task) *pb.Task {
 		}
 		p.Work = &pb.Task_Read{Read: &pb.Read{ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer, Extents: extentsProto(t.Extents)}}
 	case library.ServeTask:
-		p.Work = &pb.Task_Serve{Serve: &pb.Serve{ImageId: t.ImageID, Sectors: t.Sectors, Sha256: t.SHA256, Extents: extentsProto(t.Extents)}}
+		p.Work = &pb.Task_Serve{Serve: &pb.Serve{ImageId: t.ImageID, Sectors: t.Sectors, Sha256: t.SHA256, Extents: extentsProto(t.Extents), Early: earlyProto(t)}}
 	case library.ReleaseTask:
 		r := &pb.Release{ImageId: t.ImageID}
 		if t.Set != nil {

@@ -53,6 +53,19 @@ func setTaskProto(t postgres.Task, p *pb.Task) {
 	}
 }
 
+// earlyProto says of what an early serve computes what it serves; nil of any other, and of one that runs.
+func earlyProto(t postgres.Task) *pb.Rebuild {
+	w, n := t.Set, t.Torn
+	if w == nil || n == nil {
+		return nil
+	}
+	r := &pb.Rebuild{Set: setProto(w.SetPlace), Index: int32(n.Index), ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer, Description: w.Description, Sources: setImages(w.AtHand)}
+	for _, index := range n.RowsOf {
+		r.RowsOf = append(r.RowsOf, int32(index))
+	}
+	return r
+}
+
 // parityProto says what a parity image is made of.
 func parityProto(w *postgres.SetWork) *pb.Parity {
 	p := &pb.Parity{Set: setProto(w.SetPlace), Number: int32(w.Index - w.Data)}
@@ -78,7 +91,7 @@ func copyProto(t postgres.Task, p *pb.Task) {
 	}
 	c := &pb.CopyRows{
 		ImageId: t.ImageID, Drive: int32(t.Drive), Sectors: t.Sectors, LayerSectors: t.Layer,
-		Set: setProto(n.SetPlace), Index: int32(n.Index), ProtectedSectors: n.Protected, TornId: n.Of,
+		Set: setProto(n.SetPlace), Index: int32(n.Index), ProtectedSectors: n.Protected, TornId: n.Of, Early: n.Early,
 	}
 	for _, r := range n.Rows {
 		c.Rows = append(c.Rows, &pb.SectorRun{First: r.First, Count: r.Count})

@@ -55,8 +55,9 @@ func (u terminal) sealed() *pb.DiscSet {
 
 // Three discs share the parity of a fourth. One of the three loses more of some rows than its error correction bears: what is on it is restored
 // from those rows of the others. Then another becomes unreadable from its first sector to its last: what is on it is restored all
-// the same, because its image is rebuilt from the others and burned anew. The agent is killed while parity is gathered, between the reads
-// of rows, and while the image is rebuilt; in the long form the controller while what was wanted of that is read from the scratch disk.
+// the same, because its image is rebuilt from the others and burned anew; and a file of it before any of them has been read whole. The agent is
+// killed while parity is gathered, between the reads of rows, and while the image is rebuilt; in the long form the controller while what was wanted
+// is computed, or read from the scratch disk.
 func TestSet(t *testing.T) {
 	t.Parallel()
 	s := New(t, Options{Sectors: 4000, Blanks: 8})
@@ -104,6 +105,12 @@ func TestSet(t *testing.T) {
 	}
 	s.Stop(Agent) // what is loaded has been looked at before it was damaged
 	s.Start(Agent)
+	s.first(set, victim, client.Get{Archive: a, Paths: []string{"reel08"}, Target: s.path("reel")})
+	if got, err := os.ReadFile(s.path("reel", "reel08")); err != nil {
+		t.Error(err)
+	} else if want, err := os.ReadFile(filepath.Join(dir, "reel08")); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the reel differs: %v", err)
+	}
 	mark = s.Mark(Agent)
 	target, got := s.path("target"), make(chan error, 1)
 	go func() { got <- s.Client.Get(t.Context(), client.Get{Archive: a, Target: target}) }()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,6 +96,65 @@ func (s *Site) region(set *pb.DiscSet, get client.Get) {
 		left, err := filepath.Glob(s.path("agent", "scratch", "*"))
 		return err == nil && len(left) == 0
 	})
+}
+
+// first gets something small of a disc that gives nothing any more. It comes from rows of the others of its set, before any of them is read whole; the
+// agent is killed when the first of them has given its rows.
+func (s *Site) first(set *pb.DiscSet, victim *pb.SetMember, get client.Get) {
+	s.Helper()
+	before, got := len(s.Lines(Agent, `msg="task finished".*kind=(rows|copy|serve|move)`)), make(chan error, 1)
+	mark := s.Mark(Agent)
+	go func() { got <- s.Client.Get(s.Context(), get) }()
+	s.Await(Agent, mark, "task finished.*kind=rows image=("+others(set, victim)+")")
+	s.Kill(Agent)
+	s.Start(Agent)
+	if os.Getenv("ODARCHIVE_SLOW") != "" {
+		s.Await(Agent, mark, "task started.*kind=serve")
+		s.Kill(Controller)
+		s.Start(Controller)
+	}
+	if err := <-got; err != nil {
+		s.Fatal(err)
+	}
+	read, whole, moves := int64(0), 0, 0
+	for _, line := range s.Lines(Agent, `msg="task finished".*kind=(rows|copy|serve|move)`)[before:] {
+		f := finished.FindStringSubmatch(line)
+		if f != nil && f[1] == "serve" {
+			break
+		} else if f == nil {
+			moves++
+		}
+		if f == nil || f[2] == victim.GetImageId() {
+			continue
+		}
+		n, err := strconv.ParseInt(f[3], 10, 64)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if read += n; f[1] == "copy" {
+			whole++
+		}
+	}
+	s.Logf("%d bytes of the others were read, and %d moves made, until a retrieval had what it wanted of a dead disc", read, moves)
+	if whole > 0 || read == 0 || read > 4*3<<20 {
+		s.Errorf("%d bytes of the others were read for a reel of a megabyte, %d whole discs among them", read, whole)
+	}
+	for _, want := range []string{"come first, before the whole image", "what retrievals wait for were read of disc", "were computed from rows of its set"} {
+		s.Eventually("the disc's record says that they "+want, func() bool {
+			return slices.ContainsFunc(s.health(victim.GetDiscs()[0]).GetSteps(), func(step *pb.DiscStep) bool { return strings.Contains(step.GetDetail(), want) })
+		})
+	}
+}
+
+// others are the ids of the other images of a set, as alternatives.
+func others(set *pb.DiscSet, but *pb.SetMember) string {
+	var ids []string
+	for _, m := range set.GetMembers() {
+		if m.GetImageId() != but.GetImageId() {
+			ids = append(ids, m.GetImageId())
+		}
+	}
+	return strings.Join(ids, "|")
 }
 
 // early wants the last retrieval to have been served from the scratch disk, and to have ended before the disc was verified on which the image was

@@ -79,7 +79,7 @@ on conflict do nothing`, image, library.PriorityBurn, avoid, MaxCopyFailures)
 	}
 	var open bool
 	if err := tx.QueryRow(ctx, `
-select exists (select from task where image_id = $1 and kind = 'read' and state in ('queued', 'leased'))`, image).Scan(&open); err != nil || open {
+select exists (select from task where image_id = $1 and kind = 'read' and early is null and state in ('queued', 'leased'))`, image).Scan(&open); err != nil || open {
 		return err
 	}
 	tag, err = tx.Exec(ctx, `
@@ -114,10 +114,12 @@ insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'given up:
 // copied draws the conclusions of an image's having been copied to the scratch disk, or of its not having been.
 func (rec *recorder) copied() error {
 	t, r := rec.t, rec.r
-	if torn, err := rec.rowsOf(); err != nil {
+	if of, pass, err := rec.rowsOf(); err != nil {
 		return err
-	} else if torn != "" {
-		return rec.rowsCopied(torn)
+	} else if pass != 0 {
+		return rec.earlyCopied(of, pass)
+	} else if of != "" {
+		return rec.rowsCopied(of)
 	}
 	if err := rec.noteRead(); err != nil {
 		return err

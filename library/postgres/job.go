@@ -33,19 +33,19 @@ type Job struct {
 const selectJob = `
 with size as (select * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) s (medium, capacity, without, with_spares)),
 work as (
-  select j.id as job_id, t.id, t.kind, t.state, t.disc_id, t.drive, t.bytes_done, t.bytes, t.error
+  select j.id as job_id, t.id, t.kind, t.state, t.disc_id, t.drive, t.bytes_done, t.bytes, t.error, t.early
     from job j join placement p on j.kind = 'archive' and p.archive_id = j.archive_id
     join task t on t.image_id = p.image_id or t.disc_id in (select id from disc where image_id = p.image_id)
    where j.id = any ($1)
   union
-  select j.job_id, t.id, t.kind, t.state, t.disc_id, t.drive, t.bytes_done, t.bytes, t.error
+  select j.job_id, t.id, t.kind, t.state, t.disc_id, t.drive, t.bytes_done, t.bytes, t.error, t.early
     from task_job j join task t on t.id = j.task_id where j.job_id = any ($1))
 select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), coalesce(v.name, ''), j.created, j.finished,
        case when j.state = 'succeeded' then j.bytes else least(j.bytes, case j.kind
          when 'archive' then (select coalesce(sum(p.bytes), 0)::bigint from placement p join image i on i.id = p.image_id where p.archive_id = j.archive_id and i.safe is not null)
          when 'retrieval' then (select coalesce(sum(c.size), 0)::bigint from retrieval_content rc join content c on c.id = rc.content_id
                                  where rc.retrieval_id = j.id and (c.staged or c.cached_until >= now()))
-           + (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.state = 'leased' and w.kind in ('read', 'serve'))
+           + (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.state = 'leased' and (w.kind = 'read' and w.early is null or w.kind = 'serve'))
          else (select coalesce(sum(bytes_done), 0)::bigint from work w where w.job_id = j.id and w.kind = 'verify') end) end,
        j.bytes, j.error,
        case when j.state <> 'running' then '' when j.waiting_for <> '' then j.waiting_for else coalesce((
@@ -69,8 +69,8 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
            left join disc d on d.id = t.disc_id left join element e on e.disc_id = d.id left join image i on i.id = t.image_id left join vault p on p.id = i.vault_id
           where w.job_id = j.id and t.state = 'queued' order by 1 nulls last limit 1), '') end,
        case when j.state <> 'running' then '{}' else array(select concat_ws(' ', case w.kind when 'build' then 'building an image' when 'burn' then 'burning' when 'verify' then 'verifying'
-                                      when 'read' then 'reading' when 'move' then 'moving' when 'gather' then 'adding to the parity of a set'
-                                      when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew' when 'serve' then 'reading an image on the scratch disk'
+                                      when 'read' then case when w.early is null then 'reading' else 'reading rows of its set from' end when 'move' then 'moving' when 'gather' then 'adding to the parity of a set'
+                                      when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew' when 'serve' then case when w.early is null then 'reading an image on the scratch disk' else 'computing contents from rows of their set' end
                                       when 'release' then 'releasing scratch space' else w.kind::text end,
                     'disc ' || d.label, 'in drive ' || w.drive, case when w.bytes > 0 then format('(%s %%)', w.bytes_done * 100 / w.bytes) end)
                from work w left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id) end,

@@ -27,14 +27,14 @@ select l.id, 'move', 'leased', nullif(u.disc, 0), v.unit, u.drive, f.kind, f.num
  where f.disc_id is not distinct from nullif(u.disc, 0) and f.fill <> 'empty' and t.fill = 'empty'
 returning library_id::text, drive, id, epoch`
 
-	// A burn spends its disc; a read serves the retrievals that wait for something on its disc or image.
+	// A burn spends its disc; a read serves the retrievals that wait for something on its disc or image, and one of rows those that wait for what lies in them.
 	leaseTasks = `
 with leased as (
   update task t set state = 'leased', epoch = t.epoch + 1, attempts = t.attempts + 1, started = now(),
          drive = nullif(u.drive, 0), disc_id = coalesce(nullif(u.disc, 0), t.disc_id), bytes_done = 0,
          agent = (select agent from library l where l.id = t.library_id)
     from unnest($1::bigint[], $2::int[], $3::bigint[]) u(id, drive, disc)
-   where t.id = u.id and t.state = 'queued' returning t.id, t.epoch, t.kind, t.image_id, t.disc_id, t.drive, t.bytes),
+   where t.id = u.id and t.state = 'queued' returning t.id, t.epoch, t.kind, t.image_id, t.disc_id, t.drive, t.bytes, t.early),
 burned as (
   update disc d set state = 'burning', reason = '', image_id = l.image_id, burn_drive = l.drive,
          spare_areas = d.medium = 'BD-R' and (select v.spare_areas from image i join vault v on v.id = i.vault_id where i.id = l.image_id)
@@ -47,7 +47,12 @@ served as (
   select distinct l.id, rc.retrieval_id
     from leased l left join disc d on d.id = l.disc_id join extent x on x.image_id = case l.kind when 'read' then d.image_id else l.image_id end
     join retrieval_content rc on rc.content_id = x.content_id join job j on j.id = rc.retrieval_id and j.state = 'running'
-   where l.kind = 'read' and l.image_id is null or l.kind = 'serve' on conflict do nothing)
+   where l.kind = 'read' and l.image_id is null or l.kind = 'serve' on conflict do nothing),
+early_rows as (
+  insert into task_job (task_id, job_id)
+  select distinct l.id, rc.retrieval_id
+    from leased l join early e on e.pass = l.early join retrieval_content rc on rc.content_id = any (e.contents) join job j on j.id = rc.retrieval_id and j.state = 'running'
+   where l.kind = 'read' on conflict do nothing)
 select id, epoch, kind, bytes / 2048 from leased`
 
 	// A verify that is stopped is taken back from its agent, which ends it when it learns of that; what it then reports has an old epoch.

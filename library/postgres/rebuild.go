@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -80,7 +81,7 @@ func gatherSources(ctx context.Context, tx pgx.Tx, lib, image, set string, data 
 	if err := tx.QueryRow(ctx, `
 select count(*) filter (where x.set_index < $2), count(*) filter (where x.at_hand and x.id <> $3),
        count(*) filter (where not x.at_hand and x.id <> $3 and exists (
-         select from task t where t.image_id = x.id and t.kind = 'read' and t.state in ('queued', 'leased')))
+         select from task t where t.image_id = x.id and t.kind = 'read' and t.early is null and t.state in ('queued', 'leased')))
   from image x where x.set_id = $1`, set, data, image).Scan(&need, &have, &coming); err != nil {
 		return err
 	}
@@ -95,8 +96,8 @@ select library_id, 'read', $1, image, disc, bytes from (
     from image i join disc d on d.image_id = i.id and d.state in ('good', 'suspect') and d.library_id = i.library_id
     join element e on e.disc_id = d.id
    where i.set_id = $2 and i.id <> $3 and not i.at_hand
-     and not exists (select from task t where t.image_id = i.id and t.kind = 'read' and t.state in ('queued', 'leased'))
-     and $5 > (select count(*) from task f where f.disc_id = d.id and f.image_id = i.id and f.kind = 'read' and f.state = 'failed'
+     and not exists (select from task t where t.image_id = i.id and t.kind = 'read' and t.early is null and t.state in ('queued', 'leased'))
+     and $5 > (select count(*) from task f where f.disc_id = d.id and f.image_id = i.id and f.kind = 'read' and f.early is null and f.state = 'failed'
                   and f.finished > greatest(now() - interval '1 hour', d.verified, case when d.operator_grade = 'healthy' then d.operator_judged end))
    order by i.id, d.state, d.verified desc) c
  order by set_index limit $4
@@ -122,7 +123,7 @@ select coalesce(string_agg(format('image %s (%s)', x.number, coalesce(
          (select string_agg(format('disc %s, %s', d.label, case when e.disc_id is null and d.state in ('good', 'suspect') then 'not in the library' else d.state::text end), '; ' order by d.id)
             from disc d left join element e on e.disc_id = d.id where d.image_id = x.id), 'no disc')), ', ' order by x.set_index), 'none')
   from image x where x.set_id = $1 and x.id <> $2 and not x.at_hand
-   and not exists (select from task t where t.image_id = x.id and t.kind = 'read' and t.state in ('queued', 'leased'))`, set, image).Scan(&names)
+   and not exists (select from task t where t.image_id = x.id and t.kind = 'read' and t.early is null and t.state in ('queued', 'leased'))`, set, image).Scan(&names)
 	return names, err
 }
 
@@ -161,7 +162,8 @@ select d.id, 'set', $2, $3 from disc d join heal h on h.disc_id = d.id and h.fin
 	return rec.burnHealed()
 }
 
-// healLost begins to heal the images that running retrievals wait for and that none of their discs gives, where a set may give them.
+// healLost begins to heal the images that running retrievals wait for and that none of their discs gives, where a set may give them. What they wait
+// for comes first.
 func healLost(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
 	rows, err := tx.Query(ctx, `
 insert into heal (disc_id)
@@ -190,7 +192,14 @@ returning (select image_id::text from disc where id = disc_id)`, args...)
 	if err != nil {
 		return err
 	}
+	first, err := beginEarly(ctx, tx, images, which, args...)
+	if err != nil {
+		return err
+	}
 	for _, image := range images {
+		if slices.Contains(first, image) {
+			continue
+		}
 		if err := queueCopy(ctx, tx, image, nil); err != nil {
 			return err
 		}

@@ -50,9 +50,10 @@ on conflict do nothing`, append([]any{images}, args...)...)
 	return tag.RowsAffected(), err
 }
 
-// wantedOf returns what a serve brings back of its image.
-func (s *Store) wantedOf(ctx context.Context, image string) ([]ReadExtent, error) {
-	rows, err := s.pool.Query(ctx, `select c.hash, c.size, x.content_offset, x.length, x.sector`+servable(`true`)+` and i.id = $1 order by x.sector limit $2`, image, MaxExtents)
+// wantedOf returns what a serve brings back of its image; when it ends an early pass, of that.
+func (s *Store) wantedOf(ctx context.Context, image string, pass int64) ([]ReadExtent, error) {
+	rows, err := s.pool.Query(ctx, `select c.hash, c.size, x.content_offset, x.length, x.sector`+servable(`true`)+` and i.id = $1
+   and ($3::bigint = 0 or c.id = any (array(select unnest(contents) from early where pass = $3))) order by x.sector limit $2`, image, MaxExtents, pass)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +64,12 @@ func (s *Store) wantedOf(ctx context.Context, image string) ([]ReadExtent, error
 // task brings back, is queued.
 func (rec *recorder) served() error {
 	t, r := rec.t, rec.r
+	if pass, err := rec.earlyPass(); err != nil || pass != 0 {
+		if err == nil {
+			err = rec.earlyServed(pass)
+		}
+		return err
+	}
 	switch {
 	case len(r.Lost) > 0: // the image has the hash that it was burned with
 		if err := rec.exec(`
@@ -90,6 +97,12 @@ select i.id, c.id from image i join content c on c.vault_id = i.vault_id and c.h
 			return err
 		}
 	}
+	return rec.waitOn()
+}
+
+// waitOn has those go on who wait for the image of the task that has ended.
+func (rec *recorder) waitOn() error {
+	t := rec.t
 	if err := finishRetrievals(rec.ctx, rec.tx, servedBy, []int64{t.ID}); err != nil {
 		return err
 	}

@@ -25,18 +25,18 @@ update content set segment_id = g.id, segment_offset = 0, cached_until = now() +
 }
 
 // beside puts one more content onto a disc, and wants it; the disc gives as little of it as of the others.
-func (b *bench) beside(label, name string, sector int64) (job string) {
+func (b *bench) beside(label, name string, sector, size int64) (job string) {
 	b.Helper()
 	hash := sha256.Sum256([]byte(name))
 	job = uuid.NewString()
 	var archive string
 	if err := b.s.pool.QueryRow(b.Context(), `
 with c as (
-  insert into content (vault_id, hash, size, sealed, planned, staged) select id, $1, 2048, true, true, false from vault where name = 'v' returning id),
-x as (insert into extent (image_id, content_id, content_offset, length, sector) select d.image_id, c.id, 0, 2048, $4 from disc d, c where d.label = $2),
+  insert into content (vault_id, hash, size, sealed, planned, staged) select id, $1, $5, true, true, false from vault where name = 'v' returning id),
+x as (insert into extent (image_id, content_id, content_offset, length, sector) select d.image_id, c.id, 0, $5, $4 from disc d, c where d.label = $2),
 f as (insert into read_failure (disc_id, content_id) select d.id, c.id from disc d, c where d.label = $2)
 insert into entry (archive_id, path, kind, mode, uid, gid, mtime_seconds, mtime_nanoseconds, content_id)
-select a.id, $3, 'f', 420, 0, 0, 0, 0, c.id from c, archive a where a.name = 'a' returning archive_id::text`, hash[:], label, name, sector).Scan(&archive); err != nil {
+select a.id, $3, 'f', 420, 0, 0, 0, 0, c.id from c, archive a where a.name = 'a' returning archive_id::text`, hash[:], label, name, sector, size).Scan(&archive); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := b.s.StartRetrieval(b.Context(), job, archive, []string{name}, library.Standard); err != nil {
@@ -96,10 +96,10 @@ func TestServe(t *testing.T) {
 				t.Errorf("%+v", b.mends)
 			}
 			b.exec(`update drive set up = false`)
-			late := b.beside("lib-1", "reel two", 20)
+			late := b.beside("lib-1", "reel two", 400, 2048)
 			b.settle()
 			b.ends(late, library.Succeeded)
-			if len(served) != 2 || len(served[0]) != 1 || served[0][0].Sector != 10 || len(served[1]) != 1 || served[1][0].Sector != 20 {
+			if len(served) != 2 || len(served[0]) != 1 || served[0][0].Sector != 10 || len(served[1]) != 1 || served[1][0].Sector != 400 {
 				t.Errorf("served %v", served)
 			}
 			if n := b.count(`select count(*) from image where at_hand and id = (select image_id from disc where label = 'lib-1')`); n != 1 {
@@ -108,7 +108,8 @@ func TestServe(t *testing.T) {
 			if n := b.count(`select count(*) from task where kind = 'burn' and state = 'queued'`); n != 1 {
 				t.Errorf("%d burns wait", n)
 			}
-			if said := b.told("lib-1"); strings.Count(said, "heal: 2048 bytes that retrievals waited for were read from its image on the scratch disk") != 2 {
+			if said := b.told("lib-1"); !strings.Contains(said, "heal: 614400 bytes that retrievals waited for were read from its image on the scratch disk") ||
+				!strings.Contains(said, "heal: 2048 bytes that retrievals waited for were read from its image on the scratch disk") {
 				t.Error(said)
 			}
 			b.exec(`update drive set up = true`)
@@ -219,13 +220,13 @@ func TestServeOfWrongContent(t *testing.T) {
 	}
 	back := b.withoutBlanks()
 	job := b.wanted("lib-1")
-	other := b.beside("lib-1", "reel two", 20)
+	other := b.beside("lib-1", "reel two", 400, large)
 	b.settle()
 	if j := b.ends(job, library.Failed); !strings.Contains(j.Error, "reel one") || !strings.Contains(j.Error, "lib-1") {
 		t.Error(j.Error)
 	}
 	b.ends(other, library.Succeeded)
-	if said := b.told("lib-1"); !strings.Contains(said, "heal: 1 contents are wrong in its image as it was burned") || !strings.Contains(said, "2048 bytes that retrievals waited for") {
+	if said := b.told("lib-1"); !strings.Contains(said, "heal: 1 contents are wrong in its image as it was burned") || !strings.Contains(said, "614400 bytes that retrievals waited for") {
 		t.Error(said)
 	}
 	back()

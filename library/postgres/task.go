@@ -28,8 +28,10 @@ type Task struct {
 	SpareAreas bool
 	// Of a task of a set, and of a parity image's build.
 	Set *SetWork
-	// Of a copy, a read of rows and a rebuild, where it has to do with a copy that lacks sectors.
+	// Of a copy, a read of rows, a rebuild and an early serve, where it has to do with a copy that lacks sectors.
 	Torn *TornWork
+	// Of a serve: the early pass that it ends; 0 for none.
+	Early int64
 }
 
 // ReadExtent is an extent that a retrieval waits for.
@@ -44,7 +46,7 @@ const MaxExtents = 16384
 const selectLeased = `
 select t.id, t.epoch, t.kind, coalesce(i.id::text, ''), coalesce(i.sectors, 0), coalesce(i.layer_sectors, 0), i.sha256, coalesce(t.drive, 0),
        coalesce(t.from_kind::text, ''), coalesce(t.from_number, 0), coalesce(t.to_kind::text, ''), coalesce(t.to_number, 0), coalesce(t.disc_id, 0), t.kind = 'read' and t.image_id is not null,
-       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false), t.library_id::text
+       coalesce(r.done, 0), r.hash_state, coalesce(r.unreadable, 0), t.kind = 'verify' and d.state in ('good', 'suspect'), t.kind = 'burn' and coalesce(d.spare_areas, false), case when t.kind = 'serve' then coalesce(t.early, 0) else 0 end, t.library_id::text
   from task t left join disc d on d.id = t.disc_id left join image i on i.id = coalesce(t.image_id, d.image_id)
   left join reading r on t.kind = 'verify' and r.disc_id = d.id and r.finished is null
  where t.library_id = any ($1::uuid[]) and t.state = 'leased' order by t.id`
@@ -57,7 +59,7 @@ func collectLeased(rows pgx.Rows) (map[string][]Task, error) {
 		var lib string
 		var from Checkpoint
 		if err := rows.Scan(&t.Ref.ID, &t.Ref.Epoch, &t.Kind, &t.ImageID, &t.Sectors, &t.Layer, &t.SHA256, &t.Drive,
-			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas, &lib); err != nil {
+			&t.From.Kind, &t.From.Number, &t.To.Kind, &t.To.Number, &t.DiscID, &t.Copy, &from.Sector, &from.HashState, &from.Unreadable, &t.Scrub, &t.SpareAreas, &t.Early, &lib); err != nil {
 			return nil, err
 		}
 		if from.Sector > 0 {
@@ -100,17 +102,17 @@ func (s *Store) withExtents(ctx context.Context, tasks []Task, known map[Ref]boo
 			}
 		}
 		if t := &tasks[i]; t.Kind == library.ServeTask && !known[t.Ref] {
-			if t.Extents, err = s.wantedOf(ctx, t.ImageID); err != nil {
+			if t.Extents, err = s.wantedOf(ctx, t.ImageID, t.Early); err != nil {
 				return err
 			}
 		}
-		if t := &tasks[i]; (t.Copy || t.Kind == library.RebuildTask) && !known[t.Ref] {
+		if t := &tasks[i]; (t.Copy || t.Kind == library.RebuildTask || t.Early != 0) && !known[t.Ref] {
 			if t.Torn, err = s.tornWork(ctx, t.Ref.ID, t.Kind); err != nil {
 				return err
 			}
 		}
 		switch t := &tasks[i]; t.Kind {
-		case library.BuildTask, library.GatherTask, library.SealTask, library.RebuildTask, library.ReleaseTask:
+		case library.BuildTask, library.GatherTask, library.SealTask, library.RebuildTask, library.ReleaseTask, library.ServeTask:
 			if known[t.Ref] {
 				continue
 			}

@@ -19,6 +19,12 @@ func (s *Store) Tend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := beginEarly(ctx, tx, nil, `true`)
+		return err
+	}); err != nil {
+		return err
+	}
 	for _, lib := range libs {
 		if err := s.inTx(ctx, func(tx pgx.Tx) error {
 			if err := lockLibrary(ctx, tx, lib); err != nil {
@@ -51,10 +57,13 @@ func tend(ctx context.Context, tx pgx.Tx, lib string) error {
 	if err := closeSets(ctx, tx, `s.library_id = $1 and s.created < now() - (select set_wait from vault where id = s.vault_id)`, lib); err != nil {
 		return err
 	}
+	changed, err := tendEarly(ctx, tx, lib)
+	if err != nil {
+		return err
+	}
 	if err := tendRebuilds(ctx, tx, lib); err != nil {
 		return err
 	}
-	changed := false
 	for _, step := range []string{
 		// An image that lies on the scratch disk goes into its set's parity.
 		`insert into task (library_id, kind, priority, image_id, set_id)

@@ -16,10 +16,11 @@ type TornWork struct {
 	// lacks some has 0.
 	Protected int64
 	SetPlace
-	// Of a read of rows: whose copy lacks them.
-	Of   string
-	Rows []Run
-	// Of a rebuild: the copy is made whole, by the rows that were brought of these images.
+	// Of a read of rows: whose copy lacks them. Early are those in which lies what is wanted before there is a copy.
+	Of    string
+	Rows  []Run
+	Early bool
+	// Of a rebuild: the copy is made whole, by the rows that were brought of these images. Of an early serve, of which images there are rows.
 	Torn   bool
 	RowsOf []int
 }
@@ -34,7 +35,7 @@ func runsOf(firsts, counts []int64) (runs []Run) {
 	return runs
 }
 
-// tornWork returns what a copy, a read of rows or a rebuild needs; nil when nothing.
+// tornWork returns what a copy, a read of rows, a rebuild or an early serve needs; nil when nothing.
 func (s *Store) tornWork(ctx context.Context, task int64, kind library.TaskKind) (*TornWork, error) {
 	var w TornWork
 	if kind == library.RebuildTask {
@@ -44,13 +45,25 @@ select n.image_id is not null, coalesce((
   from task t left join torn n on n.image_id = t.image_id where t.id = $1`, task).Scan(&w.Torn, &w.RowsOf)
 		return &w, err
 	}
+	if kind == library.ServeTask {
+		w.Early = true
+		err := s.pool.QueryRow(ctx, `
+select coalesce(i.set_index, 0), coalesce((
+         select array_agg(x.set_index order by x.set_index) from early e join early_row r on r.image_id = e.image_id join image x on x.id = r.source_id where e.pass = t.early), '{}')
+  from task t join image i on i.id = t.image_id where t.id = $1`, task).Scan(&w.Index, &w.RowsOf)
+		return &w, err
+	}
 	var firsts, counts []int64
 	err := s.pool.QueryRow(ctx, `
-select i.data_sectors, s.id::text, s.data, s.parity, i.set_index, coalesce(t.rows_of::text, ''), coalesce(n.firsts, '{}'), coalesce(n.counts, '{}')
-  from task t join image i on i.id = t.image_id join disc_set s on s.id = i.set_id and s.state = 'sealed' left join torn n on n.image_id = t.rows_of
+select i.data_sectors, s.id::text, s.data, s.parity, i.set_index, coalesce(t.rows_of::text, ''), coalesce(n.firsts, '{}'), coalesce(n.counts, '{}'), t.early is not null
+  from task t join image i on i.id = t.image_id join disc_set s on s.id = i.set_id and s.state = 'sealed'
+  left join lateral (
+    select firsts, counts from torn where image_id = t.rows_of and t.early is null
+    union all select case when t.image_id = t.rows_of then firsts else needed_firsts end, case when t.image_id = t.rows_of then counts else needed_counts end
+      from early where pass = t.early) n on true
  where t.id = $1 and (t.rows_of is not null or i.set_index < s.data and exists (
    select from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null))`, task).
-		Scan(&w.Protected, &w.Set, &w.Data, &w.Parity, &w.Index, &w.Of, &firsts, &counts)
+		Scan(&w.Protected, &w.Set, &w.Data, &w.Parity, &w.Index, &w.Of, &firsts, &counts, &w.Early)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -79,10 +92,10 @@ insert into torn (image_id, sectors, firsts, counts) values ($1, $2, $3, $4) on 
 	return rec.step("set", fmt.Sprintf("all of it is copied but %d sectors, in %d runs: others of its set have to give no more than those rows", r.LackingSectors, len(firsts)))
 }
 
-// rowsOf returns for which image's copy the task has read rows; empty when it has read a whole image.
-func (rec *recorder) rowsOf() (image string, err error) {
-	err = rec.tx.QueryRow(rec.ctx, `select coalesce(rows_of::text, '') from task where id = $1`, rec.t.ID).Scan(&image)
-	return image, err
+// rowsOf returns for which image the task has read rows, and for which early pass, if it was for one; empty when it has read a whole image.
+func (rec *recorder) rowsOf() (image string, pass int64, err error) {
+	err = rec.tx.QueryRow(rec.ctx, `select coalesce(rows_of::text, ''), coalesce(early, 0) from task where id = $1`, rec.t.ID).Scan(&image, &pass)
+	return image, pass, err
 }
 
 // rowsCopied draws the conclusions of rows having been read for the copy of an image.
@@ -131,8 +144,8 @@ select case when cardinality(n.firsts) = 0 then 0 else count(*) filter (where x.
        count(*) filter (where x.id <> $3 and (x.at_hand or r.lacking = 0)), count(*) filter (where x.id <> $3 and (x.at_hand or r.lacking is not null)),
        count(*) filter (where x.id <> $3 and exists (
          select from task t where t.image_id = x.id and t.kind = 'read' and (
-           t.rows_of = $3 and t.state in ('queued', 'leased') or t.rows_of = $3 and t.state = 'failed' and t.error not like 'disc: %' and t.finished > now() - interval '1 minute'
-           or r.lacking is null and not x.at_hand and t.state in ('queued', 'leased'))))
+           t.rows_of = $3 and t.early is null and t.state in ('queued', 'leased') or t.rows_of = $3 and t.early is null and t.state = 'failed' and t.error not like 'disc: %' and t.finished > now() - interval '1 minute'
+           or r.lacking is null and not x.at_hand and t.early is null and t.state in ('queued', 'leased'))))
   from torn n join image x on x.set_id = $1 left join torn_row r on r.image_id = n.image_id and r.source_id = x.id
  where n.image_id = $3 group by n.image_id, n.firsts`, set, data, image).Scan(&need, &full, &have, &coming)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -151,7 +164,7 @@ select library_id, 'read', $1, image, disc, (select sum(c) * 2048 from torn, unn
     join element e on e.disc_id = d.id
     cross join lateral (
       select count(*) as n, (array_agg(f.drive order by f.id desc))[1] as drive from task f
-       where f.disc_id = d.id and f.kind = 'read' and f.image_id = i.id and f.state = 'failed' and f.error like 'disc: %'
+       where f.disc_id = d.id and f.kind = 'read' and f.image_id = i.id and f.early is null and f.state = 'failed' and f.error like 'disc: %'
          and f.finished > greatest(now() - interval '1 hour', d.verified, case when d.operator_grade = 'healthy' then d.operator_judged end)) failed
    where i.set_id = $2 and i.id <> $3 and not i.at_hand and not exists (select from torn_row r where r.image_id = $3 and r.source_id = i.id) and failed.n < $5
    order by i.id, d.state, d.verified desc, d.id) c

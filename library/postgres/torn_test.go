@@ -66,9 +66,21 @@ update content set segment_id = g.id, segment_offset = 0, cached_until = now() +
 	return b
 }
 
+// wanted is a retrieval of so much of a disc that its rows are not read first.
+func (b *tornBench) wanted(label string) (job string) {
+	b.Helper()
+	job = b.bench.wanted(label)
+	b.exec(`update content set size = $1`, large)
+	b.exec(`update extent set length = $1`, large)
+	return job
+}
+
+// large is the size of a content that doesn't come before its whole image.
+const large = 300 * 2048
+
 func (b *tornBench) nothingLeft() {
 	b.Helper()
-	if n := b.count(`select count(*) from torn`) + b.count(`select count(*) from torn_row`) + b.count(`select count(*) from heal where finished is null`) +
+	if n := b.count(`select count(*) from torn`) + b.count(`select count(*) from torn_row`) + b.count(`select count(*) from early where over is null`) + b.count(`select count(*) from early_row`) + b.count(`select count(*) from heal where finished is null`) +
 		b.count(`select count(*) from task where state in ('queued', 'leased')`); n != 0 {
 		b.Errorf("%d rows of what was under way are left", n)
 	}

@@ -1817,7 +1817,10 @@ type Serve struct {
 	// SHA-256 of the image.
 	Sha256 []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// In ascending order of sectors.
-	Extents       []*ReadExtent `protobuf:"bytes,4,rep,name=extents,proto3" json:"extents,omitempty"`
+	Extents []*ReadExtent `protobuf:"bytes,4,rep,name=extents,proto3" json:"extents,omitempty"`
+	// Set when the image is not on the scratch disk and what retrievals wait for of it is computed before it is: sources and rows_of say of what, and
+	// they are the early rows. These are deleted in the end. Each extent is the whole of its content, whose hash is all that proves it.
+	Early         *Rebuild `protobuf:"bytes,5,opt,name=early,proto3" json:"early,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1876,6 +1879,13 @@ func (x *Serve) GetSha256() []byte {
 func (x *Serve) GetExtents() []*ReadExtent {
 	if x != nil {
 		return x.Extents
+	}
+	return nil
+}
+
+func (x *Serve) GetEarly() *Rebuild {
+	if x != nil {
+		return x.Early
 	}
 	return nil
 }
@@ -1986,7 +1996,10 @@ type CopyRows struct {
 	// Whose copy lacks the rows.
 	TornId string `protobuf:"bytes,8,opt,name=torn_id,json=tornId,proto3" json:"torn_id,omitempty"`
 	// In ascending order.
-	Rows          []*SectorRun `protobuf:"bytes,9,rep,name=rows,proto3" json:"rows,omitempty"`
+	Rows []*SectorRun `protobuf:"bytes,9,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Nobody has a copy yet: in these rows lies what retrievals wait for. They are kept apart. Then torn_id may be the disc's own image: of it they are
+	// read as far as they can be read, and no more is tried, because the others give the rest.
+	Early         bool `protobuf:"varint,10,opt,name=early,proto3" json:"early,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2082,6 +2095,13 @@ func (x *CopyRows) GetRows() []*SectorRun {
 		return x.Rows
 	}
 	return nil
+}
+
+func (x *CopyRows) GetEarly() bool {
+	if x != nil {
+		return x.Early
+	}
+	return false
 }
 
 type Release struct {
@@ -2913,7 +2933,7 @@ type TaskResult struct {
 	// Of a seal: set.json.
 	Description []byte `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
 	// Of a seal, a gather or a parity image's build: that the set's parity is not on the scratch disk as it should be, so that these data
-	// images, from 0, are to be gathered again.
+	// images, from 0, are to be gathered again. Of a rebuild or an early serve: the images of the set, or rows of them, that are not there any more.
 	Absent []int32 `protobuf:"varint,41,rep,packed,name=absent,proto3" json:"absent,omitempty"`
 	// The task's image is not on the scratch disk.
 	Missing bool `protobuf:"varint,42,opt,name=missing,proto3" json:"missing,omitempty"`
@@ -4389,19 +4409,20 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\x88\x01\n" +
+	"\x06sector\x18\x05 \x01(\x03R\x06sector\"\xb5\x01\n" +
 	"\x05Serve\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
 	"\asectors\x18\x02 \x01(\x03R\asectors\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x122\n" +
-	"\aextents\x18\x04 \x03(\v2\x18.odarchive.v1.ReadExtentR\aextents\"\xbb\x01\n" +
+	"\aextents\x18\x04 \x03(\v2\x18.odarchive.v1.ReadExtentR\aextents\x12+\n" +
+	"\x05early\x18\x05 \x01(\v2\x15.odarchive.v1.RebuildR\x05early\"\xbb\x01\n" +
 	"\x04Copy\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
 	"\asectors\x18\x03 \x01(\x03R\asectors\x12#\n" +
 	"\rlayer_sectors\x18\x04 \x01(\x03R\flayerSectors\x12\x16\n" +
 	"\x06sha256\x18\x05 \x01(\fR\x06sha256\x12+\n" +
-	"\x11protected_sectors\x18< \x01(\x03R\x10protectedSectors\"\xab\x02\n" +
+	"\x11protected_sectors\x18< \x01(\x03R\x10protectedSectors\"\xc1\x02\n" +
 	"\bCopyRows\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +
@@ -4411,7 +4432,9 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x05index\x18\x06 \x01(\x05R\x05index\x12+\n" +
 	"\x11protected_sectors\x18\a \x01(\x03R\x10protectedSectors\x12\x17\n" +
 	"\atorn_id\x18\b \x01(\tR\x06tornId\x12+\n" +
-	"\x04rows\x18\t \x03(\v2\x17.odarchive.v1.SectorRunR\x04rows\";\n" +
+	"\x04rows\x18\t \x03(\v2\x17.odarchive.v1.SectorRunR\x04rows\x12\x14\n" +
+	"\x05early\x18\n" +
+	" \x01(\bR\x05early\";\n" +
 	"\aRelease\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x15\n" +
 	"\x06set_id\x18\x1e \x01(\tR\x05setId\"D\n" +
@@ -4715,62 +4738,63 @@ var file_odarchive_v1_agent_proto_depIdxs = []int32{
 	16, // 29: odarchive.v1.Verify.from:type_name -> odarchive.v1.VerifyCheckpoint
 	20, // 30: odarchive.v1.Read.extents:type_name -> odarchive.v1.ReadExtent
 	20, // 31: odarchive.v1.Serve.extents:type_name -> odarchive.v1.ReadExtent
-	25, // 32: odarchive.v1.CopyRows.set:type_name -> odarchive.v1.SetRef
-	36, // 33: odarchive.v1.CopyRows.rows:type_name -> odarchive.v1.SectorRun
-	25, // 34: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
-	25, // 35: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
-	53, // 36: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
-	28, // 37: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
-	28, // 38: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
-	25, // 39: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
-	30, // 40: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
-	25, // 41: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
-	28, // 42: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
-	10, // 43: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
-	16, // 44: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 45: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
-	10, // 46: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
-	0,  // 47: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
-	1,  // 48: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
-	8,  // 49: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
-	36, // 50: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
-	53, // 51: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
-	16, // 52: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
-	17, // 53: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
-	18, // 54: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
-	36, // 55: odarchive.v1.TaskResult.lacking:type_name -> odarchive.v1.SectorRun
-	39, // 56: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
-	41, // 57: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
-	42, // 58: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
-	53, // 59: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
-	40, // 60: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
-	25, // 61: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
-	53, // 62: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
-	53, // 63: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
-	43, // 64: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
-	53, // 65: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
-	10, // 66: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
-	54, // 67: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
-	48, // 68: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
-	49, // 69: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
-	10, // 70: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
-	3,  // 71: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
-	37, // 72: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
-	44, // 73: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
-	31, // 74: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
-	45, // 75: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
-	47, // 76: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
-	9,  // 77: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
-	38, // 78: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
-	55, // 79: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
-	32, // 80: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
-	46, // 81: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
-	50, // 82: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
-	77, // [77:83] is the sub-list for method output_type
-	71, // [71:77] is the sub-list for method input_type
-	71, // [71:71] is the sub-list for extension type_name
-	71, // [71:71] is the sub-list for extension extendee
-	0,  // [0:71] is the sub-list for field type_name
+	33, // 32: odarchive.v1.Serve.early:type_name -> odarchive.v1.Rebuild
+	25, // 33: odarchive.v1.CopyRows.set:type_name -> odarchive.v1.SetRef
+	36, // 34: odarchive.v1.CopyRows.rows:type_name -> odarchive.v1.SectorRun
+	25, // 35: odarchive.v1.Gather.set:type_name -> odarchive.v1.SetRef
+	25, // 36: odarchive.v1.Seal.set:type_name -> odarchive.v1.SetRef
+	53, // 37: odarchive.v1.Seal.created:type_name -> google.protobuf.Timestamp
+	28, // 38: odarchive.v1.Seal.parities:type_name -> odarchive.v1.SetImage
+	28, // 39: odarchive.v1.Seal.members:type_name -> odarchive.v1.SetImage
+	25, // 40: odarchive.v1.Parity.set:type_name -> odarchive.v1.SetRef
+	30, // 41: odarchive.v1.Parity.snapshot:type_name -> odarchive.v1.SnapshotRef
+	25, // 42: odarchive.v1.Rebuild.set:type_name -> odarchive.v1.SetRef
+	28, // 43: odarchive.v1.Rebuild.sources:type_name -> odarchive.v1.SetImage
+	10, // 44: odarchive.v1.TaskProgress.ref:type_name -> odarchive.v1.TaskRef
+	16, // 45: odarchive.v1.TaskProgress.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 46: odarchive.v1.TaskProgress.regions:type_name -> odarchive.v1.Region
+	10, // 47: odarchive.v1.TaskResult.ref:type_name -> odarchive.v1.TaskRef
+	0,  // 48: odarchive.v1.TaskResult.failure:type_name -> odarchive.v1.Failure
+	1,  // 49: odarchive.v1.TaskResult.move:type_name -> odarchive.v1.MoveOutcome
+	8,  // 50: odarchive.v1.TaskResult.identity:type_name -> odarchive.v1.Identity
+	36, // 51: odarchive.v1.TaskResult.unreadable:type_name -> odarchive.v1.SectorRun
+	53, // 52: odarchive.v1.TaskResult.finished:type_name -> google.protobuf.Timestamp
+	16, // 53: odarchive.v1.TaskResult.checkpoint:type_name -> odarchive.v1.VerifyCheckpoint
+	17, // 54: odarchive.v1.TaskResult.regions:type_name -> odarchive.v1.Region
+	18, // 55: odarchive.v1.TaskResult.rate:type_name -> odarchive.v1.ErrorRate
+	36, // 56: odarchive.v1.TaskResult.lacking:type_name -> odarchive.v1.SectorRun
+	39, // 57: odarchive.v1.ImageDescription.header:type_name -> odarchive.v1.ImageHeader
+	41, // 58: odarchive.v1.ImageDescription.archive:type_name -> odarchive.v1.ImageArchive
+	42, // 59: odarchive.v1.ImageDescription.files:type_name -> odarchive.v1.ImageFiles
+	53, // 60: odarchive.v1.ImageHeader.created:type_name -> google.protobuf.Timestamp
+	40, // 61: odarchive.v1.ImageHeader.policy:type_name -> odarchive.v1.ImageVault
+	25, // 62: odarchive.v1.ImageHeader.set:type_name -> odarchive.v1.SetRef
+	53, // 63: odarchive.v1.ImageVault.created:type_name -> google.protobuf.Timestamp
+	53, // 64: odarchive.v1.ImageArchive.sealed:type_name -> google.protobuf.Timestamp
+	43, // 65: odarchive.v1.ImageFiles.files:type_name -> odarchive.v1.ImageFile
+	53, // 66: odarchive.v1.ImageFile.modified:type_name -> google.protobuf.Timestamp
+	10, // 67: odarchive.v1.StoreContentsRequest.ref:type_name -> odarchive.v1.TaskRef
+	54, // 68: odarchive.v1.StoreContentsRequest.pieces:type_name -> odarchive.v1.Piece
+	48, // 69: odarchive.v1.WriteContentRequest.begin:type_name -> odarchive.v1.WriteBegin
+	49, // 70: odarchive.v1.WriteContentRequest.end:type_name -> odarchive.v1.WriteEnd
+	10, // 71: odarchive.v1.WriteBegin.ref:type_name -> odarchive.v1.TaskRef
+	3,  // 72: odarchive.v1.AgentService.Synchronize:input_type -> odarchive.v1.SynchronizeRequest
+	37, // 73: odarchive.v1.AgentService.DescribeImage:input_type -> odarchive.v1.DescribeImageRequest
+	44, // 74: odarchive.v1.AgentService.ReadImageContents:input_type -> odarchive.v1.ReadImageContentsRequest
+	31, // 75: odarchive.v1.AgentService.ReadSnapshot:input_type -> odarchive.v1.ReadSnapshotRequest
+	45, // 76: odarchive.v1.AgentService.StoreContents:input_type -> odarchive.v1.StoreContentsRequest
+	47, // 77: odarchive.v1.AgentService.WriteContent:input_type -> odarchive.v1.WriteContentRequest
+	9,  // 78: odarchive.v1.AgentService.Synchronize:output_type -> odarchive.v1.SynchronizeResponse
+	38, // 79: odarchive.v1.AgentService.DescribeImage:output_type -> odarchive.v1.ImageDescription
+	55, // 80: odarchive.v1.AgentService.ReadImageContents:output_type -> odarchive.v1.Pieces
+	32, // 81: odarchive.v1.AgentService.ReadSnapshot:output_type -> odarchive.v1.ReadSnapshotResponse
+	46, // 82: odarchive.v1.AgentService.StoreContents:output_type -> odarchive.v1.StoreContentsResponse
+	50, // 83: odarchive.v1.AgentService.WriteContent:output_type -> odarchive.v1.WriteContentResponse
+	78, // [78:84] is the sub-list for method output_type
+	72, // [72:78] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_agent_proto_init() }
