@@ -87,7 +87,7 @@ func (a *agent) space(ctx context.Context, id string, size int64) (*os.File, err
 			return file, err
 		}
 		if pause(ctx, spacePause) != nil {
-			return nil, &fault{pb.Failure_FAILURE_RETRY, err}
+			return nil, err
 		}
 	}
 }

@@ -46,6 +46,9 @@ func failureOf(err error) pb.Failure {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f.kind
 	}
+	if _, full := errors.AsType[*spaceError](err); full {
+		return pb.Failure_FAILURE_RETRY
+	}
 	for _, known := range []struct {
 		kind error
 		is   pb.Failure

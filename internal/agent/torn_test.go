@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,6 +265,21 @@ func TestTorn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A scratch disk without room for rows is no reason to give the disc up: there is room again some day.
+func TestRowsWithoutRoom(t *testing.T) {
+	x := share(t, 2000, 0)
+	inBubble(t, 3, 2, func(s *site) {
+		s.scratchLimit = 100 * archive.SectorSize
+		s.others(x)
+		defer s.start().end()
+		r := s.run(x.rows([]*pb.SectorRun{{First: 1000, Count: 200}})[0])
+		s.failed(r, pb.Failure_FAILURE_RETRY)
+		if !strings.Contains(r.GetError(), "bytes are missing") {
+			t.Error(r.GetError())
+		}
+	})
 }
 
 // What reads without an error and is wrong can't be told in rows of discs without error correction. The hash tells, and nothing is kept.
