@@ -105,19 +105,19 @@ func BenchmarkMachine(b *testing.B) {
 
 func benchmarkMachine(b *testing.B, n int) {
 	r := rand.New(rand.NewPCG(1, 2))
-	known := tasks{byID: map[int64]*task{}}
+	known := newTasks()
 	heaps := make([]taskHeap, 10000)
 	id := int64(0)
 	add := func() {
 		id++
-		heaps[r.IntN(len(heaps))].push(entryOf(known.add(Task{ID: id, Sector: r.Int64N(12e6), Due: time.Duration(id)})))
+		heaps[r.IntN(len(heaps))].push(known.queue(taskOf(Task{ID: id, Sector: r.Int64N(12e6), Due: time.Duration(id)})).entry())
 	}
 	event := func() {
 		h := &heaps[r.IntN(len(heaps))]
 		for len(h.items) == 0 {
 			h = &heaps[r.IntN(len(heaps))]
 		}
-		t := known.find(h.first().id)
+		t := known.find(h.items[0].id)
 		h.pop()
 		known.remove(t)
 		add()

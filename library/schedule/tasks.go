@@ -1,37 +1,203 @@
 package schedule
 
-// tasks is what a planner knows of tasks, by id. They lie in blocks whose places are used again: a million of them that came and went by
-// themselves would keep the garbage collector busy for longer than the planner.
-type tasks struct {
-	byID map[int64]*task
-	free []*task
+import (
+	"math"
+	"time"
+
+	"github.com/odarchive/odarchive/library"
+)
+
+// task is what a planner keeps of a task: no more than a processor fetches from memory at once, and no pointer, so that in a million of
+// them there is nothing that the garbage collector has to look at.
+type task struct {
+	id           int64
+	due, created time.Duration
+	sectors      int64
+	sector       uint32 // a disc has fewer
+	place        place  // where it lies while it is queued
+	turn         uint32 // how often that has been used before
+	disc         place  // of its disc; 0 for tasks without a certain one
+	drive        int32  // in which it runs
+	avoid        int32
+	priority     int32
+	kind         kind
 }
 
-// block is how many tasks are made at once.
-const block = 256
+// place is where something lies among its like; 0 is nowhere.
+type place uint32
 
-// find returns the task of that id, or nil.
-func (s *tasks) find(id int64) *task { return s.byID[id] }
+type kind uint8
 
-// add returns a task that is queued. There must be none of that id.
-func (s *tasks) add(v Task) *task {
-	if len(s.free) == 0 {
-		made := make([]task, block)
-		for i := range made {
-			s.free = append(s.free, &made[i])
-		}
+const (
+	_ kind = iota // there is no task
+	building
+	releasing
+	burning
+	verifying
+	reading
+	other
+)
+
+func kindOf(k library.TaskKind) kind {
+	switch k {
+	case library.BuildTask:
+		return building
+	case library.ReleaseTask:
+		return releasing
+	case library.BurnTask:
+		return burning
+	case library.VerifyTask:
+		return verifying
+	case library.ReadTask:
+		return reading
 	}
-	last := len(s.free) - 1
-	t := s.free[last]
-	s.free = s.free[:last]
-	t.Task, t.state = v, queued
-	s.byID[v.ID] = t
+	return other
+}
+
+// taskOf returns what a planner keeps of v.
+func taskOf(v Task) task {
+	return task{
+		id: v.ID, due: v.due(), created: v.Created, sectors: v.Sectors, sector: uint32(min(max(v.Sector, 0), math.MaxUint32)),
+		avoid: narrow(v.Avoid), priority: narrow(v.Priority), kind: kindOf(v.Kind),
+	}
+}
+
+// narrow returns n, or what comes closest to it.
+func narrow(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+func (t *task) pass() bool { return t.kind == verifying }
+func (t *task) express() bool {
+	return t.kind == reading && t.priority >= library.PriorityExpedited
+}
+
+// foreseen is how long a read takes.
+func (t *task) foreseen(by Times) time.Duration { return by.Seek + time.Duration(t.sectors)*by.Sector }
+
+func (t *task) entry() entry {
+	return entry{due: t.due, id: t.id, sector: t.sector, turn: t.turn, place: t.place}
+}
+
+// tasks is what a planner knows of tasks, by id. Those that are queued lie in pages, each for so many ids from a multiple of that on: ids
+// are given in ascending order, so what comes together lies together. Pages are used again, and what runs is kept apart: it is few, and of a
+// million tasks none has to be fetched from memory when it ends.
+type tasks struct {
+	pages   map[int64]place // where the page of the ids begins
+	used    []uint8         // of each page, how many tasks lie in it
+	blocks  []*[block]task
+	free    []place // where unused pages begin
+	queued  int
+	running map[int64]*task
+	idle    []*task // that running ones can be kept in
+}
+
+const (
+	page  = 16   // ids; a task alone in its page takes 1 KiB
+	block = 1024 // tasks for which memory is had at once
+)
+
+func newTasks() tasks { return tasks{pages: map[int64]place{}, running: map[int64]*task{}} }
+
+func (s *tasks) at(p place) *task { return &s.blocks[p/block][p%block] }
+
+// hold says that the task of an entry is still queued.
+func (s *tasks) hold(e *entry) bool { return s.at(e.place).turn == e.turn }
+
+// find returns the queued task of that id, or nil.
+func (s *tasks) find(id int64) *task {
+	first, ok := s.pages[id>>4]
+	if !ok {
+		return nil
+	}
+	if t := s.at(first + place(id&(page-1))); t.kind != 0 {
+		return t
+	}
+	return nil
+}
+
+// queue queues a task. There must be none of its id.
+func (s *tasks) queue(v task) *task {
+	first, ok := s.pages[v.id>>4]
+	if !ok {
+		first = s.more()
+		s.pages[v.id>>4] = first
+	}
+	s.used[first/page]++
+	s.queued++
+	v.place = first + place(v.id&(page-1))
+	t := s.at(v.place)
+	v.turn = t.turn
+	*t = v
 	return t
 }
 
-// remove forgets a task. Entries of heaps that still name it see that by its turn.
+// more returns where an unused page begins.
+func (s *tasks) more() place {
+	if len(s.free) == 0 {
+		begin := place(len(s.blocks) * block)
+		s.blocks = append(s.blocks, new([block]task))
+		s.used = append(s.used, make([]uint8, block/page)...)
+		for p := begin + block - page; p >= max(begin, page); p -= page {
+			s.free = append(s.free, p) // but not place 0
+		}
+	}
+	last := len(s.free) - 1
+	first := s.free[last]
+	s.free = s.free[:last]
+	return first
+}
+
+// remove forgets a queued task. Entries of heaps that still name it see that by its turn.
 func (s *tasks) remove(t *task) {
-	delete(s.byID, t.ID)
-	*t = task{state: gone, turn: t.turn + 1}
-	s.free = append(s.free, t)
+	s.queued--
+	first := t.place / page * page
+	if s.used[first/page]--; s.used[first/page] == 0 {
+		delete(s.pages, t.id>>4)
+		s.free = append(s.free, first)
+	}
+	*t = task{turn: t.turn + 1}
+}
+
+// run keeps a task that runs, and isn't queued.
+func (s *tasks) run(v task) *task {
+	if len(s.idle) == 0 {
+		s.idle = append(s.idle, new(task))
+	}
+	last := len(s.idle) - 1
+	t := s.idle[last]
+	s.idle = s.idle[:last]
+	*t = v
+	s.running[v.id] = t
+	return t
+}
+
+// end forgets a task that runs.
+func (s *tasks) end(t *task) {
+	delete(s.running, t.id)
+	s.idle = append(s.idle, t)
+}
+
+// discs is what a planner knows of discs, by id.
+type discs struct {
+	byID map[int64]*disc
+	all  []*disc // by place, from 1
+}
+
+// at returns the disc at a place, or nil.
+func (s *discs) at(p place) *disc {
+	if p == 0 {
+		return nil
+	}
+	return s.all[p-1]
+}
+
+// find returns the disc of that id, or nil.
+func (s *discs) find(id int64) *disc { return s.byID[id] }
+
+// add returns a disc of which nothing is known yet. There must be none of that id.
+func (s *discs) add(id int64, wanted *tasks) *disc {
+	d := &disc{tasks: wanted, place: place(len(s.all) + 1)}
+	d.ID = id
+	s.all = append(s.all, d)
+	s.byID[id] = d
+	return d
 }
