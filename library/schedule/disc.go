@@ -9,29 +9,30 @@ import (
 // disc is a disc with what is wanted from it. What is looked at when a read is added comes first, and together: there are thousands of discs, and
 // each part of one that isn't in the processor's cache costs as much as a hundred instructions.
 type disc struct {
-	Disc
-	place   place
-	claimed bool // on its way, or about to be
-
-	n       int    // queued reads
-	urgent  int    // queued express reads
-	waits   int    // queued verifies and scrubs
-	sectors int64  // of the queued reads
+	n       int // queued reads
+	urgent  int // queued express reads
+	waits   int // queued verifies and scrubs
+	sectors int64
 	tasks   *tasks // the planner's
 
 	// Where it waits, when it does.
-	shy  bool // it is in one of the queue's heaps of those that shun a drive
 	heap *discHeap
-	at   int
-	key  time.Duration
-	read int // n when it was put there
-	q    *queue
+	at   int32
+	shy  bool // it is in one of the queue's heaps of those that shun a drive
+
+	claimed bool // on its way, or about to be
+	read    int  // n when it was put there
+	key     time.Duration
+	q       *queue
 
 	reads   taskHeap // that can wait, by when they are due until the disc is read, and then by sector those that are ahead of the drive's head
 	front   fronted
-	avoided []avoided
 	shaded  shaded
+	avoided []avoided
 	aside   []entry // reads that the drive which it is in shouldn't do
+
+	place place
+	Disc
 
 	express taskHeap // reads that can't wait, by when they are due
 	behind  taskHeap // by sector: what came too late to be among the reads

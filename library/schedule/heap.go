@@ -155,7 +155,7 @@ func (k keyed) before(o keyed) bool { return k.key < o.key || k.key == o.key && 
 
 func (h discHeap) swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].disc.at, h[j].disc.at = i, j
+	h[i].disc.at, h[j].disc.at = int32(i), int32(j)
 }
 
 func (h discHeap) up(i int) bool {
@@ -188,13 +188,14 @@ func (h discHeap) down(i int) {
 }
 
 func (h *discHeap) add(d *disc) {
-	d.at = len(*h)
+	last := len(*h)
+	d.at = int32(last)
 	*h = append(*h, d.keyed())
-	h.up(d.at)
+	h.up(last)
 }
 
 func (h *discHeap) remove(d *disc) {
-	i, last := d.at, len(*h)-1
+	i, last := int(d.at), len(*h)-1
 	if i != last {
 		h.swap(i, last)
 	}

@@ -117,7 +117,7 @@ func New(c Config) *Planner {
 	t := &c.Times
 	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
 	t.Sector, t.Seek = cmp.Or(t.Sector, 82*time.Microsecond), cmp.Or(t.Seek, 150*time.Millisecond)
-	return &Planner{c: c, tasks: newTasks(), discs: discs{byID: map[int64]*disc{}}, drives: map[int]*drive{}}
+	return &Planner{c: c, tasks: newTasks(), discs: discs{pages: map[int64]*[page]*disc{}}, drives: map[int]*drive{}}
 }
 
 func (p *Planner) unit(number int) *unit {

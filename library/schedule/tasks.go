@@ -178,8 +178,8 @@ func (s *tasks) end(t *task) {
 
 // discs is what a planner knows of discs, by id.
 type discs struct {
-	byID map[int64]*disc
-	all  []*disc // by place, from 1
+	pages map[int64]*[page]*disc
+	all   []*disc // by place, from 1
 }
 
 // at returns the disc at a place, or nil.
@@ -191,13 +191,23 @@ func (s *discs) at(p place) *disc {
 }
 
 // find returns the disc of that id, or nil.
-func (s *discs) find(id int64) *disc { return s.byID[id] }
+func (s *discs) find(id int64) *disc {
+	if p := s.pages[id>>4]; p != nil {
+		return p[id&(page-1)]
+	}
+	return nil
+}
 
 // add returns a disc of which nothing is known yet. There must be none of that id.
 func (s *discs) add(id int64, wanted *tasks) *disc {
 	d := &disc{tasks: wanted, place: place(len(s.all) + 1)}
 	d.ID = id
 	s.all = append(s.all, d)
-	s.byID[id] = d
+	p := s.pages[id>>4]
+	if p == nil {
+		p = new([page]*disc)
+		s.pages[id>>4] = p
+	}
+	p[id&(page-1)] = d
 	return d
 }
