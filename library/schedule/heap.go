@@ -145,13 +145,12 @@ type discHeap []keyed
 // keyed is a disc with what it is sorted by.
 type keyed struct {
 	key  time.Duration
-	id   int64
 	disc *disc
 }
 
-func (d *disc) keyed() keyed { return keyed{d.key, d.ID, d} }
+func (d *disc) keyed() keyed { return keyed{d.key, d} }
 
-func (k keyed) before(o keyed) bool { return k.key < o.key || k.key == o.key && k.id < o.id }
+func (k keyed) before(o keyed) bool { return k.key < o.key || k.key == o.key && k.disc.ID < o.disc.ID }
 
 func (h discHeap) swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
