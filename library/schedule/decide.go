@@ -29,11 +29,10 @@ func (p *Planner) startWithoutDrive() {
 	}
 }
 
-// start starts a queued task, which is none any more.
+// start starts a task that was queued and is in no heap any more.
 func (p *Planner) start(t *task, d *drive) {
 	a := Action{Task: t.id}
 	run := p.tasks.run(*t)
-	p.tasks.remove(t)
 	if d != nil {
 		a.Drive, a.Disc = d.Number, d.disc.ID
 		run.drive, d.run, d.Busy = narrow(d.Number), run, true
@@ -98,14 +97,14 @@ func (p *Planner) serve(u *unit, d *drive) {
 		}
 		return
 	}
-	if t := u.next(d, disc); t != nil {
-		if p.overstayed(u, d, t) {
+	if t, ok := u.next(d, disc); ok {
+		if p.overstayed(u, d, &t) {
 			return
 		}
 		disc.head = t.sector
-		disc.take(t)
+		disc.take(&t)
 		d.wants = p.now + t.foreseen(p.c.Times) + p.reads(disc) + p.c.Times.Eject
-		p.start(t, d)
+		p.start(&t, d)
 		return
 	}
 	if t := disc.passes.top(&p.tasks); t != nil && !u.shuns(t, d, disc) {
@@ -118,19 +117,18 @@ func (p *Planner) serve(u *unit, d *drive) {
 }
 
 // next returns the read of its disc that d should do next, or nil. What has failed there before waits for another drive.
-func (u *unit) next(d *drive, disc *disc) *task {
+func (u *unit) next(d *drive, disc *disc) (t task, ok bool) {
 	other := u.other(d, disc)
 	if other && d.distrusts(disc) {
-		return nil
+		return task{}, false
 	}
 	if !other {
 		disc.takeBack()
 	}
-	t := disc.next()
-	for ; t != nil && other && int(t.avoid) == d.Number; t = disc.next() {
-		disc.setAside(t)
+	for t, ok = disc.next(); ok && other && int(t.avoid) == d.Number; t, ok = disc.next() {
+		disc.setAside(&t)
 	}
-	return t
+	return t, ok
 }
 
 // overstayed says that the disc in d must make room although t still wants it.

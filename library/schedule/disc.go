@@ -52,7 +52,7 @@ func (d *disc) push(t *task) {
 		return
 	}
 	d.n++
-	d.sectors += t.sectors
+	d.sectors += int64(t.sectors)
 	d.front.ask(t)
 	if t.express() {
 		d.urgent++
@@ -143,7 +143,7 @@ func (d *disc) drop(t *task) {
 		return
 	}
 	d.n--
-	d.sectors -= t.sectors
+	d.sectors -= int64(t.sectors)
 	if t.express() {
 		d.urgent--
 	}
@@ -154,21 +154,27 @@ func (d *disc) drop(t *task) {
 }
 
 // next returns the read to do next: what can't wait first, otherwise in ascending order of sectors.
-func (d *disc) next() *task {
+func (d *disc) next() (t task, ok bool) {
 	if d.n == 0 {
-		return nil
+		return task{}, false
 	}
 	d.bySector()
 	if d.urgent > 0 {
 		if t := d.express.top(d.tasks); t != nil {
-			return t
+			return *t, true
 		}
 	}
-	if t := d.reads.top(d.tasks); t != nil {
-		return t
+	if d.reads.clean(d.tasks); len(d.reads.items) == 0 {
+		d.reads, d.behind, d.head = d.behind, d.reads, 0
+		d.reads.clean(d.tasks)
 	}
-	d.reads, d.behind, d.head = d.behind, d.reads, 0
-	return d.reads.top(d.tasks)
+	switch {
+	case len(d.reads.items) == 0:
+		return task{}, false
+	case len(d.avoided) > 0:
+		return *d.tasks.at(d.reads.items[0].place), true
+	}
+	return d.reads.items[0].taskOf(d), true
 }
 
 // bySector sorts the reads of a disc that is in a drive: once for each time that it is there.

@@ -13,11 +13,12 @@ type taskHeap struct {
 
 // entry is a task with what it is sorted by, so that a comparison doesn't fetch the tasks: of a million, hardly any is in the processor's cache.
 type entry struct {
-	due    time.Duration
-	id     int64
-	sector uint32
-	turn   uint32 // of the task
-	place  place
+	due     time.Duration
+	id      int64
+	place   place // of the task, and
+	turn    uint32
+	sector  uint32
+	sectors uint32
 }
 
 func (h *taskHeap) before(a, b *entry) bool {

@@ -278,9 +278,10 @@ func (p *Planner) Stopped(id, left int64) {
 		return
 	}
 	p.free(t)
+	rest := p.tasks.whole(t)
 	p.tasks.end(t)
-	t.drive, t.sectors = 0, left
-	t = p.tasks.queue(*t)
+	rest.sectors, rest.drive = sectors(left), 0
+	t = p.tasks.queue(rest)
 	disc := p.discs.at(t.disc)
 	disc.push(t)
 	p.place(disc)
@@ -330,4 +331,4 @@ func (p *Planner) Released(number int) {
 }
 
 // Queued returns how many tasks are known that have not ended.
-func (p *Planner) Queued() int { return p.tasks.queued + len(p.tasks.running) }
+func (p *Planner) Queued() int { return p.tasks.n }

@@ -12,10 +12,10 @@ import (
 type task struct {
 	id           int64
 	due, created time.Duration
-	sectors      int64
 	sector       uint32 // a disc has fewer
-	place        place  // where it lies while it is queued
-	turn         uint32 // how often that has been used before
+	sectors      uint32
+	place        place  // where it lies; 0 for what wasn't queued
+	turn         uint32 // tells it from what lay there before
 	disc         place  // of its disc; 0 for tasks without a certain one
 	drive        int32  // in which it runs
 	avoid        int32
@@ -29,13 +29,12 @@ type place uint32
 type kind uint8
 
 const (
-	_ kind = iota // there is no task
+	other kind = iota
 	building
 	releasing
 	burning
 	verifying
 	reading
-	other
 )
 
 func kindOf(k library.TaskKind) kind {
@@ -57,13 +56,21 @@ func kindOf(k library.TaskKind) kind {
 // taskOf returns what a planner keeps of v.
 func taskOf(v Task) task {
 	return task{
-		id: v.ID, due: v.due(), created: v.Created, sectors: v.Sectors, sector: uint32(min(max(v.Sector, 0), math.MaxUint32)),
+		id: v.ID, due: v.due(), created: v.Created, sector: sectors(v.Sector), sectors: sectors(v.Sectors),
 		avoid: narrow(v.Avoid), priority: narrow(v.Priority), kind: kindOf(v.Kind),
 	}
 }
 
+// sectors returns n, or what comes closest to it of what a disc can have.
+func sectors(n int64) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
+
 // narrow returns n, or what comes closest to it.
 func narrow(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+// taskOf returns of a read of d what its entry says: enough to begin it, without fetching the rest.
+func (e *entry) taskOf(d *disc) task {
+	return task{id: e.id, due: e.due, sector: e.sector, sectors: e.sectors, place: e.place, turn: e.turn, disc: d.place, kind: reading}
+}
 
 func (t *task) pass() bool { return t.kind == verifying }
 func (t *task) express() bool {
@@ -74,20 +81,21 @@ func (t *task) express() bool {
 func (t *task) foreseen(by Times) time.Duration { return by.Seek + time.Duration(t.sectors)*by.Sector }
 
 func (t *task) entry() entry {
-	return entry{due: t.due, id: t.id, sector: t.sector, turn: t.turn, place: t.place}
+	return entry{due: t.due, id: t.id, sector: t.sector, sectors: t.sectors, turn: t.turn, place: t.place}
 }
 
-// tasks is what a planner knows of tasks, by id. Those that are queued lie in pages, each for so many ids from a multiple of that on: ids
-// are given in ascending order, so what comes together lies together. Pages are used again, and what runs is kept apart: it is few, and of a
-// million tasks none has to be fetched from memory when it ends.
+// tasks is what a planner knows of tasks, by id. They lie in pages, each for so many ids from a multiple of that on: ids are given in ascending
+// order, so what comes together lies together. Pages are used again. What runs is looked up apart from the rest: of a million tasks none has to
+// be fetched from memory when it ends.
 type tasks struct {
 	pages   map[int64]place // where the page of the ids begins
-	used    []uint8         // of each page, how many tasks lie in it
+	lie     []uint16        // of each page, in which of its places tasks lie
 	blocks  []*[block]task
 	free    []place // where unused pages begin
-	queued  int
+	turns   uint32
 	running map[int64]*task
 	idle    []*task // that running ones can be kept in
+	n       int
 }
 
 const (
@@ -99,17 +107,17 @@ func newTasks() tasks { return tasks{pages: map[int64]place{}, running: map[int6
 
 func (s *tasks) at(p place) *task { return &s.blocks[p/block][p%block] }
 
-// hold says that the task of an entry is still queued.
-func (s *tasks) hold(e *entry) bool { return s.at(e.place).turn == e.turn }
+// lies says whether a task lies at p.
+func (s *tasks) lies(p place) bool { return s.lie[p/page]>>(p%page)&1 != 0 }
 
-// find returns the queued task of that id, or nil.
+// hold says that the task of an entry is still queued.
+func (s *tasks) hold(e *entry) bool { return s.lies(e.place) && s.at(e.place).turn == e.turn }
+
+// find returns the task of that id, which doesn't run, or nil.
 func (s *tasks) find(id int64) *task {
 	first, ok := s.pages[id>>4]
-	if !ok {
-		return nil
-	}
-	if t := s.at(first + place(id&(page-1))); t.kind != 0 {
-		return t
+	if p := first + place(id&(page-1)); ok && s.lies(p) {
+		return s.at(p)
 	}
 	return nil
 }
@@ -121,11 +129,11 @@ func (s *tasks) queue(v task) *task {
 		first = s.more()
 		s.pages[v.id>>4] = first
 	}
-	s.used[first/page]++
-	s.queued++
-	v.place = first + place(v.id&(page-1))
+	s.n++
+	s.turns++
+	v.place, v.turn = first+place(v.id&(page-1)), s.turns
+	s.lie[v.place/page] |= 1 << (v.place % page)
 	t := s.at(v.place)
-	v.turn = t.turn
 	*t = v
 	return t
 }
@@ -135,7 +143,7 @@ func (s *tasks) more() place {
 	if len(s.free) == 0 {
 		begin := place(len(s.blocks) * block)
 		s.blocks = append(s.blocks, new([block]task))
-		s.used = append(s.used, make([]uint8, block/page)...)
+		s.lie = append(s.lie, make([]uint16, block/page)...)
 		for p := begin + block - page; p >= max(begin, page); p -= page {
 			s.free = append(s.free, p) // but not place 0
 		}
@@ -146,19 +154,24 @@ func (s *tasks) more() place {
 	return first
 }
 
-// remove forgets a queued task. Entries of heaps that still name it see that by its turn.
+// remove forgets a task that doesn't run. Entries of heaps may still name it.
 func (s *tasks) remove(t *task) {
-	s.queued--
-	first := t.place / page * page
-	if s.used[first/page]--; s.used[first/page] == 0 {
-		delete(s.pages, t.id>>4)
-		s.free = append(s.free, first)
+	s.n--
+	if t.place == 0 {
+		return
 	}
-	*t = task{turn: t.turn + 1}
+	number := t.place / page
+	if s.lie[number] &^= 1 << (t.place % page); s.lie[number] == 0 {
+		delete(s.pages, t.id>>4)
+		s.free = append(s.free, number*page)
+	}
 }
 
-// run keeps a task that runs, and isn't queued.
+// run takes note that a task runs, which is queued no more or wasn't. Of one that was, what isn't said lies where it lay.
 func (s *tasks) run(v task) *task {
+	if v.place == 0 {
+		s.n++
+	}
 	if len(s.idle) == 0 {
 		s.idle = append(s.idle, new(task))
 	}
@@ -170,10 +183,19 @@ func (s *tasks) run(v task) *task {
 	return t
 }
 
+// whole returns all that is known of a task that runs.
+func (s *tasks) whole(t *task) task {
+	if t.place == 0 {
+		return *t
+	}
+	return *s.at(t.place)
+}
+
 // end forgets a task that runs.
 func (s *tasks) end(t *task) {
 	delete(s.running, t.id)
 	s.idle = append(s.idle, t)
+	s.remove(t)
 }
 
 // discs is what a planner knows of discs, by id.
