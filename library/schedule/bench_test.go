@@ -180,3 +180,22 @@ func benchmarkMachine(b *testing.B, n int) {
 	}
 	b.ReportMetric(float64(processorTime()-began)/float64(events), "cpu-ns/op")
 }
+
+// BenchmarkLookup is what the machine takes for one look at one of so many places of 64 bytes, each of which says where to look next.
+func BenchmarkLookup(b *testing.B) {
+	for _, n := range []int{1e4, 1e5, 1e6} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			places := make([][8]int64, n)
+			order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+			for i, at := range order {
+				places[at][0] = int64(order[(i+1)%n])
+			}
+			at, looks, began := int64(0), 0, processorTime()
+			for b.Loop() {
+				at = places[at][0]
+				looks++
+			}
+			b.ReportMetric(float64(processorTime()-began)/float64(looks), "cpu-ns/op")
+		})
+	}
+}

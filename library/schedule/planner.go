@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/odarchive/odarchive/library"
 )
 
 // Config is what a planner may and may not do. The zero value serves.
@@ -204,28 +202,33 @@ func (p *Planner) touch() {
 
 // Add queues a task. One with the same id is replaced by it.
 func (p *Planner) Add(v Task) {
-	p.Cancel(v.ID)
 	v.Due = v.due()
-	t := p.tasks.queue(taskOf(v))
-	switch v.Kind {
-	case library.BuildTask:
+	task := taskOf(v)
+	// The disc is asked for first: until memory answers, the rest is done.
+	var of *disc
+	if task.kind == verifying || task.kind == reading {
+		of = p.disc(v.Disc)
+		task.disc = of.place
+	}
+	p.Cancel(v.ID)
+	t := p.tasks.queue(task)
+	switch t.kind {
+	case building:
 		p.builds.push(t.entry())
-	case library.ReleaseTask:
+	case releasing:
 		p.releases.push(t.entry())
-	case library.BurnTask:
+	case burning:
 		if v.Ready {
 			p.burns = append(p.burns, &burn{Task: v, task: t})
 			p.touch()
 		}
-	case library.VerifyTask, library.ReadTask:
-		disc := p.disc(v.Disc)
-		t.disc = disc.place
-		disc.push(t)
-		p.place(disc)
-		if disc.q != nil && !t.pass() && !t.express() {
-			p.shade(disc.q.u, disc, t)
+	case verifying, reading:
+		of.push(t)
+		p.place(of)
+		if of.q != nil && !t.pass() && !t.express() {
+			p.shade(of.q.u, of, t)
 		}
-		if d := p.drives[disc.Drive]; d != nil {
+		if d := p.drives[of.Drive]; d != nil {
 			p.unit(d.Unit).dirty = true
 		}
 	}
