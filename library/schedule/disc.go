@@ -9,10 +9,10 @@ import (
 // disc is a disc with what is wanted from it. What is looked at when a read is added comes first, and together: there are thousands of discs, and
 // each part of one that isn't in the processor's cache costs as much as a hundred instructions.
 type disc struct {
-	n       int // queued reads
-	urgent  int // queued express reads
-	waits   int // queued verifies and scrubs
-	sectors int64
+	n       int    // queued reads
+	urgent  int    // queued express reads
+	waits   int    // queued verifies and scrubs
+	sectors int64  // of the queued reads
 	tasks   *tasks // the planner's
 
 	// Where it waits, when it does.
@@ -25,7 +25,7 @@ type disc struct {
 	key     time.Duration
 	q       *queue
 
-	reads   taskHeap // that can wait, by when they are due until the disc is read, and then by sector those that are ahead of the drive's head
+	reads   taskHeap // those that can wait, by when they are due until the disc is read, and then by sector those that are ahead of the drive's head
 	front   fronted
 	shaded  shaded
 	avoided []avoided

@@ -1,89 +1,5 @@
 package schedule
 
-import (
-	"math"
-	"time"
-
-	"github.com/odarchive/odarchive/library"
-)
-
-// task is what a planner keeps of a task: no more than a processor fetches from memory at once, and no pointer, so that in a million of
-// them there is nothing that the garbage collector has to look at.
-type task struct {
-	id           int64
-	due, created time.Duration
-	sector       uint32 // a disc has fewer
-	sectors      uint32
-	place        place  // where it lies; 0 for what wasn't queued
-	turn         uint32 // tells it from what lay there before
-	disc         place  // of its disc; 0 for tasks without a certain one
-	drive        int32  // in which it runs
-	avoid        int32
-	priority     int32
-	kind         kind
-}
-
-// place is where something lies among its like; 0 is nowhere.
-type place uint32
-
-type kind uint8
-
-const (
-	other kind = iota
-	building
-	releasing
-	burning
-	verifying
-	reading
-)
-
-func kindOf(k library.TaskKind) kind {
-	switch k {
-	case library.BuildTask:
-		return building
-	case library.ReleaseTask:
-		return releasing
-	case library.BurnTask:
-		return burning
-	case library.VerifyTask:
-		return verifying
-	case library.ReadTask:
-		return reading
-	}
-	return other
-}
-
-// taskOf returns what a planner keeps of v.
-func taskOf(v Task) task {
-	return task{
-		id: v.ID, due: v.due(), created: v.Created, sector: sectors(v.Sector), sectors: sectors(v.Sectors),
-		avoid: narrow(v.Avoid), priority: narrow(v.Priority), kind: kindOf(v.Kind),
-	}
-}
-
-// sectors returns n, or what comes closest to it of what a disc can have.
-func sectors(n int64) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
-
-// narrow returns n, or what comes closest to it.
-func narrow(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
-
-// taskOf returns of a read of d what its entry says: enough to begin it, without fetching the rest.
-func (e *entry) taskOf(d *disc) task {
-	return task{id: e.id, due: e.due, sector: e.sector, sectors: e.sectors, place: e.place, turn: e.turn, disc: d.place, kind: reading}
-}
-
-func (t *task) pass() bool { return t.kind == verifying }
-func (t *task) express() bool {
-	return t.kind == reading && t.priority >= library.PriorityExpedited
-}
-
-// foreseen is how long a read takes.
-func (t *task) foreseen(by Times) time.Duration { return by.Seek + time.Duration(t.sectors)*by.Sector }
-
-func (t *task) entry() entry {
-	return entry{due: t.due, id: t.id, sector: t.sector, sectors: t.sectors, turn: t.turn, place: t.place}
-}
-
 // tasks is what a planner knows of tasks, by id. They lie in pages, each for so many ids from a multiple of that on: ids are given in ascending
 // order, so what comes together lies together. Pages are used again. What runs is looked up apart from the rest: of a million tasks none has to
 // be fetched from memory when it ends.
@@ -99,8 +15,9 @@ type tasks struct {
 }
 
 const (
-	page  = 16   // ids; a task alone in its page takes 1 KiB
-	block = 1024 // tasks for which memory is had at once
+	pageBits = 4
+	page     = 1 << pageBits // ids; a task alone in its page takes 1 KiB
+	block    = 1024          // tasks for which memory is had at once
 )
 
 func newTasks() tasks { return tasks{pages: map[int64]place{}, running: map[int64]*task{}} }
@@ -115,7 +32,7 @@ func (s *tasks) hold(e *entry) bool { return s.lies(e.place) && s.at(e.place).tu
 
 // find returns the task of that id, which doesn't run, or nil.
 func (s *tasks) find(id int64) *task {
-	first, ok := s.pages[id>>4]
+	first, ok := s.pages[id>>pageBits]
 	if p := first + place(id&(page-1)); ok && s.lies(p) {
 		return s.at(p)
 	}
@@ -124,10 +41,10 @@ func (s *tasks) find(id int64) *task {
 
 // queue queues a task. There must be none of its id.
 func (s *tasks) queue(v task) *task {
-	first, ok := s.pages[v.id>>4]
+	first, ok := s.pages[v.id>>pageBits]
 	if !ok {
 		first = s.more()
-		s.pages[v.id>>4] = first
+		s.pages[v.id>>pageBits] = first
 	}
 	s.n++
 	s.turns++
@@ -162,7 +79,7 @@ func (s *tasks) remove(t *task) {
 	}
 	number := t.place / page
 	if s.lie[number] &^= 1 << (t.place % page); s.lie[number] == 0 {
-		delete(s.pages, t.id>>4)
+		delete(s.pages, t.id>>pageBits)
 		s.free = append(s.free, number*page)
 	}
 }
@@ -214,7 +131,7 @@ func (s *discs) at(p place) *disc {
 
 // find returns the disc of that id, or nil.
 func (s *discs) find(id int64) *disc {
-	if p := s.pages[id>>4]; p != nil {
+	if p := s.pages[id>>pageBits]; p != nil {
 		return p[id&(page-1)]
 	}
 	return nil
@@ -225,10 +142,10 @@ func (s *discs) add(id int64, wanted *tasks) *disc {
 	d := &disc{tasks: wanted, place: place(len(s.all) + 1)}
 	d.ID = id
 	s.all = append(s.all, d)
-	p := s.pages[id>>4]
+	p := s.pages[id>>pageBits]
 	if p == nil {
 		p = new([page]*disc)
-		s.pages[id>>4] = p
+		s.pages[id>>pageBits] = p
 	}
 	p[id&(page-1)] = d
 	return d
