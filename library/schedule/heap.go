@@ -15,8 +15,8 @@ type taskHeap struct {
 type entry struct {
 	due     time.Duration
 	id      int64
-	place   place // of the task, and
-	turn    uint32
+	place   place  // of the task
+	turn    uint32 // of the task
 	sector  uint32
 	sectors uint32
 }

@@ -30,7 +30,7 @@ func (s *tasks) lies(p place) bool { return s.lie[p/page]>>(p%page)&1 != 0 }
 // hold says that the task of an entry is still queued.
 func (s *tasks) hold(e *entry) bool { return s.lies(e.place) && s.at(e.place).turn == e.turn }
 
-// find returns the task of that id, which doesn't run, or nil.
+// find returns the task of that id, or nil. It must not be one that runs.
 func (s *tasks) find(id int64) *task {
 	first, ok := s.pages[id>>pageBits]
 	if p := first + place(id&(page-1)); ok && s.lies(p) {
