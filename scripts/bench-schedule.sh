@@ -21,13 +21,19 @@ echo "== Drive time when there is always something to burn, verify or scrub"
 bin/odarchive simulate --requests 200 --rate 2 --burns 2 --scrub-days 2 | grep drives:
 
 echo "== An event with a million queued tasks over 10,000 discs and 100 drives, on one core"
-# In the processor's time, over so many events that the garbage collector has run too; beside it what a map and a heap for each disc cost for an
-# event, whose growth is that of cache misses.
-bench=$(GOMAXPROCS=1 go test ./library/schedule -run '^$' -bench 'Event|Machine' -benchtime 2000000x | grep '^Benchmark' | sed 's/-[0-9]*\t/\t/')
+# In the processor's time, over so many events that the garbage collector has run too. The queues take turns in one process, so that what else the
+# machine does concerns them alike; beside it what the least store of tasks and a heap for each disc cost for an event, and what one look at one of
+# so many places of 64 bytes takes, whose growth is that of cache misses.
+run() { GOMAXPROCS=1 go test ./library/schedule -run '^$' -bench "$1" -benchtime "$2" | grep '^Benchmark' | sed 's/-[0-9]*\t/\t/'; }
+bench=$(run 'Event|Machine' 2000000x)
+turns=$(run Growth 15x)
 field() { awk -v unit="$1" '{ for (i = 3; i <= NF; i++) if ($i == unit) print $(i - 1) }'; }
 events=$(echo "$bench" | grep Event)
-series=$(paste -d ' ' <(echo "$events" | sed 's/^BenchmarkEvent\/\([0-9]*\).*/\1/') <(echo "$events" | field cpu-ns/op) <(echo "$events" | field MiB) <(echo "$bench" | grep Machine | field cpu-ns/op))
-echo "$series" | awk 'BEGIN { print "   tasks  µs/event    MiB  map and heap" } { printf "%8d  %8.2f  %5.0f  %8.2f\n", $1, $2 / 1000, $3, $4 / 1000 }'
+sizes=$(echo "$events" | sed 's/^BenchmarkEvent\/\([0-9]*\).*/\1/')
+series=$(paste -d ' ' <(echo "$sizes") <(for n in $sizes; do echo "$turns" | field "cpu-ns/$n"; done) <(echo "$events" | field MiB) <(echo "$bench" | grep Machine | field cpu-ns/op))
+echo "$series" | awk 'BEGIN { print "   tasks  µs/event    MiB  store and heap" } { printf "%8d  %8.2f  %5.0f  %8.2f\n", $1, $2 / 1000, $3, $4 / 1000 }'
+echo "times as much as with 10,000: $(echo "$turns" | field times/100000) with 100,000, $(echo "$turns" | field times/1000000) with 1,000,000"
+run Lookup 20000000x | awk '{ sub(/.*\//, "", $1); print "one look at one of " $1 " places of 64 bytes: " $(NF - 1) " ns" }'
 
 # How many instructions that is: what 1 event takes off 100,001. Without the garbage collector, whose work is not an event's.
 counts=
@@ -62,7 +68,7 @@ fi
     print "\"/>"
     printf "<polyline fill=\"none\" stroke=\"#d2861e\" points=\""
     for (i = 1; i <= N; i++) printf "%.1f,%.1f ", x(n[i]), y(machine[i])
-    printf "\"/><text x=\"420\" y=\"%.1f\" fill=\"#d2861e\">a map and a heap</text>\n", y(machine[N]) + 16
+    printf "\"/><text x=\"420\" y=\"%.1f\" fill=\"#d2861e\">a store and a heap</text>\n", y(machine[N]) + 16
     if (m) {
       printf "<polyline fill=\"none\" stroke=\"#2e8b57\" points=\""
       for (i = 1; i <= m; i++) printf "%.1f,%.1f ", x(at[i]), y(us[1] * ins[i] / ins[1])

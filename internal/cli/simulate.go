@@ -50,7 +50,7 @@ how long requests take and what the drives do meanwhile. The same seed gives the
 	f.Float64Var(&config.Faults, "faults", config.Faults, "faults of a drive in a year")
 	f.Float64Var(&config.Trouble.Exchange, "failed-moves", config.Trouble.Exchange, "share of the picker's moves that fail, so that somebody has to look after it")
 	f.Float64Var(&config.Trouble.Slow, "slow-moves", config.Trouble.Slow, "share of the picker's moves that are slow")
-	f.Float64Var(&config.Trouble.Unreadable, "unreadable", config.Trouble.Unreadable, "share of reads and verifies that a drive gives up")
+	f.Float64Var(&config.Trouble.Unreadable, "unreadable", config.Trouble.Unreadable, "share of reads and verifies that a drive gives up, at most 0.9")
 	f.Float64Var(&config.Trouble.Unknown, "unknown-slots", config.Trouble.Unknown, "how often in a year nobody knows any more what a slot holds")
 	f.Float64Var(&config.Trouble.Doors, "doors", config.Trouble.Doors, "how often in a year the door is opened")
 	f.Float64Var(&config.Trouble.Agent, "agent-outages", config.Trouble.Agent, "how often in a year the agent is away")

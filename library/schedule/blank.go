@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// burn is a burn that is queued and ready, as it was asked for: of these there are few.
+type burn struct {
+	Task
+	task *task
+}
+
 // fits says whether t, a burn, can be recorded on a blank disc.
 func (t *Task) fits(d *Disc) bool {
 	switch {
@@ -18,12 +24,12 @@ func (t *Task) fits(d *Disc) bool {
 
 // blank returns the blank disc of u that d can burn and on which t fits: of the medium that t was planned for before others, of the smallest size,
 // of the lot whose turn it is, in the lowest slot. It is nil when there is none.
-func (u *unit) blank(d *drive, t *task) (best *disc) {
+func (u *unit) blank(d *drive, t *burn) (best *disc) {
 	for _, b := range u.blanks {
 		if len(b.discs) == 0 || !d.takes(b.medium) {
 			continue
 		}
-		c := b.discs[0]
+		c := b.discs[0].disc
 		if t.fits(&c.Disc) && (best == nil || u.rather(t, c, best)) {
 			best = c
 		}
@@ -33,7 +39,7 @@ func (u *unit) blank(d *drive, t *task) (best *disc) {
 
 // rather says that a is the better blank for t than b. Lots take turns, so that what is burned one after the other, the copies of an image and the
 // images of a set, does not age together.
-func (u *unit) rather(t *task, a, b *disc) bool {
+func (u *unit) rather(t *burn, a, b *disc) bool {
 	switch own := a.Medium == t.Medium; {
 	case t.Medium != "" && own != (b.Medium == t.Medium):
 		return own
@@ -78,8 +84,8 @@ func (u *unit) stocked() bool {
 
 // burnFor returns the burn that a blank disc in d should get: the most urgent one that fits on it, of those that were planned for its medium
 // before others. It is nil when there is none.
-func (p *Planner) burnFor(d *drive, disc *disc) (best *task) {
-	own := func(t *task) bool { return t.Medium == "" || t.Medium == disc.Medium }
+func (p *Planner) burnFor(d *drive, disc *disc) (best *burn) {
+	own := func(t *burn) bool { return t.Medium == "" || t.Medium == disc.Medium }
 	for _, t := range p.burns {
 		if !t.fits(&disc.Disc) {
 			continue
@@ -93,14 +99,14 @@ func (p *Planner) burnFor(d *drive, disc *disc) (best *task) {
 
 // unburn takes t from the burns that are queued, if it is one of them.
 func (p *Planner) unburn(t *task) {
-	p.burns = slices.DeleteFunc(p.burns, func(o *task) bool { return o == t })
+	p.burns = slices.DeleteFunc(p.burns, func(o *burn) bool { return o.task == t })
 }
 
 // elsewhere is how much later a burn may be due that is done before one whose last copy was burned in the same drive.
 const elsewhere = time.Hour
 
 // sooner says that d burns a before b.
-func (d *drive) sooner(a, b *task) bool {
+func (d *drive) sooner(a, b *burn) bool {
 	x, y := a.Due, b.Due
 	if a.Burned == d.Number {
 		x += elsewhere

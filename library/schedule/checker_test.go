@@ -143,7 +143,7 @@ func TestNobodyStarves(t *testing.T) {
 		chosen := dueFirst[actions[i].Disc]
 		for _, k := range asked {
 			w := now - k.Created
-			if w < pace[tier(&task{Task: k})].Limit && now < k.Due {
+			if w < pace[tier(&task{priority: int32(k.Priority)})].Limit && now < k.Due {
 				continue
 			}
 			if latest := k.Due + time.Duration(larger*float64(min(w, 2*time.Hour))+apart*float64(min(w, time.Hour))); chosen > latest {
@@ -222,7 +222,7 @@ func TestPreempts(t *testing.T) {
 	want("the read", func(a Action) bool { return a.Task == 2 })
 	p.Ended(2)
 	want("an eject", func(a Action) bool { return a.Eject })
-	if left := p.tasks.find(1).Sectors; left != 400 {
+	if left := p.tasks.find(1).sectors; left != 400 {
 		t.Errorf("%d sectors are left of the scrub", left)
 	}
 }

@@ -18,23 +18,24 @@ func (p *Planner) Decide(now time.Duration) []Action {
 }
 
 func (p *Planner) startWithoutDrive() {
-	for t := p.builds.top(); t != nil && p.building < p.c.BuildLimit; t = p.builds.top() {
+	for t := p.builds.top(&p.tasks); t != nil && p.building < p.c.BuildLimit; t = p.builds.top(&p.tasks) {
 		p.building++
 		p.builds.pop()
 		p.start(t, nil)
 	}
-	for t := p.releases.top(); t != nil; t = p.releases.top() {
+	for t := p.releases.top(&p.tasks); t != nil; t = p.releases.top(&p.tasks) {
 		p.releases.pop()
 		p.start(t, nil)
 	}
 }
 
+// start starts a task that was queued and is in no heap any more.
 func (p *Planner) start(t *task, d *drive) {
-	a := Action{Task: t.ID}
-	t.state = running
+	a := Action{Task: t.id}
+	run := p.tasks.run(*t)
 	if d != nil {
 		a.Drive, a.Disc = d.Number, d.disc.ID
-		t.drive, d.run, d.Busy = d, t, true
+		run.drive, d.run, d.Busy = narrow(d.Number), run, true
 	}
 	p.out = append(p.out, a)
 }
@@ -64,7 +65,7 @@ func (p *Planner) decide(u *unit) {
 }
 
 // copied notes in which drive a copy is burned, for those that are to follow.
-func (p *Planner) copied(t *task, d *drive) {
+func (p *Planner) copied(t *burn, d *drive) {
 	if t.Image == 0 {
 		return
 	}
@@ -87,27 +88,27 @@ func (p *Planner) serve(u *unit, d *drive) {
 		if d.ReadOnly || p.burning >= p.burnLimit() {
 			return
 		}
-		if t := p.burnFor(d, disc); t != nil {
+		if b := p.burnFor(d, disc); b != nil {
 			p.burning++
-			p.unburn(t)
-			t.disc, disc.Blank = disc, false
-			p.start(t, d)
-			p.copied(t, d)
+			p.unburn(b.task)
+			b.task.disc, disc.Blank = disc.place, false
+			p.start(b.task, d)
+			p.copied(b, d)
 		}
 		return
 	}
-	if t := u.next(d, disc); t != nil {
-		if p.overstayed(u, d, t) {
+	if t, ok := u.next(d, disc); ok {
+		if p.overstayed(u, d, &t) {
 			return
 		}
-		disc.head = t.Sector
-		disc.take(t)
-		p.start(t, d)
+		disc.head = t.sector
+		disc.take(&t)
 		d.wants = p.now + t.foreseen(p.c.Times) + p.reads(disc) + p.c.Times.Eject
+		p.start(&t, d)
 		return
 	}
-	if t := disc.passes.top(); t != nil && !u.shuns(t, d, disc) {
-		if t.Due > p.now && (u.waiting > p.spare(u)-1 || disc.n > 0) {
+	if t := disc.passes.top(&p.tasks); t != nil && !u.shuns(t, d, disc) {
+		if t.due > p.now && (u.waiting > p.spare(u)-1 || disc.n > 0) {
 			return
 		}
 		disc.take(t)
@@ -116,19 +117,18 @@ func (p *Planner) serve(u *unit, d *drive) {
 }
 
 // next returns the read of its disc that d should do next, or nil. What has failed there before waits for another drive.
-func (u *unit) next(d *drive, disc *disc) *task {
+func (u *unit) next(d *drive, disc *disc) (t task, ok bool) {
 	other := u.other(d, disc)
 	if other && d.distrusts(disc) {
-		return nil
+		return task{}, false
 	}
 	if !other {
 		disc.takeBack()
 	}
-	t := disc.next()
-	for ; t != nil && other && t.Avoid == d.Number; t = disc.next() {
-		disc.setAside(t)
+	for t, ok = disc.next(); ok && other && int(t.avoid) == d.Number; t, ok = disc.next() {
+		disc.setAside(&t)
 	}
-	return t
+	return t, ok
 }
 
 // overstayed says that the disc in d must make room although t still wants it.
@@ -141,7 +141,7 @@ func (p *Planner) overstayed(u *unit, d *drive, t *task) bool {
 			continue
 		}
 		for n := range q.classes {
-			if k, ok := q.classes[n].key(); ok && k < t.Due && k <= p.now {
+			if k, ok := q.classes[n].key(); ok && k < t.due && k <= p.now {
 				return true
 			}
 		}
@@ -174,7 +174,7 @@ func (p *Planner) preempt(u *unit) {
 	for {
 		var last *drive
 		for _, d := range u.drives {
-			if p.yields(d) && (last == nil || d.run.Due > last.run.Due) {
+			if p.yields(d) && (last == nil || d.run.due > last.run.due) {
 				last = d
 			}
 		}
@@ -196,12 +196,12 @@ func (p *Planner) disturbed(u *unit) bool {
 }
 
 func (p *Planner) yields(d *drive) bool {
-	return d.run != nil && !d.emptying && d.run.pass() && d.run.Due > p.now && d.disc != nil
+	return d.run != nil && !d.emptying && d.run.pass() && d.run.due > p.now && d.disc != nil
 }
 
 func (p *Planner) stop(d *drive) {
 	d.emptying = true
-	p.out = append(p.out, Action{Stop: true, Task: d.run.ID, Drive: d.Number, Disc: d.Disc})
+	p.out = append(p.out, Action{Stop: true, Task: d.run.id, Drive: d.Number, Disc: d.Disc})
 }
 
 // load starts the most urgent load into an empty drive of u, if there is one.

@@ -4,113 +4,83 @@ import (
 	"math/bits"
 	"slices"
 	"time"
-
-	"github.com/odarchive/odarchive/library"
 )
 
-type state uint8
-
-const (
-	queued state = iota
-	running
-	gone
-)
-
-// task is a task that the planner knows.
-type task struct {
-	Task
-	state state
-	turn  uint32 // how often its place has been used before
-	disc  *disc  // nil for tasks without a certain one
-	drive *drive
-}
-
-func (t *task) pass() bool { return t.Kind == library.VerifyTask }
-func (t *task) express() bool {
-	return t.Kind == library.ReadTask && t.Priority >= library.PriorityExpedited
-}
-
-// foreseen is how long a read takes.
-func (t *task) foreseen(by Times) time.Duration { return by.Seek + time.Duration(t.Sectors)*by.Sector }
-
-// disc is a disc with what is wanted from it.
+// disc is a disc with what is wanted from it. What is looked at when a read is added comes first, and together: there are thousands of discs, and
+// each part of one that isn't in the processor's cache costs as much as a hundred instructions.
 type disc struct {
-	Disc
-	claimed bool // on its way, or about to be
-
-	express taskHeap // reads that can't wait, by when they are due
-	reads   taskHeap // the others: likewise until the disc is read, and then by sector those that are ahead of the drive's head
-	behind  taskHeap // by sector: what came too late for that
-	passes  taskHeap // verifies and scrubs
-	n       int      // queued reads
-	urgent  int      // queued express reads
-	waits   int      // queued verifies and scrubs
-	aside   []entry  // reads that the drive which it is in shouldn't do
-	avoided []avoided
-	head    int64 // sector that the drive has got to
-	sectors int64 // of the queued reads
+	n       int    // queued reads
+	urgent  int    // queued express reads
+	waits   int    // queued verifies and scrubs
+	sectors int64  // of the queued reads
+	tasks   *tasks // the planner's
 
 	// Where it waits, when it does.
-	q     *queue
-	heap  *discHeap
-	at    int
-	key   time.Duration
-	order int64
-	read  int  // n when it was put there
-	shy   bool // it is in one of the queue's heaps of those that shun a drive
+	heap *discHeap
+	at   int32
+	shy  bool // it is in one of the queue's heaps of those that shun a drive
 
-	front fronted
+	claimed bool // on its way, or about to be
+	read    int  // n when it was put there
+	key     time.Duration
+	q       *queue
 
-	shaded shaded
+	reads   taskHeap // those that can wait, by when they are due until the disc is read, and then by sector those that are ahead of the drive's head
+	front   fronted
+	shaded  shaded
+	avoided []avoided
+	aside   []entry // reads that the drive which it is in shouldn't do
+
+	place place
+	Disc
+
+	express taskHeap // reads that can't wait, by when they are due
+	behind  taskHeap // by sector: what came too late to be among the reads
+	passes  taskHeap // verifies and scrubs
+	head    uint32   // sector that the drive has got to
 }
 
 // avoided is how many of a disc's reads, and verifies and scrubs, have failed in a drive; 0 stands for those that haven't in any.
 type avoided struct{ drive, reads, passes int }
-
-func newDisc(id int64) *disc {
-	d := &disc{order: id}
-	d.ID = id
-	return d
-}
 
 // push adds a task that has become queued.
 func (d *disc) push(t *task) {
 	d.count(t, 1)
 	if t.pass() {
 		d.waits++
-		d.passes.push(entryOf(t))
+		d.passes.push(t.entry())
 		return
 	}
 	d.n++
-	d.sectors += t.Sectors
+	d.sectors += int64(t.sectors)
 	d.front.ask(t)
 	if t.express() {
 		d.urgent++
 	}
-	d.line(entryOf(t))
+	d.line(t)
 }
 
 // line puts a read where it waits.
-func (d *disc) line(e entry) {
+func (d *disc) line(t *task) {
 	switch {
-	case e.t.express():
-		d.express.push(e)
-	case d.reads.bySector && int64(e.sector) < d.head:
-		d.behind.push(e)
+	case t.express():
+		d.express.push(t.entry())
+	case d.reads.bySector && t.sector < d.head:
+		d.behind.push(t.entry())
 	default:
-		d.reads.push(e)
+		d.reads.push(t.entry())
 	}
 }
 
 // count takes note that so many tasks more avoid a drive as t does.
 func (d *disc) count(t *task, more int) {
-	if t.Avoid == 0 && !t.pass() {
+	if t.avoid == 0 && !t.pass() {
 		return
 	}
-	i := slices.IndexFunc(d.avoided, func(a avoided) bool { return a.drive == t.Avoid })
+	i := slices.IndexFunc(d.avoided, func(a avoided) bool { return a.drive == int(t.avoid) })
 	if i < 0 {
 		i = len(d.avoided)
-		d.avoided = append(d.avoided, avoided{drive: t.Avoid})
+		d.avoided = append(d.avoided, avoided{drive: int(t.avoid)})
 	}
 	a := &d.avoided[i]
 	if t.pass() {
@@ -143,14 +113,17 @@ func (d *disc) pop(t *task) {
 // setAside keeps t, which next returned, from being returned again until the disc leaves its drive or takeBack is called.
 func (d *disc) setAside(t *task) {
 	d.pop(t)
-	d.aside = append(d.aside, entryOf(t))
+	d.aside = append(d.aside, t.entry())
 }
 
 // takeBack ends that.
 func (d *disc) takeBack() {
-	for _, e := range d.aside {
-		if e.holds() {
-			d.line(e)
+	if len(d.aside) == 0 {
+		return
+	}
+	for i := range d.aside {
+		if d.tasks.hold(&d.aside[i]) {
+			d.line(d.tasks.at(d.aside[i].place))
 		}
 	}
 	d.aside = nil
@@ -170,7 +143,7 @@ func (d *disc) drop(t *task) {
 		return
 	}
 	d.n--
-	d.sectors -= t.Sectors
+	d.sectors -= int64(t.sectors)
 	if t.express() {
 		d.urgent--
 	}
@@ -181,19 +154,27 @@ func (d *disc) drop(t *task) {
 }
 
 // next returns the read to do next: what can't wait first, otherwise in ascending order of sectors.
-func (d *disc) next() *task {
+func (d *disc) next() (t task, ok bool) {
 	if d.n == 0 {
-		return nil
+		return task{}, false
 	}
 	d.bySector()
-	if t := d.express.top(); t != nil {
-		return t
+	if d.urgent > 0 {
+		if t := d.express.top(d.tasks); t != nil {
+			return *t, true
+		}
 	}
-	if t := d.reads.top(); t != nil {
-		return t
+	if d.reads.clean(d.tasks); len(d.reads.items) == 0 {
+		d.reads, d.behind, d.head = d.behind, d.reads, 0
+		d.reads.clean(d.tasks)
 	}
-	d.reads, d.behind, d.head = d.behind, d.reads, 0
-	return d.reads.top()
+	switch {
+	case len(d.reads.items) == 0:
+		return task{}, false
+	case len(d.avoided) > 0:
+		return *d.tasks.at(d.reads.items[0].place), true
+	}
+	return d.reads.items[0].taskOf(d), true
 }
 
 // bySector sorts the reads of a disc that is in a drive: once for each time that it is there.
@@ -201,17 +182,17 @@ func (d *disc) bySector() {
 	if d.reads.bySector {
 		return
 	}
-	d.behind = taskHeap{bySector: true, doubt: d.reads.doubt}
+	d.behind = taskHeap{bySector: true, heaped: true, doubt: d.reads.doubt}
 	ahead := d.reads.items[:0]
 	for _, e := range d.reads.items {
-		if int64(e.sector) < d.head {
+		if e.sector < d.head {
 			d.behind.push(e)
 		} else {
 			ahead = append(ahead, e)
 		}
 	}
 	d.reads.items = ahead
-	d.reads.sort(true)
+	d.reads.sortBySector()
 }
 
 // byDue sorts those of one that waits for a drive.
@@ -223,7 +204,7 @@ func (d *disc) byDue() {
 	d.reads.items = append(d.reads.items, d.behind.items...)
 	d.reads.doubt = d.reads.doubt || d.behind.doubt
 	d.behind = taskHeap{}
-	d.reads.sort(false)
+	d.reads.sortByDue()
 }
 
 // rewind makes the next pass of the head over the disc begin at its first sector.
@@ -231,32 +212,38 @@ func (d *disc) rewind() {
 	d.head = 0
 	d.byDue()
 	d.front.asked = [tiers]bool{}
-	for _, e := range d.reads.items {
-		if e.holds() {
-			d.front.ask(e.t)
+	for i := range d.reads.items {
+		if e := &d.reads.items[i]; d.tasks.hold(e) {
+			d.front.ask(d.tasks.at(e.place))
 		}
 	}
 }
 
-// first returns the entry of the task that is due first, or nil. The disc waits.
-func (d *disc) first() *entry {
-	d.byDue()
-	first := d.reads.first()
-	if e := d.express.first(); e != nil && (first == nil || d.express.before(e, first)) {
-		first = e
-	}
-	if e := d.passes.first(); e != nil && (first == nil || e.due < first.due) {
-		first = e
-	}
-	return first
+// due returns when the first of its tasks is due, and whether there is one. The disc waits.
+func (d *disc) due() (time.Duration, bool) {
+	h := d.firsts()
+	return h.due(d.tasks)
 }
 
 // oldest returns the task that is due first, or nil.
-func (d *disc) oldest() *task {
-	if e := d.first(); e != nil {
-		return e.t
+func (d *disc) oldest() *task { return d.firsts().top(d.tasks) }
+
+// firsts returns the heap of the task that is due first: of those that are due at once the read.
+func (d *disc) firsts() *taskHeap {
+	d.byDue()
+	h := &d.reads
+	first, any := h.due(d.tasks)
+	if d.urgent > 0 {
+		if due, ok := d.express.due(d.tasks); ok && (!any || due < first || due == first && d.express.items[0].id < h.items[0].id) {
+			h, first, any = &d.express, due, true
+		}
 	}
-	return nil
+	if d.waits > 0 {
+		if due, ok := d.passes.due(d.tasks); ok && (!any || due < first) {
+			h = &d.passes
+		}
+	}
+	return h
 }
 
 // shuns returns the drive that everything to be read from the disc would rather not be read in, or when nothing is, that no verify or scrub
@@ -289,10 +276,10 @@ func (d *disc) unspoiled() int {
 
 // avoids returns the drive that t, which is of this disc, would rather not be done in.
 func (d *disc) avoids(t *task) int {
-	if t.Avoid == 0 && t.pass() {
+	if t.avoid == 0 && t.pass() {
 		return d.Avoid
 	}
-	return t.Avoid
+	return int(t.avoid)
 }
 
 // classes is how many sizes of batches are told apart: exactly up to 15, then four to a doubling, all above 2^20 as one.

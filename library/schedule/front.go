@@ -15,15 +15,15 @@ type waiter struct {
 // fronted is what a disc knows of the fronts of its queue.
 type fronted struct {
 	q     *queue
-	asked [tiers]bool // reads of the tier wait
 	since [tiers]time.Duration
+	asked [tiers]bool // reads of the tier wait
 	known [tiers]bool // the front has been told
 }
 
 // ask takes note that t, a read, waits.
 func (f *fronted) ask(t *task) {
-	if k := tier(t); !t.express() && (!f.asked[k] || t.Created < f.since[k]) {
-		f.asked[k], f.since[k], f.known[k] = true, t.Created, false
+	if k := tier(t); !t.express() && (!f.asked[k] || t.created < f.since[k]) {
+		f.asked[k], f.since[k], f.known[k] = true, t.created, false
 	}
 }
 
@@ -102,7 +102,7 @@ func (u *unit) pressed(q *queue, first *disc, now time.Duration) (waited time.Du
 		}
 	}
 	if t := first.oldest(); !u.patient(t, now) {
-		press(now - t.Created)
+		press(now - t.created)
 	}
 	for k := range q.fronts {
 		if since, waits := q.longest(k); waits && now-since >= u.limit(k) {

@@ -22,9 +22,9 @@ const tiers = 3
 
 func tier(t *task) int {
 	switch {
-	case t.Priority >= library.PriorityStandard:
+	case t.priority >= library.PriorityStandard:
 		return 0
-	case t.Priority >= library.PriorityBulk:
+	case t.priority >= library.PriorityBulk:
 		return 1
 	}
 	return 2
@@ -55,7 +55,7 @@ func (u *unit) limit(tier int) time.Duration {
 
 // patient says that a request, the one of its unit that is due first, may wait on while denser batches are served.
 func (u *unit) patient(t *task, now time.Duration) bool {
-	return t.Due > now && now-t.Created < u.limit(tier(t))
+	return t.due > now && now-t.created < u.limit(tier(t))
 }
 
 // Experience returns what the planner has learned so far.

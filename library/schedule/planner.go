@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/odarchive/odarchive/library"
 )
 
 // Config is what a planner may and may not do. The zero value serves.
@@ -44,12 +42,12 @@ type Planner struct {
 	building int
 	burning  int
 	tasks    tasks
-	discs    map[int64]*disc
+	discs    discs
 	drives   map[int]*drive
 	units    []*unit // by number
 	builds   taskHeap
 	releases taskHeap
-	burns    []*task // that are queued and ready
+	burns    []*burn
 	out      []Action
 }
 
@@ -91,9 +89,15 @@ type queue struct {
 	medium  string
 	express discHeap
 	classes [classes]discHeap
-	shy     map[int]*discHeap // by the drive they shun
-	shied   int               // discs in shy
+	shy     []*shunning // by drive
+	shied   int         // discs in shy
 	fronts  [tiers]front
+}
+
+// shunning is the discs of a queue that would rather not be given to a drive.
+type shunning struct {
+	drive int
+	discs discHeap
 }
 
 // blanks is the blank discs of one capacity, medium and lot in a unit, by slot.
@@ -111,7 +115,7 @@ func New(c Config) *Planner {
 	t := &c.Times
 	t.Move, t.Eject, t.Load = cmp.Or(t.Move, 6*time.Second), cmp.Or(t.Eject, 6*time.Second), cmp.Or(t.Load, 22*time.Second)
 	t.Sector, t.Seek = cmp.Or(t.Sector, 82*time.Microsecond), cmp.Or(t.Seek, 150*time.Millisecond)
-	return &Planner{c: c, tasks: tasks{byID: map[int64]*task{}}, discs: map[int64]*disc{}, drives: map[int]*drive{}}
+	return &Planner{c: c, tasks: newTasks(), discs: discs{pages: map[int64]*[page]*disc{}}, drives: map[int]*drive{}}
 }
 
 func (p *Planner) unit(number int) *unit {
@@ -123,10 +127,9 @@ func (p *Planner) unit(number int) *unit {
 }
 
 func (p *Planner) disc(id int64) *disc {
-	d := p.discs[id]
+	d := p.discs.find(id)
 	if d == nil {
-		d = newDisc(id)
-		p.discs[id] = d
+		d = p.discs.add(id, &p.tasks)
 	}
 	return d
 }
@@ -148,9 +151,6 @@ func (p *Planner) SetDrive(v Drive) {
 		d.disc = nil
 	}
 	d.Drive, d.emptying = v, false
-	if d.run != nil && d.run.state != running {
-		d.run = nil
-	}
 	if v.Disc != 0 {
 		d.disc = p.disc(v.Disc)
 		d.disc.Drive, d.disc.Slot, d.disc.claimed = v.Number, 0, true
@@ -158,10 +158,13 @@ func (p *Planner) SetDrive(v Drive) {
 	}
 	if v.Running.ID != 0 && d.run == nil {
 		p.Cancel(v.Running.ID)
-		t := p.tasks.add(v.Running)
-		t.Due, t.state, t.disc, t.drive = t.due(), running, d.disc, d
+		t := p.tasks.run(taskOf(v.Running))
+		t.drive = narrow(v.Number)
+		if d.disc != nil {
+			t.disc = d.disc.place
+		}
 		d.run = t
-		if t.Kind == library.BurnTask {
+		if t.kind == burning {
 			p.burning++
 		}
 	}
@@ -199,27 +202,33 @@ func (p *Planner) touch() {
 
 // Add queues a task. One with the same id is replaced by it.
 func (p *Planner) Add(v Task) {
-	p.Cancel(v.ID)
 	v.Due = v.due()
-	t := p.tasks.add(v)
-	switch v.Kind {
-	case library.BuildTask:
-		p.builds.push(entryOf(t))
-	case library.ReleaseTask:
-		p.releases.push(entryOf(t))
-	case library.BurnTask:
+	task := taskOf(v)
+	// The disc is asked for first: until memory answers, the rest is done.
+	var of *disc
+	if task.kind == verifying || task.kind == reading {
+		of = p.disc(v.Disc)
+		task.disc = of.place
+	}
+	p.Cancel(v.ID)
+	t := p.tasks.queue(task)
+	switch t.kind {
+	case building:
+		p.builds.push(t.entry())
+	case releasing:
+		p.releases.push(t.entry())
+	case burning:
 		if v.Ready {
-			p.burns = append(p.burns, t)
+			p.burns = append(p.burns, &burn{Task: v, task: t})
 			p.touch()
 		}
-	case library.VerifyTask, library.ReadTask:
-		t.disc = p.disc(v.Disc)
-		t.disc.push(t)
-		p.place(t.disc)
-		if t.disc.q != nil && !t.pass() && !t.express() {
-			p.shade(t.disc.q.u, t)
+	case verifying, reading:
+		of.push(t)
+		p.place(of)
+		if of.q != nil && !t.pass() && !t.express() {
+			p.shade(of.q.u, of, t)
 		}
-		if d := p.drives[t.disc.Drive]; d != nil {
+		if d := p.drives[of.Drive]; d != nil {
 			p.unit(d.Unit).dirty = true
 		}
 	}
@@ -227,23 +236,20 @@ func (p *Planner) Add(v Task) {
 
 // Cancel forgets a task, whether it is queued or runs; the drive of one that runs is free then. Unknown ids are no error.
 func (p *Planner) Cancel(id int64) {
+	p.Ended(id)
 	t := p.tasks.find(id)
 	if t == nil {
 		return
 	}
-	if t.state == running {
-		p.Ended(id)
-		return
-	}
-	disc := t.disc
-	switch t.Kind {
-	case library.BuildTask:
+	disc := p.discs.at(t.disc)
+	switch t.kind {
+	case building:
 		p.builds.doubt = true
-	case library.ReleaseTask:
+	case releasing:
 		p.releases.doubt = true
-	case library.BurnTask:
+	case burning:
 		p.unburn(t)
-	case library.VerifyTask, library.ReadTask:
+	case verifying, reading:
 		disc.cancel(t)
 	}
 	p.tasks.remove(t)
@@ -254,35 +260,38 @@ func (p *Planner) Cancel(id int64) {
 
 // Ended says that a task which ran is over, however it ended.
 func (p *Planner) Ended(id int64) {
-	t := p.tasks.find(id)
-	if t == nil || t.state != running {
+	t := p.tasks.running[id]
+	if t == nil {
 		return
 	}
-	switch t.Kind {
-	case library.BuildTask:
+	switch t.kind {
+	case building:
 		p.building--
-	case library.BurnTask:
+	case burning:
 		p.burning--
 	}
 	p.free(t)
-	p.tasks.remove(t)
+	p.tasks.end(t)
 }
 
 // Stopped says that a task which ran was ended before it was done; it is queued again with what is left of it, in sectors.
 func (p *Planner) Stopped(id, left int64) {
-	t := p.tasks.find(id)
-	if t == nil || t.state != running || t.disc == nil {
+	t := p.tasks.running[id]
+	if t == nil || t.disc == 0 {
 		return
 	}
 	p.free(t)
-	t.state, t.drive = queued, nil
-	t.Sectors = left
-	t.disc.push(t)
-	p.place(t.disc)
+	rest := p.tasks.whole(t)
+	p.tasks.end(t)
+	rest.sectors, rest.drive = sectors(left), 0
+	t = p.tasks.queue(rest)
+	disc := p.discs.at(t.disc)
+	disc.push(t)
+	p.place(disc)
 }
 
 func (p *Planner) free(t *task) {
-	if d := t.drive; d != nil && d.run == t {
+	if d := p.drives[int(t.drive)]; d != nil && d.run == t {
 		d.run, d.Busy, d.emptying = nil, false, false
 		p.unit(d.Unit).dirty = true
 	}
@@ -325,4 +334,4 @@ func (p *Planner) Released(number int) {
 }
 
 // Queued returns how many tasks are known that have not ended.
-func (p *Planner) Queued() int { return len(p.tasks.byID) }
+func (p *Planner) Queued() int { return p.tasks.n }

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -19,25 +20,20 @@ func (p *Planner) place(d *disc) {
 		u.dirty = true
 		return
 	}
-	first := d.first()
-	if first == nil {
+	first, wanted := d.due()
+	if !wanted {
 		return
 	}
 	q := u.queue(d.Medium)
-	d.q, d.key, d.read = q, first.due, d.n
+	d.q, d.key, d.read = q, first, d.n
 	switch shuns := d.shuns(); {
 	case d.urgent > 0:
-		d.key, d.heap = d.express.first().due, &q.express
+		d.key, _ = d.express.due(d.tasks)
+		d.heap = &q.express
 	case shuns != 0:
 		d.shy = true
 		q.shied++
-		if q.shy[shuns] == nil {
-			if q.shy == nil {
-				q.shy = map[int]*discHeap{}
-			}
-			q.shy[shuns] = &discHeap{}
-		}
-		d.heap = q.shy[shuns]
+		d.heap = &q.shunningOf(shuns).discs
 	default:
 		d.heap = &q.classes[class(d.n)]
 	}
@@ -81,6 +77,14 @@ func (u *unit) queue(medium string) *queue {
 	return q
 }
 
+func (q *queue) shunningOf(drive int) *shunning {
+	i, ok := slices.BinarySearchFunc(q.shy, drive, func(s *shunning, n int) int { return cmp.Compare(s.drive, n) })
+	if !ok {
+		q.shy = slices.Insert(q.shy, i, &shunning{drive: drive})
+	}
+	return q.shy[i]
+}
+
 func (u *unit) blanksOf(medium string, capacity int64, lot string) *blanks {
 	for _, b := range u.blanks {
 		if b.medium == medium && b.capacity == capacity && b.lot == lot {
@@ -114,7 +118,7 @@ func (u *unit) shuns(t *task, d *drive, disc *disc) bool {
 
 // refuses says that d should rather not be given disc: a disc of its set has failed there, or what can't wait has.
 func (u *unit) refuses(d *drive, disc *disc) bool {
-	return (len(d.Distrust) > 0 && d.distrusts(disc) || disc.urgent > 0 && disc.express.top().Avoid == d.Number) && u.other(d, disc)
+	return (len(d.Distrust) > 0 && d.distrusts(disc) || disc.urgent > 0 && int(disc.express.top(disc.tasks).avoid) == d.Number) && u.other(d, disc)
 }
 
 // first returns the first disc of h that d doesn't refuse.
@@ -122,13 +126,13 @@ func (u *unit) first(h discHeap, d *drive) *disc {
 	if len(h) == 0 {
 		return nil
 	}
-	if !u.refuses(d, h[0]) {
-		return h[0]
+	if !u.refuses(d, h[0].disc) {
+		return h[0].disc
 	}
 	var best *disc
-	for _, c := range h {
-		if (best == nil || h.less(c, best)) && !u.refuses(d, c) {
-			best = c
+	for _, w := range h {
+		if (best == nil || w.before(best.keyed())) && !u.refuses(d, w.disc) {
+			best = w.disc
 		}
 	}
 	return best
@@ -137,7 +141,7 @@ func (u *unit) first(h discHeap, d *drive) *disc {
 // candidate is what a drive could be given next.
 type candidate struct {
 	disc  *disc
-	burn  *task
+	burn  *burn
 	rank  rank
 	score time.Duration // when it is due, or what stands for that: of equal rank, the smallest first
 }
@@ -205,8 +209,8 @@ func (p *Planner) best(u *unit, d *drive) candidate {
 
 // fresh says that the disc waits for its first verify.
 func (d *disc) fresh() bool {
-	t := d.passes.top()
-	return t != nil && t.Priority >= 300
+	t := d.passes.top(d.tasks)
+	return t != nil && t.priority >= 300
 }
 
 func (p *Planner) late(c candidate) bool { return c.score <= p.now }
@@ -220,9 +224,9 @@ func (p *Planner) passRank(d *disc) rank {
 }
 
 func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
-	for number, h := range q.shy {
-		c := u.first(*h, d)
-		if c == nil || number == d.Number && u.other(d, c) {
+	for _, s := range q.shy {
+		c := u.first(s.discs, d)
+		if c == nil || s.drive == d.Number && u.other(d, c) {
 			continue
 		}
 		if c.n > 0 {
@@ -268,7 +272,7 @@ const choices = 16
 func (p *Planner) batches(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
 	var first *disc
 	for k := 1; k < classes; k++ {
-		if c := u.first(q.classes[k], d); c != nil && (first == nil || q.classes[k].less(c, first)) {
+		if c := u.first(q.classes[k], d); c != nil && (first == nil || c.keyed().before(first.keyed())) {
 			first = c
 		}
 	}
@@ -298,7 +302,8 @@ func (p *Planner) densest(u *unit, q *queue, d *drive) (best *disc) {
 		}
 		some := u.some(h, d)
 		left -= len(some)
-		for _, c := range some {
+		for _, w := range some {
+			c := w.disc
 			density := float64(c.n) / (exchange + float64(c.sectors)*float64(t.Sector))
 			if density < most {
 				continue
@@ -324,8 +329,8 @@ func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (
 			continue
 		}
 		advantage := time.Duration(larger * waited * worth(float64(batch(k)-1)/mean))
-		for _, c := range u.some(h, d) {
-			n = insert(&found, n, candidate{disc: c, score: c.key - advantage})
+		for _, w := range u.some(h, d) {
+			n = insert(&found, n, candidate{disc: w.disc, score: w.key - advantage})
 		}
 	}
 	least := time.Duration(0)
@@ -338,13 +343,13 @@ func (p *Planner) earliest(u *unit, q *queue, d *drive, longest time.Duration) (
 }
 
 // some returns discs of h that d may be given, the first of them included: enough to choose from.
-func (u *unit) some(h discHeap, d *drive) []*disc {
+func (u *unit) some(h discHeap, d *drive) discHeap {
 	if len(h) == 0 {
 		return nil
 	}
 	if len(d.Distrust) > 0 {
 		if c := u.first(h, d); c != nil {
-			return []*disc{c}
+			return discHeap{c.keyed()}
 		}
 		return nil
 	}

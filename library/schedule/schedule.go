@@ -53,23 +53,23 @@ type Drive struct {
 
 // Disc is a disc and where it is.
 type Disc struct {
-	ID       int64
-	Unit     int
-	Slot     int // 0 when it is not in a slot
-	Drive    int // 0 when it is not in a drive
-	Blank    bool
+	ID     int64
+	Unit   int
+	Slot   int // 0 when it is not in a slot
+	Drive  int // 0 when it is not in a drive
+	Medium string
+	Blank  bool
+	// Unknown says that nobody knows whether it is where it should be: it isn't moved before somebody has looked.
+	Unknown bool
+	// Reload says that the disc must leave its drive before it is read: it was burned and not loaded since.
+	Reload   bool
 	Capacity int64 // sectors
 	// Spared says of a blank that it has spare areas already, and WithSpares how many sectors it has once it has them; 0: Capacity.
 	Spared     bool
 	WithSpares int64
-	// Reload says that the disc must leave its drive before it is read: it was burned and not loaded since.
-	Reload bool
 	// Avoid is the drive that the disc's next verify should not use if another can be had; 0 for none.
 	Avoid int
-	// Unknown says that nobody knows whether it is where it should be: it isn't moved before somebody has looked.
-	Unknown bool
-	Medium  string
-	Set     int64 // the disc set it belongs to; 0 for none
+	Set   int64 // the disc set it belongs to; 0 for none
 	// Lot names what it was bought together with: blanks of different lots are burned in turn. Empty when nobody has said so.
 	Lot string
 }

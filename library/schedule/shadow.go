@@ -26,7 +26,7 @@ type shade struct {
 }
 
 func (s shade) before(o shade) bool {
-	return s.due < o.due || s.due == o.due && s.disc.order < o.disc.order
+	return s.due < o.due || s.due == o.due && s.disc.ID < o.disc.ID
 }
 
 func (s shade) holds() bool { return s.disc.shaded.waits && s.disc.shaded.due == s.due }
@@ -51,14 +51,14 @@ type double struct {
 func (d *drive) can() bool { return d.Up && d.Known && !(d.double.away && d.Full) }
 
 // shade takes note of a read that waits, and takes so long. A disc that is in a drive serves it, one that waits waits for its first read.
-func (p *Planner) shade(u *unit, t *task) {
+func (p *Planner) shade(u *unit, of *disc, t *task) {
 	takes := t.foreseen(p.c.Times)
-	d := &t.disc.shaded
-	if in := d.in; in != nil && in.double.disc == t.disc && t.Created < in.double.ends {
+	d := &of.shaded
+	if in := d.in; in != nil && in.double.disc == of && t.created < in.double.ends {
 		in.double.ends += takes
 		return
 	}
-	if d.waits && d.due <= t.Due {
+	if d.waits && d.due <= t.due {
 		d.reads += takes
 		u.shadow.ahead[d.tier].reads += takes
 		return
@@ -66,11 +66,11 @@ func (p *Planner) shade(u *unit, t *task) {
 	if d.waits {
 		u.shadow.leaves(d)
 	}
-	d.waits, d.due, d.tier, d.reads = true, t.Due, tier(t), d.reads+takes
-	u.foresee(d.tier, p.now-t.Created)
+	d.waits, d.due, d.tier, d.reads = true, t.due, tier(t), d.reads+takes
+	u.foresee(d.tier, p.now-t.created)
 	u.shadow.ahead[d.tier].discs++
 	u.shadow.ahead[d.tier].reads += d.reads
-	u.shadow.push(shade{disc: t.disc, due: t.Due, created: t.Created, tier: d.tier})
+	u.shadow.push(shade{disc: of, due: t.due, created: t.created, tier: d.tier})
 }
 
 // foresee learns from what a disc will have waited that has waited so long and comes to the shadow's queue now. Where the queue is long, what

@@ -87,7 +87,7 @@ func TestNothingIsLostToNonsense(t *testing.T) {
 			return busy
 		}
 		for idle := 0; idle < 3; {
-			if d := p.discs[gone]; !left && d.Slot != 0 {
+			if d := p.discs.find(gone); !left && d.Slot != 0 {
 				left = true
 				for _, l := range both {
 					l.SetDisc(Disc{ID: gone, Unit: 1})

@@ -137,6 +137,7 @@ func TestInvalid(t *testing.T) {
 		func(c *Config) { c.Policy, c.Trouble.Doors = "by-disc", 1 },
 		func(c *Config) { c.Trouble.Exchange = 1 },
 		func(c *Config) { c.Trouble.Unreadable = math.NaN() },
+		func(c *Config) { c.Trouble.Unreadable = 1 },
 		func(c *Config) { c.Trouble.Open = 1e9 },
 	} {
 		c := Default()

@@ -15,8 +15,8 @@ type Trouble struct {
 	// Slow is the share of its moves that take SlowTimes as long.
 	Slow      float64 `toml:"slow" json:"slow"`
 	SlowTimes float64 `toml:"slow_times" json:"slow_times"`
-	// Unreadable is the share of reads and verifies that a drive gives up, after GivingUp. They are tried in a second drive, and the share
-	// Lost of them fails there too: then the same sectors of SetDiscs others of the set are read in their place.
+	// Unreadable is the share of reads and verifies that a drive gives up, after GivingUp; at most 0.9. They are tried in a second drive, and the
+	// share Lost of them fails there too: then the same sectors of SetDiscs others of the set are read in their place.
 	Unreadable float64 `toml:"unreadable" json:"unreadable"`
 	GivingUp   float64 `toml:"giving_up" json:"giving_up"`
 	Lost       float64 `toml:"lost" json:"lost"`
@@ -55,7 +55,7 @@ func (t Trouble) limits() []limit {
 		{"trouble.freeing", t.Freeing, 0, most31},
 		{"trouble.slow", t.Slow, 0, 1},
 		{"trouble.slow_times", t.SlowTimes, 0, 1e6},
-		{"trouble.unreadable", t.Unreadable, 0, 1},
+		{"trouble.unreadable", t.Unreadable, 0, .9},
 		{"trouble.giving_up", t.GivingUp, 0, most31},
 		{"trouble.lost", t.Lost, 0, 1},
 		{"trouble.set_discs", float64(t.SetDiscs), 0, 1000},
