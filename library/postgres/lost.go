@@ -16,7 +16,7 @@ select rc.retrieval_id, r.archive_id, c.id as content_id, case when not part.abs
   from retrieval_content rc
   join retrieval r on r.id = rc.retrieval_id
   join job on job.id = r.id and job.state = 'running'
-  join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+  join content c on c.id = rc.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
   cross join lateral (select c.size > coalesce(sum(length), 0) as absent from extent where content_id = c.id) part
   left join extent x on x.content_id = c.id
  where ` + which + ` and (part.absent or x.content_id is not null

@@ -143,6 +143,11 @@ func (rec *recorder) identify() error {
 		}
 		return rec.blankIs(id)
 	case image != "" && id.State == Ours && id.ImageID == image:
+		if state == library.Lost {
+			if err := turnedUp(rec.ctx, rec.tx, []int64{*t.Disc}, fmt.Sprintf("drive %d has loaded it", *t.Drive)); err != nil {
+				return err
+			}
+		}
 		if err := rec.exec(`update element set flag = '' where library_id = $1 and kind = $2 and number = $3`, rec.lib, t.From.Kind, t.From.Number); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func servable(which string) string {
 	return `
   from image i
   join extent x on x.image_id = i.id
-  join content c on c.id = x.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+  join content c on c.id = x.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
  where exists (
      select from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running' where rc.content_id = c.id and ` + which + `)
    and not exists (select from image_failure w where w.image_id = i.id and w.content_id = c.id)
