@@ -26,7 +26,7 @@ select rc.retrieval_id, r.archive_id, c.id as content_id, case when not part.abs
       where y.content_id = x.content_id and y.content_offset = x.content_offset
         and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id))
    and not exists ( -- what is being healed will give it
-     select from extent z join image i on i.id = z.image_id join disc o on o.image_id = i.id join heal h on h.disc_id = o.id and `+onHand+`
+     select from extent z join image i on i.id = z.image_id join disc o on o.image_id = i.id join heal h on h.disc_id = o.id and ` + onHand + `
       where z.content_id = x.content_id and z.content_offset = x.content_offset
         and not exists (select from image_failure w where w.image_id = z.image_id and w.content_id = z.content_id)))`
 }

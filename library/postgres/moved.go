@@ -36,7 +36,11 @@ func (rec *recorder) move() error {
 	case NotMoved:
 		return rec.notMoved()
 	}
-	return rec.doubt("a move from " + t.From.String() + " to " + t.To.String() + " did not end")
+	why := "a move from " + t.From.String() + " to " + t.To.String() + " did not end"
+	if err := rec.inHand(why); err != nil {
+		return err
+	}
+	return rec.doubt(why)
 }
 
 // named formats a text about the moved disc by its label.
