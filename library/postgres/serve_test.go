@@ -310,7 +310,7 @@ func TestServeAfterHealIsGivenUp(t *testing.T) {
 			if n := b.count(`select count(*) from image where at_hand and id = (select image_id from disc where label = 'lib-1')`); n != 0 {
 				t.Error("the image is on the scratch disk still")
 			}
-			if said := b.told("lib-1"); ends == library.Succeeded && !strings.Contains(said, "heal: 2048 bytes that retrievals waited for were read from its image on the scratch disk") {
+			if said := b.told("lib-1"); ends == library.Succeeded && !strings.Contains(said, "heal: 614400 bytes that retrievals waited for were read from its image on the scratch disk") {
 				t.Error(said)
 			}
 			b.nothingLeft()
