@@ -28,6 +28,7 @@ const (
 	Suspect   DiscState = "suspect"
 	Retired   DiscState = "retired"
 	Spoiled   DiscState = "spoiled"
+	Lost      DiscState = "lost"
 	Unknown   DiscState = "unknown"
 )
 

@@ -22,6 +22,18 @@ func showArchive(w io.Writer, a *pb.Archive) {
 		state = fmt.Sprintf("safe on %d discs", len(a.GetDiscs()))
 	}
 	fmt.Fprintf(w, "archive %s\n  %q in vault %s: %d entries, %s; %s\n", a.GetId(), a.GetName(), a.GetVault(), a.GetEntries(), size(a.GetBytes()), state)
+	if n := a.GetGoneContents(); n > 0 {
+		fmt.Fprintf(w, "  not whole: %d contents of it (%s) are gone, with discs that were given up\n", n, size(a.GetGoneBytes()))
+	}
+}
+
+// archiveState says of an archive that is not whole how much is missing.
+func archiveState(x *pb.Archive) string {
+	state := word(x.GetState(), "ARCHIVE_STATE_")
+	if x.GetGoneContents() > 0 {
+		state += fmt.Sprintf(", %s gone", size(x.GetGoneBytes()))
+	}
+	return state
 }
 
 func (a *app) archives() *cobra.Command {
@@ -42,7 +54,7 @@ func (a *app) archives() *cobra.Command {
 					}
 				}
 				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS", func(x *pb.Archive) string {
-					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), word(x.GetState(), "ARCHIVE_STATE_"), len(x.GetDiscs()))
+					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), archiveState(x), len(x.GetDiscs()))
 				})
 			})
 		},
@@ -103,6 +115,9 @@ func (a *app) ls() *cobra.Command {
 				m, err := c.Manifest(cmd.Context(), x.GetId(), []string{path}, !recursive)
 				if err != nil {
 					return err
+				}
+				if n := x.GetGoneContents(); n > 0 {
+					fmt.Fprintf(a.stderr, "archive %s is not whole: %d contents of it (%s) are gone, with discs that were given up\n", x.GetId()[:8], n, size(x.GetGoneBytes()))
 				}
 				w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 				defer w.Flush()

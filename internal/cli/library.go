@@ -323,9 +323,9 @@ that the robot reads at the disc's place, where it reads any.`,
 		},
 	}
 	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
-	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired or spoiled")
+	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired, spoiled or lost")
 	c.Flags().StringVar(&grade, "health", "", "only those that are so or worse: healthy, watch, migrate-soon or migrate-now")
-	c.AddCommand(a.showDisc(), a.condemn(), a.clear(), a.heal())
+	c.AddCommand(a.showDisc(), a.condemn(), a.clear(), a.heal(), a.lostDiscs(), a.foundDiscs())
 	return c
 }
 

@@ -194,6 +194,7 @@ var discStates = map[pb.DiscState]library.DiscState{
 	pb.DiscState_DISC_STATE_SUSPECT:   library.Suspect,
 	pb.DiscState_DISC_STATE_RETIRED:   library.Retired,
 	pb.DiscState_DISC_STATE_SPOILED:   library.Spoiled,
+	pb.DiscState_DISC_STATE_LOST:      library.Lost,
 }
 
 // key returns the key of a value in a table of the wire's words and ours.

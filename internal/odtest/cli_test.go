@@ -132,7 +132,7 @@ func TestCommands(t *testing.T) {
 			{"get", "x", "--to", target, "--tier", "soon"},
 			{"ls"},
 			{"jobs", "show"},
-			{"discs", "--state", "lost"},
+			{"discs", "--state", "eaten"},
 			{"scrub", "--due", "--all"},
 			{"library", "stock"},
 			{"library", "stock", "--slots", "9-1"},

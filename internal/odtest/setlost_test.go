@@ -67,6 +67,30 @@ func TestSetLosesTooMany(t *testing.T) {
 		t.Error(alerts)
 	}
 
+	// Somebody says that nothing will come of them: what would be lost is told before, nobody is asked for it any more, and what is on the third comes.
+	lost := append([]string{"discs", "lost", "--reason", "the vault room burned"}, dead...)
+	if would, _ := u.must(cli.ExitOK, append(lost, "--dry-run", "--json")...); strings.Count(would, "FATE_GONE") != 2 || !strings.Contains(would, a.GetId()) {
+		t.Error(would)
+	}
+	u.must(cli.ExitFailure, lost...) // nobody answers
+	if said, _ := u.must(cli.ExitOK, append(lost, "--yes")...); !strings.Contains(said, "that are nowhere else are LOST, of 1 archives") {
+		t.Error(said)
+	}
+	if alerts, _ := u.must(cli.ExitOK, "library", "alerts"); strings.Contains(alerts, dead[0]) {
+		t.Error(alerts)
+	}
+	if list, _ := u.must(cli.ExitOK, "archives"); !strings.Contains(list, "gone") {
+		t.Error(list)
+	}
+	part := s.path("target-part")
+	if err = s.Client.Get(t.Context(), client.Get{Archive: a, Target: part}); err == nil || !strings.Contains(err.Error(), "are gone") || !strings.Contains(err.Error(), "the vault room burned") {
+		t.Error(err)
+	}
+	if came, err := os.ReadDir(part); err != nil || len(came) == 0 {
+		t.Errorf("nothing came of the third: %v", err)
+	}
+	u.must(cli.ExitOK, append([]string{"discs", "found", "--reason", "it was another room"}, dead...)...)
+
 	if err := os.Remove(s.path("jukebox", "discs", dead[1], "faults.json")); err != nil {
 		t.Fatal(err)
 	}

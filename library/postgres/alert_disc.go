@@ -16,6 +16,7 @@ type ailing struct {
 	down              int    // one that is not; 0 for none
 	replacing, healed bool   // it is being replaced; that was tried
 	gaveUp            string // why it has no successor
+	lost              bool   // an operator says so, and its image is not gone yet
 }
 
 const selectAiling = `
@@ -25,27 +26,30 @@ select l.name, d.label, case when d.grade >= 'migrate_soon' and d.grade_confirme
          where v.library_id = l.id and v.up and p.unit = coalesce(e.unit, p.unit) and v.number is distinct from b.drive),
        coalesce((select min(v.number) from drive v join element p on p.library_id = v.library_id and p.kind = 'drive' and p.number = v.number
          where v.library_id = l.id and not v.up and p.unit = coalesce(e.unit, p.unit) and v.number is distinct from b.drive), 0),
-       h.disc_id is not null and h.finished is null, h.disc_id is not null, coalesce(h.error, '')
+       h.disc_id is not null and h.finished is null, h.disc_id is not null, coalesce(h.error, ''), d.state = 'lost'
   from disc d join library l on l.id = d.library_id
   left join element e on e.disc_id = d.id
   left join heal h on h.disc_id = d.id
+  left join image i on i.id = d.image_id
   left join task t on t.disc_id = d.id and t.kind = 'verify' and t.state in ('queued', 'leased')
   left join lateral (select r.drive from reading r where r.disc_id = d.id and r.library_id = l.id and r.finished is not null and not r.good order by r.id desc limit 1) b on true
- where d.state = 'suspect' or d.state = 'good' and d.grade >= 'migrate_soon' and d.grade_confirmed`
+ where d.state = 'suspect' or d.state = 'lost' and i.gone is null and h.error <> '' or d.state = 'good' and d.grade >= 'migrate_soon' and d.grade_confirmed`
 
 func (x *alerter) discs() error {
 	var a ailing
 	return x.each(selectAiling, []any{
-		&a.lib, &a.label, &a.grade, &a.gradeReason, &a.reason, &a.placed, &a.asked, &a.reading, &a.bad, &a.others, &a.down, &a.replacing, &a.healed, &a.gaveUp,
+		&a.lib, &a.label, &a.grade, &a.gradeReason, &a.reason, &a.placed, &a.asked, &a.reading, &a.bad, &a.others, &a.down, &a.replacing, &a.healed, &a.gaveUp, &a.lost,
 	}, func() { x.add(a.lib, "disc", a.text(), a.next(x.in(a.lib))) })
 }
 
 func (a *ailing) text() string {
 	text := fmt.Sprintf("disc %s is suspect: %s", a.label, a.reason)
-	switch a.grade {
-	case "migrate_now":
+	switch {
+	case a.lost:
+		text = fmt.Sprintf("disc %s is lost: %s", a.label, a.reason)
+	case a.grade == "migrate_now":
 		text = fmt.Sprintf("disc %s is to be migrated now: %s", a.label, a.gradeReason)
-	case "migrate_soon":
+	case a.grade == "migrate_soon":
 		text = fmt.Sprintf("disc %s is to be migrated soon: %s", a.label, a.gradeReason)
 	}
 	switch {
@@ -66,10 +70,12 @@ func (a *ailing) next(in string) string {
 	switch {
 	case a.replacing:
 		return "nothing, if there are blank discs: " + show + " tells how far it is"
+	case a.lost:
+		return fmt.Sprintf("bring what it needs, a readable disc of its image or of its set, then %s tries again; or give up what is on it: 'odarchive discs lost %s --reason WHY'", heal, a.label)
 	case !a.placed && a.grade == "":
-		return fmt.Sprintf("find it and put it into a slot: 'odarchive library set-element slot NUMBER full --disc %s%s', then %s; if it is lost, %s replaces it", a.label, in, scrub, heal)
+		return fmt.Sprintf("find it and put it into a slot: 'odarchive library set-element slot NUMBER full --disc %s%s', then %s; if it is not to be had any more, 'odarchive discs lost %[1]s --reason WHY'", a.label, in, scrub)
 	case a.gaveUp != "":
-		return "bring what it needs, a readable disc of its image or of its set, then " + heal + " tries again"
+		return fmt.Sprintf("bring what it needs, a readable disc of its image or of its set, then %s tries again; if there is none, 'odarchive discs lost %s --reason WHY' gives it up", heal, a.label)
 	case a.grade != "":
 		return heal + " replaces it, while it can be read"
 	case a.reading > 0:

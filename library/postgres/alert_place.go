@@ -44,6 +44,8 @@ func (e *Element) next(in string) string {
 	switch {
 	case e.Flag == "":
 		return "see to it; the robot is asked again by itself"
+	case e.Place.Kind == Picker:
+		return fmt.Sprintf("take out what the hand holds and put it into a slot, say 'odarchive library set-element slot NUMBER full --disc DISC%s' (or no --disc when nobody knows it), and then %s", in, empty)
 	case e.Fill == Unknown:
 		return fmt.Sprintf("look what is there (nothing is moved into it until then) and say so: %s or %s", empty, full)
 	case e.Fill == Empty:

@@ -39,7 +39,7 @@ select l.name, i.number, i.set_id::text, p.n,
 	}, MaxBurns)
 }
 
-// sets that are without parity when they should not be. After a rebuild that is said at once: what they had may be lost, and their discs are old. One
+// sets that are without parity when they should not be, and can get it. After a rebuild that is said at once: what they had may be lost, and their discs are old. One
 // that has just been closed has a day to get it.
 func (x *alerter) sets() error {
 	var lib, set, vault string
@@ -56,7 +56,7 @@ select l.name, s.id::text, v.name, l.silent, g.data, g.gathered,
           and not exists (select from disc b join element e on e.disc_id = b.id where b.library_id = s.library_id and b.state = 'blank' and b.capacity >= i.sectors))
   from disc_set s join library l on l.id = s.library_id join vault v on v.id = s.vault_id,
        lateral (select count(*) as data, count(*) filter (where gathered is not null) as gathered from image where set_id = s.id and set_index < s.data) g
- where `+unparted+` and g.data > 0 and (s.closed < now() - interval '1 day' or exists (select from rebuild_image r where r.set_id = s.id))`,
+ where `+unparted+` and g.data > 0 and not exists (select from image where set_id = s.id and gone is not null) and (s.closed < now() - interval '1 day' or exists (select from rebuild_image r where r.set_id = s.id))`,
 		[]any{&lib, &set, &vault, &silent, &data, &gathered, &absent, &blanks}, func() {
 			var next string
 			switch {

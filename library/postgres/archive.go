@@ -31,13 +31,16 @@ type Archive struct {
 	Safe        *time.Time
 	JobID       string
 	Discs       []string
+	// Of what is gone: contents, each counted once, and their bytes.
+	GoneContents, GoneBytes int64
 }
 
 const selectArchive = `
 select a.id, v.name, v.id, a.name, a.description, a.root_hash, a.entries, a.bytes, a.sealed, a.safe,
        (select id from job where archive_id = a.id and kind = 'archive'),
        array(select distinct d.label from placement p join disc d on d.image_id = p.image_id
-              where p.archive_id = a.id and d.state in ('verifying', 'good', 'suspect') order by 1)
+              where p.archive_id = a.id and d.state in ('verifying', 'good', 'suspect') order by 1),
+       a.gone_contents, a.gone_bytes
   from archive a join vault v on v.id = a.vault_id`
 
 // Seal describes an archive that is to be sealed.
@@ -153,7 +156,7 @@ select from content where vault_id = $1 and not sealed and hash in (select hash 
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-select s.path, s.hash, s.size, c.size from sealing s left join content c on c.vault_id = $1 and c.hash = s.hash
+select s.path, s.hash, s.size, c.size from sealing s left join content c on c.vault_id = $1 and c.hash = s.hash and c.gone is null
  where s.hash is not null and c.size is distinct from s.size limit 1`, vault)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Missing returns the positions in contents of those that the vault does not hold.
+// Missing returns the positions in contents of those that the vault does not hold, or that are gone from it.
 func (s *Store) Missing(ctx context.Context, vault string, contents []archive.Content) ([]int, error) {
 	hashes := make([][]byte, len(contents))
 	for i := range contents {
@@ -18,7 +18,7 @@ func (s *Store) Missing(ctx context.Context, vault string, contents []archive.Co
 	}
 	rows, err := s.pool.Query(ctx, `
 select i - 1 from unnest($2::bytea[]) with ordinality h(hash, i)
- where not exists (select from content c where c.vault_id = $1 and c.hash = h.hash) order by i`, vault, hashes)
+ where not exists (select from content c where c.vault_id = $1 and c.hash = h.hash and c.gone is null) order by i`, vault, hashes)
 	if err != nil {
 		return nil, err
 	}
@@ -66,18 +66,21 @@ type Staged struct {
 	Offset  int64
 }
 
-// Stage records contents that lie durably in segments. One that the vault holds already stays where it is.
+// Stage records contents that lie durably in segments. One that the vault holds already stays where it is; one that was gone is there again.
 func (s *Store) Stage(ctx context.Context, vault string, staged []Staged) error {
 	n := len(staged)
 	hashes, sizes, segs, offs := make([][]byte, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, c := range staged {
 		hashes[i], sizes[i], segs[i], offs[i] = c.Content.Hash[:], c.Content.Size, c.Segment, c.Offset
 	}
-	_, err := s.pool.Exec(ctx, `
+	tag, err := s.pool.Exec(ctx, `
 insert into content (vault_id, hash, size, segment_id, segment_offset)
 select $1, h, z, g, o from unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[]) u(h, z, g, o)
 on conflict (vault_id, hash) do nothing`, vault, hashes, sizes, segs, offs)
-	return err
+	if err != nil || tag.RowsAffected() == int64(n) {
+		return err
+	}
+	return s.stageAgain(ctx, vault, hashes, segs, offs)
 }
 
 // Location is where the bytes of a content lie.

@@ -35,7 +35,8 @@ func snapshotOf(ctx context.Context, tx pgx.Tx, lib string, builds int, tasks, d
 	if err := tx.QueryRow(ctx, `
 select l.want_report or l.trouble <> '' or l.last_seen is null,
        (select count(*) from task t where t.library_id = l.id and t.kind in ('build', 'gather', 'seal', 'rebuild') and t.state = 'leased'),
-       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased' and not t.carried),
+       array(select distinct unit from task t where t.library_id = l.id and t.kind = 'move' and t.state = 'leased' and not t.carried
+                       union select unit from element where library_id = l.id and `+handFull+`),
        extract(epoch from now())::float8
   from library l where l.id = $1`, lib).Scan(&snap.Still, &snap.Building, &snap.MovingUnits, &now); err != nil {
 		return snap, err

@@ -23,14 +23,17 @@ func (s *Store) HealDisc(ctx context.Context, label string) error {
 		}
 		var state library.DiscState
 		var image *string
-		var safe bool
+		var safe, gone bool
 		if err := tx.QueryRow(ctx, `
-select d.state, i.id::text, i.safe is not null from disc d left join image i on i.id = d.image_id where d.id = $1 for update of d`, id).
-			Scan(&state, &image, &safe); err != nil {
+select d.state, i.id::text, i.safe is not null, i.gone is not null from disc d left join image i on i.id = d.image_id where d.id = $1 for update of d`, id).
+			Scan(&state, &image, &safe, &gone); err != nil {
 			return err
 		}
-		if state != library.Good && state != library.Suspect {
-			return library.Errorf(library.Precondition, "disc %s is %s: only good and suspect discs are healed", label, state)
+		if state == library.Lost && gone {
+			return library.Errorf(library.Precondition, "disc %s is lost, and nothing gives its image any more: if it has been found, say that first", label)
+		}
+		if state != library.Good && state != library.Suspect && state != library.Lost {
+			return library.Errorf(library.Precondition, "disc %s is %s: only good, suspect and lost discs are healed", label, state)
 		}
 		if !safe {
 			return library.Errorf(library.Precondition, "disc %s: the other discs of its image are still being made: heal it when they are", label)
@@ -187,12 +190,18 @@ func (rec *recorder) burnHealed() error {
 	if _, err := queueServes(rec.ctx, rec.tx, `i.id = $2::uuid`, image); err != nil {
 		return err
 	}
-	return rec.exec(`
+	return burnForHeals(rec.ctx, rec.tx, image)
+}
+
+// burnForHeals burns as many discs of an image that is on the scratch disk as are to be replaced and not on their way.
+func burnForHeals(ctx context.Context, tx pgx.Tx, image string) error {
+	_, err := tx.Exec(ctx, `
 insert into task (library_id, kind, priority, image_id)
-select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
-  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = $3 and h.finished is null)
-  - (select count(*) from task where image_id = $3 and kind = 'burn' and state = 'queued')
-  - (select count(*) from disc where image_id = $3 and state in ('burning', 'verifying')))`, rec.lib, library.PriorityBurn, image)
+select i.library_id, 'burn'::task_kind, $2::int, i.id from image i, generate_series(1,
+  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null)
+  - (select count(*) from task where image_id = i.id and kind = 'burn' and state = 'queued')
+  - (select count(*) from disc where image_id = i.id and state in ('burning', 'verifying'))) where i.id = $1`, image, library.PriorityBurn)
+	return err
 }
 
 // healed retires the disc that the one just verified was burned to replace.

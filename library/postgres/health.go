@@ -253,7 +253,7 @@ func (s *Store) Observed(ctx context.Context, vault string) ([]Exposure, error) 
 	}
 	rows, err := s.pool.Query(ctx, `
 select d.medium, d.media_id, count(*) filter (where d.state in ('good', 'suspect')), count(d.failed)::int,
-       coalesce(sum(extract(epoch from greatest(least(coalesce(d.failed, now()), case when d.state = 'retired' and d.failed is null then d.verified else now() end) - d.burned, '0'))), 0)::float8
+       coalesce(sum(extract(epoch from greatest(least(coalesce(d.failed, now()), case when d.state in ('retired', 'lost') and d.failed is null then d.verified else now() end) - d.burned, '0'))), 0)::float8
          / (365.25 * 86400)
   from disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id
  where d.burned is not null and d.verified is not null and ($1 = '' or v.name = $1) group by d.medium, d.media_id order by d.medium, d.media_id`, vault)

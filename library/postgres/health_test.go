@@ -26,6 +26,7 @@ type bench struct {
 	burn   func(t Task) Result // of burns; nil is well
 	mend   func(t Task) Result // of rebuilds; nil is well
 	serve  func(t Task) Result // of reads from the scratch disk; nil is well
+	move   func(t Task) Result // of moves; nil is well
 	// unreadable are drives in which no disc says what it is.
 	unreadable map[int]bool
 }
@@ -76,6 +77,10 @@ func (b *bench) settleAs(instance string) {
 				r = b.verify(t)
 			case t.Kind == library.ReadTask && b.read != nil:
 				r = b.read(t)
+			case t.Kind == library.MoveTask && b.move != nil:
+				if o := b.move(t); o.Error != "" {
+					r = o
+				}
 			case t.Kind == library.RebuildTask && b.mend != nil:
 				r = b.mend(t)
 			case t.Kind == library.ServeTask && b.serve != nil:

@@ -52,6 +52,8 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
          select case
            when l.trouble <> '' then format('library %s: %s', l.name, l.trouble)
            when l.last_seen < now() - interval '1 minute' then format('the agent of library %s has not called since %s', l.name, to_char(l.last_seen, 'YYYY-MM-DD HH24:MI:SS'))
+           when t.kind in ('burn', 'verify', 'read') and exists (select from element where library_id = l.id and (e.unit is null or unit = e.unit) and ` + handFull + `)
+             then format('the robot of library %s may have a disc in its hand, and carries nothing: see ''odarchive library alerts''', l.name)
            when t.kind in ('verify', 'read') and e.disc_id is null then format('disc %s is not in library %s (%s): find it and say where it is with ''odarchive library set-element''', d.label, l.name, d.reason)
            when t.kind = 'burn' and not exists (select from element e join disc b on b.id = e.disc_id and b.state = 'blank'
                                                  join size s on s.medium = b.medium and s.capacity = b.capacity

@@ -141,6 +141,9 @@ func (s *Store) SetElement(ctx context.Context, name string, place Place, fill F
 	if fill == Empty && label != "" {
 		return Element{}, library.Errorf(library.Invalid, "%v can't be empty and hold disc %s", place, label)
 	}
+	if place.Kind == Picker && fill != Empty {
+		return Element{}, library.Errorf(library.Invalid, "%v: take out what is in the robot's hand, say where you have put it, and then that the hand is empty", place)
+	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		id, err := libraryID(ctx, tx, name)
 		if err != nil {
@@ -156,6 +159,11 @@ func (s *Store) SetElement(ctx context.Context, name string, place Place, fill F
 			}
 			if _, err := tx.Exec(ctx, `update element set disc_id = null, fill = case when fill = 'full' then 'unknown' else fill end where disc_id = $1`, disc); err != nil {
 				return err
+			}
+			if fill == Full {
+				if err := outOfHand(ctx, tx, id, *disc); err != nil {
+					return err
+				}
 			}
 		}
 		tag, err := tx.Exec(ctx, `update element set fill = $4, disc_id = $5, flag = '' where library_id = $1 and kind = $2 and number = $3`,

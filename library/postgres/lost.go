@@ -9,14 +9,14 @@ import (
 )
 
 // lostExtents are the extents that running retrievals wait for which meet a condition, and that nothing gives: no disc, no heal that is under
-// way. A content that a rebuilt catalogue knows no discs for is lost without an image.
+// way, no scratch disk. A content that a rebuilt catalogue knows no discs for is lost without an image.
 func lostExtents(which string) string {
 	return `
 select rc.retrieval_id, r.archive_id, c.id as content_id, case when not part.absent then x.image_id end as image_id
   from retrieval_content rc
   join retrieval r on r.id = rc.retrieval_id
   join job on job.id = r.id and job.state = 'running'
-  join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+  join content c on c.id = rc.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
   cross join lateral (select c.size > coalesce(sum(length), 0) as absent from extent where content_id = c.id) part
   left join extent x on x.content_id = c.id
  where ` + which + ` and (part.absent or x.content_id is not null
@@ -26,7 +26,7 @@ select rc.retrieval_id, r.archive_id, c.id as content_id, case when not part.abs
       where y.content_id = x.content_id and y.content_offset = x.content_offset
         and not exists (select from read_failure f where f.disc_id = d.id and f.content_id = c.id))
    and not exists ( -- what is being healed will give it
-     select from extent z join disc o on o.image_id = z.image_id join heal h on h.disc_id = o.id and h.finished is null
+     select from extent z join image i on i.id = z.image_id join disc o on o.image_id = i.id join heal h on h.disc_id = o.id and ` + onHand + `
       where z.content_id = x.content_id and z.content_offset = x.content_offset
         and not exists (select from image_failure w where w.image_id = z.image_id and w.content_id = z.content_id)))`
 }

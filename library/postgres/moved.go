@@ -36,7 +36,11 @@ func (rec *recorder) move() error {
 	case NotMoved:
 		return rec.notMoved()
 	}
-	return rec.doubt("a move from " + t.From.String() + " to " + t.To.String() + " did not end")
+	why := "a move from " + t.From.String() + " to " + t.To.String() + " did not end"
+	if err := rec.inHand(why); err != nil {
+		return err
+	}
+	return rec.doubt(why)
 }
 
 // named formats a text about the moved disc by its label.
@@ -143,6 +147,11 @@ func (rec *recorder) identify() error {
 		}
 		return rec.blankIs(id)
 	case image != "" && id.State == Ours && id.ImageID == image:
+		if state == library.Lost {
+			if err := turnedUp(rec.ctx, rec.tx, []int64{*t.Disc}, fmt.Sprintf("drive %d has loaded it", *t.Drive)); err != nil {
+				return err
+			}
+		}
 		if err := rec.exec(`update element set flag = '' where library_id = $1 and kind = $2 and number = $3`, rec.lib, t.From.Kind, t.From.Number); err != nil {
 			return err
 		}

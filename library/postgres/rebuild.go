@@ -169,7 +169,7 @@ func healLost(ctx context.Context, tx pgx.Tx, which string, args ...any) error {
 insert into heal (disc_id)
 select distinct on (i.id) d.id
   from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running'
-  join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+  join content c on c.id = rc.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
   join extent x on x.content_id = c.id
   join image i on i.id = x.image_id join disc_set s on s.id = i.set_id and s.state = 'sealed' and i.set_index < s.data
   join disc d on d.image_id = i.id and d.state in ('good', 'suspect')

@@ -125,8 +125,11 @@ on conflict (library_id, kind, number) do update set unit = excluded.unit, troub
 	if m.moving[e.Place] {
 		return nil
 	}
-	if e.Place.Kind == DriveBay {
+	switch e.Place.Kind {
+	case DriveBay:
 		return m.drive(e, old)
+	case Picker:
+		return m.picker(e, old)
 	}
 	switch {
 	case e.Fill == Unknown || e.Fill == old.Fill:
@@ -199,6 +202,11 @@ func (m *merger) set(p Place, fill Fill, disc *int64, home int, flag string) err
 		if _, err := m.tx.Exec(m.ctx, `
 update element set disc_id = null, fill = 'unknown' where disc_id = $1 and (library_id, kind, number) <> ($2, $3, $4)`, *disc, m.lib, p.Kind, p.Number); err != nil {
 			return err
+		}
+		if fill == Full {
+			if err := outOfHand(m.ctx, m.tx, m.lib, *disc); err != nil {
+				return err
+			}
 		}
 	}
 	b := m.known[p]

@@ -65,6 +65,11 @@ select distinct $1::uuid, e.content_id from entry e
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
+update retrieval set gone = true where id = $1 and exists (
+  select from content c join retrieval_content rc on rc.content_id = c.id and rc.retrieval_id = $1 where c.gone is not null)`, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
 update job set bytes = (select coalesce(sum(c.size), 0) from retrieval_content rc join content c on c.id = rc.content_id where rc.retrieval_id = $1) where id = $1`, id); err != nil {
 			return err
 		}
@@ -126,17 +131,28 @@ returning j.id::text`, args...)
 		return err
 	}
 	done, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(done) == 0 {
+	if err != nil {
 		return err
+	}
+	if err := endPartly(ctx, tx, which, args...); err != nil {
+		return err
+	}
+	return keep(ctx, tx, done)
+}
+
+// keep keeps what retrievals that have ended brought back in the cache from now on, and tells who waits for them.
+func keep(ctx context.Context, tx pgx.Tx, done []string) error {
+	if len(done) == 0 {
+		return nil
 	}
 	if _, err := tx.Exec(ctx, `update retrieval set expires = now() + $2::interval where id = any ($1)`, done, CacheTime); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
-update content set cached_until = now() + $2::interval where id in (select content_id from retrieval_content where retrieval_id = any ($1))`, done, CacheTime); err != nil {
+update content set cached_until = now() + $2::interval where segment_id is not null and id in (select content_id from retrieval_content where retrieval_id = any ($1))`, done, CacheTime); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `update retrieval_content set arrival = nextval('arrival') where retrieval_id = any ($1) and arrival is null`, done); err != nil {
+	if _, err := tx.Exec(ctx, `update retrieval_content set arrival = nextval('arrival') where retrieval_id = any ($1) and arrival is null and content_id in (select id from content where segment_id is not null)`, done); err != nil {
 		return err
 	}
 	for _, id := range done {
@@ -183,14 +199,15 @@ update content c set segment_id = u.g, segment_offset = u.o, cached_until = now(
 // Locate returns where the bytes of a retrieval's contents lie, in the order of hashes. While the retrieval runs, some may be at hand.
 func (s *Store) Locate(ctx context.Context, retrieval string, hashes [][]byte) ([]Location, error) {
 	var state library.JobState
-	var expired bool
+	var expired, partly bool
 	var vault string
 	if err := s.pool.QueryRow(ctx, `
-select j.state, coalesce(r.expires < now(), false), a.vault_id::text from retrieval r join job j using (id) join archive a on a.id = r.archive_id
- where r.id::text = $1`, retrieval).Scan(&state, &expired, &vault); err != nil {
+select j.state, coalesce(r.expires < now(), false), r.gone and r.expires >= now(), a.vault_id::text from retrieval r join job j using (id) join archive a on a.id = r.archive_id
+ where r.id::text = $1`, retrieval).Scan(&state, &expired, &partly, &vault); err != nil {
 		return nil, notFound(err, "there is no retrieval %s", retrieval)
 	}
 	switch {
+	case state == library.Failed && partly:
 	case state != library.Succeeded && state != library.Running:
 		return nil, library.Errorf(library.Precondition, "retrieval %s is %s: there is nothing to download", retrieval, state)
 	case expired:

@@ -15,7 +15,7 @@ func servable(which string) string {
 	return `
   from image i
   join extent x on x.image_id = i.id
-  join content c on c.id = x.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+  join content c on c.id = x.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
  where exists (
      select from retrieval_content rc join job j on j.id = rc.retrieval_id and j.state = 'running' where rc.content_id = c.id and ` + which + `)
    and not exists (select from image_failure w where w.image_id = i.id and w.content_id = c.id)
@@ -26,13 +26,17 @@ func servable(which string) string {
 // cache be full.
 const mostServes = 3
 
-// queueServes has images that are being healed, and lie whole on their library's scratch disk, give what retrievals wait for which meet a condition:
+// onHand is which heals (h) may have their image (i) on the scratch disk: those that are under way, and those that were given up, because too many blanks
+// were spoiled, before all that was wanted of it had been read.
+const onHand = `(h.finished is null or h.error <> '' and i.at_hand and i.sha256 is not null)`
+
+// queueServes has images that are being healed, or could not be burned, and lie whole on their library's scratch disk, give what retrievals wait for which meet a condition:
 // nobody waits for a blank disc, a drive or a picker then. It returns how many images those are. Arguments of the condition are counted from $2.
 func queueServes(ctx context.Context, tx pgx.Tx, which string, args ...any) (queued int64, err error) {
 	// There are few of them, and mostly none, while what waits may be a million contents.
 	rows, err := tx.Query(ctx, `
 select distinct i.id::text from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = i.library_id
- where h.finished is null and i.at_hand and i.sha256 is not null and not l.silent
+ where `+onHand+` and i.at_hand and i.sha256 is not null and not l.silent
    and not exists (select from task t where t.image_id = i.id and t.kind = 'serve' and t.state in ('queued', 'leased'))
    and $1 > (select count(*) from task f where f.image_id = i.id and f.kind = 'serve' and f.state = 'failed' and f.finished > now() - interval '1 minute')`, mostServes)
 	if err != nil {
@@ -81,8 +85,12 @@ select i.id, c.id from image i join content c on c.vault_id = i.vault_id and c.h
 			return err
 		}
 	case r.Missing:
-		if _, err := rec.gone(); err != nil {
+		if healing, err := rec.gone(); err != nil {
 			return err
+		} else if !healing {
+			if err := rec.notAtHand(); err != nil {
+				return err
+			}
 		}
 		if err := rec.soonAgain(); err != nil {
 			return err
@@ -144,5 +152,5 @@ returning exists (select from disc n where n.image_id = i.id and n.state in ('bu
 func (rec *recorder) healStep(detail string) error {
 	return rec.exec(`
 insert into disc_step (disc_id, step, task_id, detail)
-select d.id, 'heal', $2, $3 from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`, *rec.t.Image, rec.t.ID, detail)
+select d.id, 'heal', $2, $3 from image i join disc d on d.image_id = i.id join heal h on h.disc_id = d.id and `+onHand+` where i.id = $1`, *rec.t.Image, rec.t.ID, detail)
 }

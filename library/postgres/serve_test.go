@@ -270,3 +270,50 @@ func TestServeOfSilentLibrary(t *testing.T) {
 	b.settle()
 	b.ends(job, library.Succeeded)
 }
+
+// Every blank is spoiled, and the heal given up, before all that is wanted has been read of the image, which lies whole on the scratch disk: it is read all the same, and
+// leaves it then. When it has gone from there, nothing gives it any more.
+func TestServeAfterHealIsGivenUp(t *testing.T) {
+	for _, ends := range []library.JobState{library.Succeeded, library.Failed} {
+		t.Run(string(ends), func(t *testing.T) {
+			b := newTornBench(t)
+			b.blanks(20, MaxBurns+1)
+			b.serve = func(task Task) Result { return Result{Error: "store contents: no space", Failure: RetryFailure} }
+			b.burn = func(task Task) Result { return Result{Error: "the laser is weak", Failure: DiscFailure} }
+			job := b.wanted("lib-1")
+			for range MaxBurns {
+				b.exec(`update drive set up = true`)
+				b.settle()
+			}
+			if n := b.count(`select count(*) from heal where error like '3 discs were spoiled%'`); n != 1 {
+				t.Fatal("the heal was not given up")
+			}
+			b.ends(job, library.Running)
+			if n := b.count(`select count(*) from image where at_hand`) - b.count(`select count(*) from task where kind = 'release'`); n < 1 {
+				t.Error("the image has left the scratch disk before it was read")
+			}
+			b.serve = b.brings
+			if ends == library.Failed {
+				b.serve = func(task Task) Result {
+					return Result{Error: "the image is not on the scratch disk", Failure: RetryFailure, Missing: true}
+				}
+			}
+			b.exec(`update task set finished = finished - interval '2 minutes' where kind = 'serve'`)
+			if err := b.s.Tend(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.settle()
+			j := b.ends(job, ends)
+			if ends == library.Failed && !strings.Contains(j.Error, "3 discs were spoiled for the image") {
+				t.Error(j.Error)
+			}
+			if n := b.count(`select count(*) from image where at_hand and id = (select image_id from disc where label = 'lib-1')`); n != 0 {
+				t.Error("the image is on the scratch disk still")
+			}
+			if said := b.told("lib-1"); ends == library.Succeeded && !strings.Contains(said, "heal: 614400 bytes that retrievals waited for were read from its image on the scratch disk") {
+				t.Error(said)
+			}
+			b.nothingLeft()
+		})
+	}
+}

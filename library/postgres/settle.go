@@ -117,7 +117,7 @@ with pending as (
          bool_and(`+counted+`) as counted
     from retrieval_content rc
     join retrieval r on r.id = rc.retrieval_id join job j on j.id = r.id and j.state = 'running'
-    join content c on c.id = rc.content_id and not c.staged and (c.cached_until is null or c.cached_until < now())
+    join content c on c.id = rc.content_id and c.gone is null and not c.staged and (c.cached_until is null or c.cached_until < now())
    where `+which+` and not exists ( -- a read that runs and knows of it will bring it
      select from extent x join disc d on d.image_id = x.image_id
        join task t on t.disc_id = d.id and t.kind = 'read' and t.image_id is null and t.state = 'leased' and t.started >= j.created

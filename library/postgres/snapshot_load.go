@@ -197,7 +197,7 @@ update image i set sha256 = decode(doc->>'sha256', 'hex')
    and i.sectors = (doc->>'sectors')::bigint`},
 	{"sets", func(l *Loaded) *int64 { return &l.Sets }, `
 update disc_set s set created = (doc->>'created')::timestamptz from told where kind = 'set' and s.id = (doc->>'id')::uuid and s.created > (doc->>'created')::timestamptz`},
-	// Retired and spoiled discs have histories; there is nothing on them that counts.
+	// Retired, spoiled and lost discs have histories; there is nothing on them that counts.
 	{"old discs", func(l *Loaded) *int64 { return &l.Discs }, `
 insert into disc (label, library_id, medium, capacity, state, image_id, reason, recorded, burned, verified, lot, media_id, spare_areas, failed, grade, grade_reason, grade_confirmed, graded)
 select doc->>'label', (doc->>'library')::uuid, doc->>'medium', (doc->>'capacity')::bigint, (doc->>'state')::disc_state, i.id, coalesce(doc->>'reason', ''),
@@ -206,7 +206,7 @@ select doc->>'label', (doc->>'library')::uuid, doc->>'medium', (doc->>'capacity'
        case when ` + fmt.Sprintf(words, "grade", "disc_grade") + ` then (doc->>'grade')::disc_grade end, coalesce(doc->>'grade_reason', ''),
        coalesce((doc->>'grade_confirmed')::boolean, false), (doc->>'graded')::timestamptz
   from told left join image i on i.id = nullif(doc->>'image', '')::uuid
- where kind = 'disc' and doc->>'state' in ('retired', 'spoiled') and exists (select from library where id = (doc->>'library')::uuid)
+ where kind = 'disc' and doc->>'state' in ('retired', 'spoiled', 'lost') and exists (select from library where id = (doc->>'library')::uuid)
 on conflict do nothing`},
 	{"which disc is which", nil, known},
 	{"discs", func(l *Loaded) *int64 { return &l.Discs }, `

@@ -94,6 +94,8 @@ func tend(ctx context.Context, tx pgx.Tx, lib string) error {
 		    and (s.id is null or i.set_index >= s.data or i.gathered is not null or s.state = 'sealed')
 		    and not exists (select from heal h join disc d on d.id = h.disc_id join image x on x.id = d.image_id
 		      where h.finished is null and (x.id = i.id or h.by_set and x.set_id = i.set_id))
+		    and not exists ( -- it could not be burned, and somebody waits for what is on it
+		      select from heal h join disc d on d.id = h.disc_id and d.image_id = i.id where h.error <> '' and exists (select` + servable(`true`) + ` and i.id = d.image_id))
 		    and not exists (select from task t where t.image_id = i.id and t.state in ('queued', 'leased'))` + notLately + `f.image_id = i.id and f.kind = 'release')`,
 		releaseTorn,
 		`insert into task (library_id, kind, priority, image_id, set_id)

@@ -95,7 +95,10 @@ type Archive struct {
 	// Discs that carry some of its content, by label.
 	Discs []string `protobuf:"bytes,11,rep,name=discs,proto3" json:"discs,omitempty"`
 	// When it became safe; unset before.
-	Safe          *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=safe,proto3" json:"safe,omitempty"`
+	Safe *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=safe,proto3" json:"safe,omitempty"`
+	// What is gone of it, because discs were given up that nothing can replace: contents, each counted once, and their bytes. 0 and 0: it is whole.
+	GoneContents  int64 `protobuf:"varint,13,opt,name=gone_contents,json=goneContents,proto3" json:"gone_contents,omitempty"`
+	GoneBytes     int64 `protobuf:"varint,14,opt,name=gone_bytes,json=goneBytes,proto3" json:"gone_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +215,20 @@ func (x *Archive) GetSafe() *timestamppb.Timestamp {
 		return x.Safe
 	}
 	return nil
+}
+
+func (x *Archive) GetGoneContents() int64 {
+	if x != nil {
+		return x.GoneContents
+	}
+	return 0
+}
+
+func (x *Archive) GetGoneBytes() int64 {
+	if x != nil {
+		return x.GoneBytes
+	}
+	return 0
 }
 
 type FindMissingRequest struct {
@@ -922,7 +939,7 @@ var File_odarchive_v1_archive_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\n" +
-	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\xf5\x02\n" +
+	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\xb9\x03\n" +
 	"\aArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05vault\x18\x02 \x01(\tR\x05vault\x12\x12\n" +
@@ -936,7 +953,10 @@ const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\x06job_id\x18\n" +
 	" \x01(\tR\x05jobId\x12\x14\n" +
 	"\x05discs\x18\v \x03(\tR\x05discs\x12.\n" +
-	"\x04safe\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04safe\"`\n" +
+	"\x04safe\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04safe\x12#\n" +
+	"\rgone_contents\x18\r \x01(\x03R\fgoneContents\x12\x1d\n" +
+	"\n" +
+	"gone_bytes\x18\x0e \x01(\x03R\tgoneBytes\"`\n" +
 	"\x12FindMissingRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x124\n" +
 	"\bcontents\x18\x02 \x03(\v2\x18.odarchive.v1.ContentRefR\bcontents\"F\n" +

@@ -22,6 +22,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Fate is what becomes of the image of a disc that was given up.
+type Fate int32
+
+const (
+	Fate_FATE_UNSPECIFIED Fate = 0
+	Fate_FATE_COPY        Fate = 1 // another disc has it: it is burned anew
+	Fate_FATE_SET         Fate = 2 // enough of its set is left to make it anew
+	Fate_FATE_SCRATCH     Fate = 3 // it lies whole on the scratch disk: it is burned anew
+	Fate_FATE_STAGING     Fate = 4 // its contents have not left staging: it is burned anew
+	Fate_FATE_GONE        Fate = 5 // nothing gives it any more
+)
+
+// Enum value maps for Fate.
+var (
+	Fate_name = map[int32]string{
+		0: "FATE_UNSPECIFIED",
+		1: "FATE_COPY",
+		2: "FATE_SET",
+		3: "FATE_SCRATCH",
+		4: "FATE_STAGING",
+		5: "FATE_GONE",
+	}
+	Fate_value = map[string]int32{
+		"FATE_UNSPECIFIED": 0,
+		"FATE_COPY":        1,
+		"FATE_SET":         2,
+		"FATE_SCRATCH":     3,
+		"FATE_STAGING":     4,
+		"FATE_GONE":        5,
+	}
+)
+
+func (x Fate) Enum() *Fate {
+	p := new(Fate)
+	*p = x
+	return p
+}
+
+func (x Fate) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Fate) Descriptor() protoreflect.EnumDescriptor {
+	return file_odarchive_v1_health_proto_enumTypes[0].Descriptor()
+}
+
+func (Fate) Type() protoreflect.EnumType {
+	return &file_odarchive_v1_health_proto_enumTypes[0]
+}
+
+func (x Fate) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Fate.Descriptor instead.
+func (Fate) EnumDescriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{0}
+}
+
 type GetDiscHealthRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Label.
@@ -868,6 +927,515 @@ func (x *HealDiscRequest) GetDisc() string {
 	return ""
 }
 
+type GiveUpDiscsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Labels. What sets can still make anew depends on all that is lost: name together what was lost together.
+	Discs []string `protobuf:"bytes,1,rep,name=discs,proto3" json:"discs,omitempty"`
+	// Why; it is written into the discs' records.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who says so, as he calls himself.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Only tell what it would come to.
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// How many contents may be lost at most: what a dry run has told.
+	MostContents  int64 `protobuf:"varint,5,opt,name=most_contents,json=mostContents,proto3" json:"most_contents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpDiscsRequest) Reset() {
+	*x = GiveUpDiscsRequest{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpDiscsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpDiscsRequest) ProtoMessage() {}
+
+func (x *GiveUpDiscsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpDiscsRequest.ProtoReflect.Descriptor instead.
+func (*GiveUpDiscsRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GiveUpDiscsRequest) GetDiscs() []string {
+	if x != nil {
+		return x.Discs
+	}
+	return nil
+}
+
+func (x *GiveUpDiscsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *GiveUpDiscsRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *GiveUpDiscsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *GiveUpDiscsRequest) GetMostContents() int64 {
+	if x != nil {
+		return x.MostContents
+	}
+	return 0
+}
+
+type GivenUpDisc struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Label.
+	Disc string `protobuf:"bytes,1,opt,name=disc,proto3" json:"disc,omitempty"`
+	// Number of its image, and UUID of the set that this is in; empty for none.
+	ImageNumber   int64  `protobuf:"varint,2,opt,name=image_number,json=imageNumber,proto3" json:"image_number,omitempty"`
+	SetId         string `protobuf:"bytes,3,opt,name=set_id,json=setId,proto3" json:"set_id,omitempty"`
+	Fate          Fate   `protobuf:"varint,4,opt,name=fate,proto3,enum=odarchive.v1.Fate" json:"fate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GivenUpDisc) Reset() {
+	*x = GivenUpDisc{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GivenUpDisc) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GivenUpDisc) ProtoMessage() {}
+
+func (x *GivenUpDisc) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GivenUpDisc.ProtoReflect.Descriptor instead.
+func (*GivenUpDisc) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GivenUpDisc) GetDisc() string {
+	if x != nil {
+		return x.Disc
+	}
+	return ""
+}
+
+func (x *GivenUpDisc) GetImageNumber() int64 {
+	if x != nil {
+		return x.ImageNumber
+	}
+	return 0
+}
+
+func (x *GivenUpDisc) GetSetId() string {
+	if x != nil {
+		return x.SetId
+	}
+	return ""
+}
+
+func (x *GivenUpDisc) GetFate() Fate {
+	if x != nil {
+		return x.Fate
+	}
+	return Fate_FATE_UNSPECIFIED
+}
+
+type GoneFromArchive struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ArchiveId string                 `protobuf:"bytes,1,opt,name=archive_id,json=archiveId,proto3" json:"archive_id,omitempty"`
+	Vault     string                 `protobuf:"bytes,2,opt,name=vault,proto3" json:"vault,omitempty"`
+	Name      string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// What is gone by this, each content counted once, and bytes of the whole archive.
+	Contents      int64 `protobuf:"varint,4,opt,name=contents,proto3" json:"contents,omitempty"`
+	Bytes         int64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	OfBytes       int64 `protobuf:"varint,6,opt,name=of_bytes,json=ofBytes,proto3" json:"of_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GoneFromArchive) Reset() {
+	*x = GoneFromArchive{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GoneFromArchive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GoneFromArchive) ProtoMessage() {}
+
+func (x *GoneFromArchive) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GoneFromArchive.ProtoReflect.Descriptor instead.
+func (*GoneFromArchive) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GoneFromArchive) GetArchiveId() string {
+	if x != nil {
+		return x.ArchiveId
+	}
+	return ""
+}
+
+func (x *GoneFromArchive) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+func (x *GoneFromArchive) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GoneFromArchive) GetContents() int64 {
+	if x != nil {
+		return x.Contents
+	}
+	return 0
+}
+
+func (x *GoneFromArchive) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *GoneFromArchive) GetOfBytes() int64 {
+	if x != nil {
+		return x.OfBytes
+	}
+	return 0
+}
+
+// SetLeft is what is left of a set.
+type SetLeft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	SetId string                 `protobuf:"bytes,1,opt,name=set_id,json=setId,proto3" json:"set_id,omitempty"`
+	// Images that it has; that are still on a disc, or on the scratch disk; and from how many the others can be made anew.
+	Images int32 `protobuf:"varint,2,opt,name=images,proto3" json:"images,omitempty"`
+	Usable int32 `protobuf:"varint,3,opt,name=usable,proto3" json:"usable,omitempty"`
+	Need   int32 `protobuf:"varint,4,opt,name=need,proto3" json:"need,omitempty"`
+	// Discs more that it can lose before something is gone; 0: the rest of its discs has nothing but its own error correction.
+	Spare         int32 `protobuf:"varint,5,opt,name=spare,proto3" json:"spare,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLeft) Reset() {
+	*x = SetLeft{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLeft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLeft) ProtoMessage() {}
+
+func (x *SetLeft) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLeft.ProtoReflect.Descriptor instead.
+func (*SetLeft) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetLeft) GetSetId() string {
+	if x != nil {
+		return x.SetId
+	}
+	return ""
+}
+
+func (x *SetLeft) GetImages() int32 {
+	if x != nil {
+		return x.Images
+	}
+	return 0
+}
+
+func (x *SetLeft) GetUsable() int32 {
+	if x != nil {
+		return x.Usable
+	}
+	return 0
+}
+
+func (x *SetLeft) GetNeed() int32 {
+	if x != nil {
+		return x.Need
+	}
+	return 0
+}
+
+func (x *SetLeft) GetSpare() int32 {
+	if x != nil {
+		return x.Spare
+	}
+	return 0
+}
+
+type GiveUpDiscsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Discs []*GivenUpDisc         `protobuf:"bytes,1,rep,name=discs,proto3" json:"discs,omitempty"`
+	// Contents that are nowhere else, each counted once, and their bytes.
+	Contents int64 `protobuf:"varint,2,opt,name=contents,proto3" json:"contents,omitempty"`
+	Bytes    int64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Contents that only the cache had: they are in staging again, and are burned anew.
+	Kept int64 `protobuf:"varint,4,opt,name=kept,proto3" json:"kept,omitempty"`
+	// That they belong to, those that lose most first: at most 1,000 of so many.
+	Archives      []*GoneFromArchive `protobuf:"bytes,5,rep,name=archives,proto3" json:"archives,omitempty"`
+	ArchiveCount  int64              `protobuf:"varint,6,opt,name=archive_count,json=archiveCount,proto3" json:"archive_count,omitempty"`
+	Sets          []*SetLeft         `protobuf:"bytes,7,rep,name=sets,proto3" json:"sets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpDiscsResponse) Reset() {
+	*x = GiveUpDiscsResponse{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpDiscsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpDiscsResponse) ProtoMessage() {}
+
+func (x *GiveUpDiscsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpDiscsResponse.ProtoReflect.Descriptor instead.
+func (*GiveUpDiscsResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GiveUpDiscsResponse) GetDiscs() []*GivenUpDisc {
+	if x != nil {
+		return x.Discs
+	}
+	return nil
+}
+
+func (x *GiveUpDiscsResponse) GetContents() int64 {
+	if x != nil {
+		return x.Contents
+	}
+	return 0
+}
+
+func (x *GiveUpDiscsResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *GiveUpDiscsResponse) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *GiveUpDiscsResponse) GetArchives() []*GoneFromArchive {
+	if x != nil {
+		return x.Archives
+	}
+	return nil
+}
+
+func (x *GiveUpDiscsResponse) GetArchiveCount() int64 {
+	if x != nil {
+		return x.ArchiveCount
+	}
+	return 0
+}
+
+func (x *GiveUpDiscsResponse) GetSets() []*SetLeft {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+type FindDiscsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Labels.
+	Discs []string `protobuf:"bytes,1,rep,name=discs,proto3" json:"discs,omitempty"`
+	// Why; it is written into the discs' records.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who says so, as he calls himself.
+	By            string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindDiscsRequest) Reset() {
+	*x = FindDiscsRequest{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindDiscsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindDiscsRequest) ProtoMessage() {}
+
+func (x *FindDiscsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindDiscsRequest.ProtoReflect.Descriptor instead.
+func (*FindDiscsRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FindDiscsRequest) GetDiscs() []string {
+	if x != nil {
+		return x.Discs
+	}
+	return nil
+}
+
+func (x *FindDiscsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FindDiscsRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type FindDiscsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindDiscsResponse) Reset() {
+	*x = FindDiscsResponse{}
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindDiscsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindDiscsResponse) ProtoMessage() {}
+
+func (x *FindDiscsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindDiscsResponse.ProtoReflect.Descriptor instead.
+func (*FindDiscsResponse) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
+}
+
 type SetScrubIntervalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         string                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -878,7 +1446,7 @@ type SetScrubIntervalRequest struct {
 
 func (x *SetScrubIntervalRequest) Reset() {
 	*x = SetScrubIntervalRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1458,7 @@ func (x *SetScrubIntervalRequest) String() string {
 func (*SetScrubIntervalRequest) ProtoMessage() {}
 
 func (x *SetScrubIntervalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[8]
+	mi := &file_odarchive_v1_health_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1471,7 @@ func (x *SetScrubIntervalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScrubIntervalRequest.ProtoReflect.Descriptor instead.
 func (*SetScrubIntervalRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{8}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SetScrubIntervalRequest) GetVault() string {
@@ -930,7 +1498,7 @@ type SetHealingRequest struct {
 
 func (x *SetHealingRequest) Reset() {
 	*x = SetHealingRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1510,7 @@ func (x *SetHealingRequest) String() string {
 func (*SetHealingRequest) ProtoMessage() {}
 
 func (x *SetHealingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[9]
+	mi := &file_odarchive_v1_health_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1523,7 @@ func (x *SetHealingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetHealingRequest.ProtoReflect.Descriptor instead.
 func (*SetHealingRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{9}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetHealingRequest) GetVault() string {
@@ -983,7 +1551,7 @@ type SetEvacuationLimitRequest struct {
 
 func (x *SetEvacuationLimitRequest) Reset() {
 	*x = SetEvacuationLimitRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1563,7 @@ func (x *SetEvacuationLimitRequest) String() string {
 func (*SetEvacuationLimitRequest) ProtoMessage() {}
 
 func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[10]
+	mi := &file_odarchive_v1_health_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1576,7 @@ func (x *SetEvacuationLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{10}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetEvacuationLimitRequest) GetLibrary() string {
@@ -1033,7 +1601,7 @@ type SetEvacuationLimitResponse struct {
 
 func (x *SetEvacuationLimitResponse) Reset() {
 	*x = SetEvacuationLimitResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1613,7 @@ func (x *SetEvacuationLimitResponse) String() string {
 func (*SetEvacuationLimitResponse) ProtoMessage() {}
 
 func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[11]
+	mi := &file_odarchive_v1_health_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1626,7 @@ func (x *SetEvacuationLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetEvacuationLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetEvacuationLimitResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{11}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{18}
 }
 
 type SetLotRequest struct {
@@ -1073,7 +1641,7 @@ type SetLotRequest struct {
 
 func (x *SetLotRequest) Reset() {
 	*x = SetLotRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1653,7 @@ func (x *SetLotRequest) String() string {
 func (*SetLotRequest) ProtoMessage() {}
 
 func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[12]
+	mi := &file_odarchive_v1_health_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1666,7 @@ func (x *SetLotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotRequest.ProtoReflect.Descriptor instead.
 func (*SetLotRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{12}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetLotRequest) GetLibrary() string {
@@ -1131,7 +1699,7 @@ type SetLotResponse struct {
 
 func (x *SetLotResponse) Reset() {
 	*x = SetLotResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1711,7 @@ func (x *SetLotResponse) String() string {
 func (*SetLotResponse) ProtoMessage() {}
 
 func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[13]
+	mi := &file_odarchive_v1_health_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1724,7 @@ func (x *SetLotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLotResponse.ProtoReflect.Descriptor instead.
 func (*SetLotResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{13}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetLotResponse) GetDiscs() int32 {
@@ -1174,7 +1742,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1754,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[14]
+	mi := &file_odarchive_v1_health_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1767,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{14}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{21}
 }
 
 type StatusResponse struct {
@@ -1213,7 +1781,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +1793,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[15]
+	mi := &file_odarchive_v1_health_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +1806,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{15}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StatusResponse) GetWell() bool {
@@ -1270,7 +1838,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1850,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[16]
+	mi := &file_odarchive_v1_health_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1863,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{16}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Alert) GetLibrary() string {
@@ -1336,7 +1904,7 @@ type ObservedFailuresRequest struct {
 
 func (x *ObservedFailuresRequest) Reset() {
 	*x = ObservedFailuresRequest{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1916,7 @@ func (x *ObservedFailuresRequest) String() string {
 func (*ObservedFailuresRequest) ProtoMessage() {}
 
 func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[17]
+	mi := &file_odarchive_v1_health_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1929,7 @@ func (x *ObservedFailuresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresRequest.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{17}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObservedFailuresRequest) GetVault() string {
@@ -1385,7 +1953,7 @@ type ObservedFailuresResponse struct {
 
 func (x *ObservedFailuresResponse) Reset() {
 	*x = ObservedFailuresResponse{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[18]
+	mi := &file_odarchive_v1_health_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1965,7 @@ func (x *ObservedFailuresResponse) String() string {
 func (*ObservedFailuresResponse) ProtoMessage() {}
 
 func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[18]
+	mi := &file_odarchive_v1_health_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1978,7 @@ func (x *ObservedFailuresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedFailuresResponse.ProtoReflect.Descriptor instead.
 func (*ObservedFailuresResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{18}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObservedFailuresResponse) GetFailures() int64 {
@@ -1454,7 +2022,7 @@ type ObservedMedium struct {
 
 func (x *ObservedMedium) Reset() {
 	*x = ObservedMedium{}
-	mi := &file_odarchive_v1_health_proto_msgTypes[19]
+	mi := &file_odarchive_v1_health_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +2034,7 @@ func (x *ObservedMedium) String() string {
 func (*ObservedMedium) ProtoMessage() {}
 
 func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_health_proto_msgTypes[19]
+	mi := &file_odarchive_v1_health_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +2047,7 @@ func (x *ObservedMedium) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedMedium.ProtoReflect.Descriptor instead.
 func (*ObservedMedium) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{19}
+	return file_odarchive_v1_health_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ObservedMedium) GetMedium() string {
@@ -1599,7 +2167,45 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\x05grade\x18\x02 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"%\n" +
 	"\x0fHealDiscRequest\x12\x12\n" +
-	"\x04disc\x18\x01 \x01(\tR\x04disc\"I\n" +
+	"\x04disc\x18\x01 \x01(\tR\x04disc\"\x90\x01\n" +
+	"\x12GiveUpDiscsRequest\x12\x14\n" +
+	"\x05discs\x18\x01 \x03(\tR\x05discs\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12#\n" +
+	"\rmost_contents\x18\x05 \x01(\x03R\fmostContents\"\x83\x01\n" +
+	"\vGivenUpDisc\x12\x12\n" +
+	"\x04disc\x18\x01 \x01(\tR\x04disc\x12!\n" +
+	"\fimage_number\x18\x02 \x01(\x03R\vimageNumber\x12\x15\n" +
+	"\x06set_id\x18\x03 \x01(\tR\x05setId\x12&\n" +
+	"\x04fate\x18\x04 \x01(\x0e2\x12.odarchive.v1.FateR\x04fate\"\xa7\x01\n" +
+	"\x0fGoneFromArchive\x12\x1d\n" +
+	"\n" +
+	"archive_id\x18\x01 \x01(\tR\tarchiveId\x12\x14\n" +
+	"\x05vault\x18\x02 \x01(\tR\x05vault\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n" +
+	"\bcontents\x18\x04 \x01(\x03R\bcontents\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x19\n" +
+	"\bof_bytes\x18\x06 \x01(\x03R\aofBytes\"z\n" +
+	"\aSetLeft\x12\x15\n" +
+	"\x06set_id\x18\x01 \x01(\tR\x05setId\x12\x16\n" +
+	"\x06images\x18\x02 \x01(\x05R\x06images\x12\x16\n" +
+	"\x06usable\x18\x03 \x01(\x05R\x06usable\x12\x12\n" +
+	"\x04need\x18\x04 \x01(\x05R\x04need\x12\x14\n" +
+	"\x05spare\x18\x05 \x01(\x05R\x05spare\"\x97\x02\n" +
+	"\x13GiveUpDiscsResponse\x12/\n" +
+	"\x05discs\x18\x01 \x03(\v2\x19.odarchive.v1.GivenUpDiscR\x05discs\x12\x1a\n" +
+	"\bcontents\x18\x02 \x01(\x03R\bcontents\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\x03R\x04kept\x129\n" +
+	"\barchives\x18\x05 \x03(\v2\x1d.odarchive.v1.GoneFromArchiveR\barchives\x12#\n" +
+	"\rarchive_count\x18\x06 \x01(\x03R\farchiveCount\x12)\n" +
+	"\x04sets\x18\a \x03(\v2\x15.odarchive.v1.SetLeftR\x04sets\"P\n" +
+	"\x10FindDiscsRequest\x12\x14\n" +
+	"\x05discs\x18\x01 \x03(\tR\x05discs\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\"\x13\n" +
+	"\x11FindDiscsResponse\"I\n" +
 	"\x17SetScrubIntervalRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x03R\aseconds\"Z\n" +
@@ -1638,11 +2244,20 @@ const file_odarchive_v1_health_proto_rawDesc = "" +
 	"\bfailures\x18\x02 \x01(\x03R\bfailures\x12\x1d\n" +
 	"\n" +
 	"disc_years\x18\x03 \x01(\x01R\tdiscYears\x12\x19\n" +
-	"\bmedia_id\x18\x04 \x01(\tR\amediaId2\xd4\x05\n" +
+	"\bmedia_id\x18\x04 \x01(\tR\amediaId*l\n" +
+	"\x04Fate\x12\x14\n" +
+	"\x10FATE_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tFATE_COPY\x10\x01\x12\f\n" +
+	"\bFATE_SET\x10\x02\x12\x10\n" +
+	"\fFATE_SCRATCH\x10\x03\x12\x10\n" +
+	"\fFATE_STAGING\x10\x04\x12\r\n" +
+	"\tFATE_GONE\x10\x052\xf6\x06\n" +
 	"\rHealthService\x12M\n" +
 	"\rGetDiscHealth\x12\".odarchive.v1.GetDiscHealthRequest\x1a\x18.odarchive.v1.DiscHealth\x12E\n" +
 	"\tJudgeDisc\x12\x1e.odarchive.v1.JudgeDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12C\n" +
-	"\bHealDisc\x12\x1d.odarchive.v1.HealDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12N\n" +
+	"\bHealDisc\x12\x1d.odarchive.v1.HealDiscRequest\x1a\x18.odarchive.v1.DiscHealth\x12R\n" +
+	"\vGiveUpDiscs\x12 .odarchive.v1.GiveUpDiscsRequest\x1a!.odarchive.v1.GiveUpDiscsResponse\x12L\n" +
+	"\tFindDiscs\x12\x1e.odarchive.v1.FindDiscsRequest\x1a\x1f.odarchive.v1.FindDiscsResponse\x12N\n" +
 	"\x10SetScrubInterval\x12%.odarchive.v1.SetScrubIntervalRequest\x1a\x13.odarchive.v1.Vault\x12B\n" +
 	"\n" +
 	"SetHealing\x12\x1f.odarchive.v1.SetHealingRequest\x1a\x13.odarchive.v1.Vault\x12g\n" +
@@ -1663,79 +2278,96 @@ func file_odarchive_v1_health_proto_rawDescGZIP() []byte {
 	return file_odarchive_v1_health_proto_rawDescData
 }
 
-var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_odarchive_v1_health_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_odarchive_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_odarchive_v1_health_proto_goTypes = []any{
-	(*GetDiscHealthRequest)(nil),       // 0: odarchive.v1.GetDiscHealthRequest
-	(*DiscHealth)(nil),                 // 1: odarchive.v1.DiscHealth
-	(*Reading)(nil),                    // 2: odarchive.v1.Reading
-	(*Trend)(nil),                      // 3: odarchive.v1.Trend
-	(*DiscStep)(nil),                   // 4: odarchive.v1.DiscStep
-	(*DiscRegion)(nil),                 // 5: odarchive.v1.DiscRegion
-	(*JudgeDiscRequest)(nil),           // 6: odarchive.v1.JudgeDiscRequest
-	(*HealDiscRequest)(nil),            // 7: odarchive.v1.HealDiscRequest
-	(*SetScrubIntervalRequest)(nil),    // 8: odarchive.v1.SetScrubIntervalRequest
-	(*SetHealingRequest)(nil),          // 9: odarchive.v1.SetHealingRequest
-	(*SetEvacuationLimitRequest)(nil),  // 10: odarchive.v1.SetEvacuationLimitRequest
-	(*SetEvacuationLimitResponse)(nil), // 11: odarchive.v1.SetEvacuationLimitResponse
-	(*SetLotRequest)(nil),              // 12: odarchive.v1.SetLotRequest
-	(*SetLotResponse)(nil),             // 13: odarchive.v1.SetLotResponse
-	(*StatusRequest)(nil),              // 14: odarchive.v1.StatusRequest
-	(*StatusResponse)(nil),             // 15: odarchive.v1.StatusResponse
-	(*Alert)(nil),                      // 16: odarchive.v1.Alert
-	(*ObservedFailuresRequest)(nil),    // 17: odarchive.v1.ObservedFailuresRequest
-	(*ObservedFailuresResponse)(nil),   // 18: odarchive.v1.ObservedFailuresResponse
-	(*ObservedMedium)(nil),             // 19: odarchive.v1.ObservedMedium
-	(*Disc)(nil),                       // 20: odarchive.v1.Disc
-	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
-	(Grade)(0),                         // 22: odarchive.v1.Grade
-	(Healing)(0),                       // 23: odarchive.v1.Healing
-	(*SlotRange)(nil),                  // 24: odarchive.v1.SlotRange
-	(*Vault)(nil),                      // 25: odarchive.v1.Vault
+	(Fate)(0),                          // 0: odarchive.v1.Fate
+	(*GetDiscHealthRequest)(nil),       // 1: odarchive.v1.GetDiscHealthRequest
+	(*DiscHealth)(nil),                 // 2: odarchive.v1.DiscHealth
+	(*Reading)(nil),                    // 3: odarchive.v1.Reading
+	(*Trend)(nil),                      // 4: odarchive.v1.Trend
+	(*DiscStep)(nil),                   // 5: odarchive.v1.DiscStep
+	(*DiscRegion)(nil),                 // 6: odarchive.v1.DiscRegion
+	(*JudgeDiscRequest)(nil),           // 7: odarchive.v1.JudgeDiscRequest
+	(*HealDiscRequest)(nil),            // 8: odarchive.v1.HealDiscRequest
+	(*GiveUpDiscsRequest)(nil),         // 9: odarchive.v1.GiveUpDiscsRequest
+	(*GivenUpDisc)(nil),                // 10: odarchive.v1.GivenUpDisc
+	(*GoneFromArchive)(nil),            // 11: odarchive.v1.GoneFromArchive
+	(*SetLeft)(nil),                    // 12: odarchive.v1.SetLeft
+	(*GiveUpDiscsResponse)(nil),        // 13: odarchive.v1.GiveUpDiscsResponse
+	(*FindDiscsRequest)(nil),           // 14: odarchive.v1.FindDiscsRequest
+	(*FindDiscsResponse)(nil),          // 15: odarchive.v1.FindDiscsResponse
+	(*SetScrubIntervalRequest)(nil),    // 16: odarchive.v1.SetScrubIntervalRequest
+	(*SetHealingRequest)(nil),          // 17: odarchive.v1.SetHealingRequest
+	(*SetEvacuationLimitRequest)(nil),  // 18: odarchive.v1.SetEvacuationLimitRequest
+	(*SetEvacuationLimitResponse)(nil), // 19: odarchive.v1.SetEvacuationLimitResponse
+	(*SetLotRequest)(nil),              // 20: odarchive.v1.SetLotRequest
+	(*SetLotResponse)(nil),             // 21: odarchive.v1.SetLotResponse
+	(*StatusRequest)(nil),              // 22: odarchive.v1.StatusRequest
+	(*StatusResponse)(nil),             // 23: odarchive.v1.StatusResponse
+	(*Alert)(nil),                      // 24: odarchive.v1.Alert
+	(*ObservedFailuresRequest)(nil),    // 25: odarchive.v1.ObservedFailuresRequest
+	(*ObservedFailuresResponse)(nil),   // 26: odarchive.v1.ObservedFailuresResponse
+	(*ObservedMedium)(nil),             // 27: odarchive.v1.ObservedMedium
+	(*Disc)(nil),                       // 28: odarchive.v1.Disc
+	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
+	(Grade)(0),                         // 30: odarchive.v1.Grade
+	(Healing)(0),                       // 31: odarchive.v1.Healing
+	(*SlotRange)(nil),                  // 32: odarchive.v1.SlotRange
+	(*Vault)(nil),                      // 33: odarchive.v1.Vault
 }
 var file_odarchive_v1_health_proto_depIdxs = []int32{
-	20, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
-	21, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
-	22, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
-	2,  // 3: odarchive.v1.DiscHealth.readings:type_name -> odarchive.v1.Reading
-	3,  // 4: odarchive.v1.DiscHealth.trends:type_name -> odarchive.v1.Trend
-	4,  // 5: odarchive.v1.DiscHealth.steps:type_name -> odarchive.v1.DiscStep
-	5,  // 6: odarchive.v1.DiscHealth.regions:type_name -> odarchive.v1.DiscRegion
-	21, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
-	21, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
-	22, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
-	22, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
-	21, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
-	21, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
-	21, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
-	21, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
-	22, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
-	23, // 16: odarchive.v1.SetHealingRequest.healing:type_name -> odarchive.v1.Healing
-	24, // 17: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
-	16, // 18: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
-	19, // 19: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
-	0,  // 20: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
-	6,  // 21: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
-	7,  // 22: odarchive.v1.HealthService.HealDisc:input_type -> odarchive.v1.HealDiscRequest
-	8,  // 23: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
-	9,  // 24: odarchive.v1.HealthService.SetHealing:input_type -> odarchive.v1.SetHealingRequest
-	10, // 25: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
-	12, // 26: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
-	14, // 27: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
-	17, // 28: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
-	1,  // 29: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
-	1,  // 30: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
-	1,  // 31: odarchive.v1.HealthService.HealDisc:output_type -> odarchive.v1.DiscHealth
-	25, // 32: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
-	25, // 33: odarchive.v1.HealthService.SetHealing:output_type -> odarchive.v1.Vault
-	11, // 34: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
-	13, // 35: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
-	15, // 36: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
-	18, // 37: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
-	29, // [29:38] is the sub-list for method output_type
-	20, // [20:29] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	28, // 0: odarchive.v1.DiscHealth.disc:type_name -> odarchive.v1.Disc
+	29, // 1: odarchive.v1.DiscHealth.graded:type_name -> google.protobuf.Timestamp
+	30, // 2: odarchive.v1.DiscHealth.operator_grade:type_name -> odarchive.v1.Grade
+	3,  // 3: odarchive.v1.DiscHealth.readings:type_name -> odarchive.v1.Reading
+	4,  // 4: odarchive.v1.DiscHealth.trends:type_name -> odarchive.v1.Trend
+	5,  // 5: odarchive.v1.DiscHealth.steps:type_name -> odarchive.v1.DiscStep
+	6,  // 6: odarchive.v1.DiscHealth.regions:type_name -> odarchive.v1.DiscRegion
+	29, // 7: odarchive.v1.Reading.begun:type_name -> google.protobuf.Timestamp
+	29, // 8: odarchive.v1.Reading.finished:type_name -> google.protobuf.Timestamp
+	30, // 9: odarchive.v1.Reading.grade:type_name -> odarchive.v1.Grade
+	30, // 10: odarchive.v1.Trend.next:type_name -> odarchive.v1.Grade
+	29, // 11: odarchive.v1.Trend.earliest:type_name -> google.protobuf.Timestamp
+	29, // 12: odarchive.v1.Trend.likely:type_name -> google.protobuf.Timestamp
+	29, // 13: odarchive.v1.Trend.latest:type_name -> google.protobuf.Timestamp
+	29, // 14: odarchive.v1.DiscStep.at:type_name -> google.protobuf.Timestamp
+	30, // 15: odarchive.v1.JudgeDiscRequest.grade:type_name -> odarchive.v1.Grade
+	0,  // 16: odarchive.v1.GivenUpDisc.fate:type_name -> odarchive.v1.Fate
+	10, // 17: odarchive.v1.GiveUpDiscsResponse.discs:type_name -> odarchive.v1.GivenUpDisc
+	11, // 18: odarchive.v1.GiveUpDiscsResponse.archives:type_name -> odarchive.v1.GoneFromArchive
+	12, // 19: odarchive.v1.GiveUpDiscsResponse.sets:type_name -> odarchive.v1.SetLeft
+	31, // 20: odarchive.v1.SetHealingRequest.healing:type_name -> odarchive.v1.Healing
+	32, // 21: odarchive.v1.SetLotRequest.slots:type_name -> odarchive.v1.SlotRange
+	24, // 22: odarchive.v1.StatusResponse.alerts:type_name -> odarchive.v1.Alert
+	27, // 23: odarchive.v1.ObservedFailuresResponse.media:type_name -> odarchive.v1.ObservedMedium
+	1,  // 24: odarchive.v1.HealthService.GetDiscHealth:input_type -> odarchive.v1.GetDiscHealthRequest
+	7,  // 25: odarchive.v1.HealthService.JudgeDisc:input_type -> odarchive.v1.JudgeDiscRequest
+	8,  // 26: odarchive.v1.HealthService.HealDisc:input_type -> odarchive.v1.HealDiscRequest
+	9,  // 27: odarchive.v1.HealthService.GiveUpDiscs:input_type -> odarchive.v1.GiveUpDiscsRequest
+	14, // 28: odarchive.v1.HealthService.FindDiscs:input_type -> odarchive.v1.FindDiscsRequest
+	16, // 29: odarchive.v1.HealthService.SetScrubInterval:input_type -> odarchive.v1.SetScrubIntervalRequest
+	17, // 30: odarchive.v1.HealthService.SetHealing:input_type -> odarchive.v1.SetHealingRequest
+	18, // 31: odarchive.v1.HealthService.SetEvacuationLimit:input_type -> odarchive.v1.SetEvacuationLimitRequest
+	20, // 32: odarchive.v1.HealthService.SetLot:input_type -> odarchive.v1.SetLotRequest
+	22, // 33: odarchive.v1.HealthService.Status:input_type -> odarchive.v1.StatusRequest
+	25, // 34: odarchive.v1.HealthService.ObservedFailures:input_type -> odarchive.v1.ObservedFailuresRequest
+	2,  // 35: odarchive.v1.HealthService.GetDiscHealth:output_type -> odarchive.v1.DiscHealth
+	2,  // 36: odarchive.v1.HealthService.JudgeDisc:output_type -> odarchive.v1.DiscHealth
+	2,  // 37: odarchive.v1.HealthService.HealDisc:output_type -> odarchive.v1.DiscHealth
+	13, // 38: odarchive.v1.HealthService.GiveUpDiscs:output_type -> odarchive.v1.GiveUpDiscsResponse
+	15, // 39: odarchive.v1.HealthService.FindDiscs:output_type -> odarchive.v1.FindDiscsResponse
+	33, // 40: odarchive.v1.HealthService.SetScrubInterval:output_type -> odarchive.v1.Vault
+	33, // 41: odarchive.v1.HealthService.SetHealing:output_type -> odarchive.v1.Vault
+	19, // 42: odarchive.v1.HealthService.SetEvacuationLimit:output_type -> odarchive.v1.SetEvacuationLimitResponse
+	21, // 43: odarchive.v1.HealthService.SetLot:output_type -> odarchive.v1.SetLotResponse
+	23, // 44: odarchive.v1.HealthService.Status:output_type -> odarchive.v1.StatusResponse
+	26, // 45: odarchive.v1.HealthService.ObservedFailures:output_type -> odarchive.v1.ObservedFailuresResponse
+	35, // [35:46] is the sub-list for method output_type
+	24, // [24:35] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_odarchive_v1_health_proto_init() }
@@ -1751,13 +2383,14 @@ func file_odarchive_v1_health_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_health_proto_rawDesc), len(file_odarchive_v1_health_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   20,
+			NumEnums:      1,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_odarchive_v1_health_proto_goTypes,
 		DependencyIndexes: file_odarchive_v1_health_proto_depIdxs,
+		EnumInfos:         file_odarchive_v1_health_proto_enumTypes,
 		MessageInfos:      file_odarchive_v1_health_proto_msgTypes,
 	}.Build()
 	File_odarchive_v1_health_proto = out.File

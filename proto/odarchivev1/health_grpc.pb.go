@@ -22,6 +22,8 @@ const (
 	HealthService_GetDiscHealth_FullMethodName      = "/odarchive.v1.HealthService/GetDiscHealth"
 	HealthService_JudgeDisc_FullMethodName          = "/odarchive.v1.HealthService/JudgeDisc"
 	HealthService_HealDisc_FullMethodName           = "/odarchive.v1.HealthService/HealDisc"
+	HealthService_GiveUpDiscs_FullMethodName        = "/odarchive.v1.HealthService/GiveUpDiscs"
+	HealthService_FindDiscs_FullMethodName          = "/odarchive.v1.HealthService/FindDiscs"
 	HealthService_SetScrubInterval_FullMethodName   = "/odarchive.v1.HealthService/SetScrubInterval"
 	HealthService_SetHealing_FullMethodName         = "/odarchive.v1.HealthService/SetHealing"
 	HealthService_SetEvacuationLimit_FullMethodName = "/odarchive.v1.HealthService/SetEvacuationLimit"
@@ -42,8 +44,15 @@ type HealthServiceClient interface {
 	// to be forgotten, or nothing is said of it any more. FAILED_PRECONDITION for a disc that isn't good or suspect.
 	JudgeDisc(ctx context.Context, in *JudgeDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error)
 	// HealDisc has a disc replaced: its image is copied from whichever of its discs gives it, burned onto a blank one and verified; then
-	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good or suspect.
+	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good, suspect or lost.
 	HealDisc(ctx context.Context, in *HealDiscRequest, opts ...grpc.CallOption) (*DiscHealth, error)
+	// GiveUpDiscs takes an operator's word that discs are not to be had any more. Their images are burned anew where another disc, their set, the scratch disk or
+	// staging gives them. Of the others, what is nowhere else is gone: retrievals that want it fail when the rest of them has come, and nobody is
+	// asked for it any more. FAILED_PRECONDITION for discs that aren't good, suspect or lost, or that a task works with; ABORTED when more would be lost than was said.
+	GiveUpDiscs(ctx context.Context, in *GiveUpDiscsRequest, opts ...grpc.CallOption) (*GiveUpDiscsResponse, error)
+	// FindDiscs takes the word back for discs that have turned up: they are suspect until they have been read whole, and what is on them counts again.
+	// FAILED_PRECONDITION for discs that aren't lost.
+	FindDiscs(ctx context.Context, in *FindDiscsRequest, opts ...grpc.CallOption) (*FindDiscsResponse, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(ctx context.Context, in *SetScrubIntervalRequest, opts ...grpc.CallOption) (*Vault, error)
 	// SetHealing sets which discs of a vault are replaced by themselves.
@@ -90,6 +99,26 @@ func (c *healthServiceClient) HealDisc(ctx context.Context, in *HealDiscRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DiscHealth)
 	err := c.cc.Invoke(ctx, HealthService_HealDisc_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) GiveUpDiscs(ctx context.Context, in *GiveUpDiscsRequest, opts ...grpc.CallOption) (*GiveUpDiscsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GiveUpDiscsResponse)
+	err := c.cc.Invoke(ctx, HealthService_GiveUpDiscs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *healthServiceClient) FindDiscs(ctx context.Context, in *FindDiscsRequest, opts ...grpc.CallOption) (*FindDiscsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindDiscsResponse)
+	err := c.cc.Invoke(ctx, HealthService_FindDiscs_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -168,8 +197,15 @@ type HealthServiceServer interface {
 	// to be forgotten, or nothing is said of it any more. FAILED_PRECONDITION for a disc that isn't good or suspect.
 	JudgeDisc(context.Context, *JudgeDiscRequest) (*DiscHealth, error)
 	// HealDisc has a disc replaced: its image is copied from whichever of its discs gives it, burned onto a blank one and verified; then
-	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good or suspect.
+	// the disc is retired. It may be repeated. FAILED_PRECONDITION for a disc that isn't good, suspect or lost.
 	HealDisc(context.Context, *HealDiscRequest) (*DiscHealth, error)
+	// GiveUpDiscs takes an operator's word that discs are not to be had any more. Their images are burned anew where another disc, their set, the scratch disk or
+	// staging gives them. Of the others, what is nowhere else is gone: retrievals that want it fail when the rest of them has come, and nobody is
+	// asked for it any more. FAILED_PRECONDITION for discs that aren't good, suspect or lost, or that a task works with; ABORTED when more would be lost than was said.
+	GiveUpDiscs(context.Context, *GiveUpDiscsRequest) (*GiveUpDiscsResponse, error)
+	// FindDiscs takes the word back for discs that have turned up: they are suspect until they have been read whole, and what is on them counts again.
+	// FAILED_PRECONDITION for discs that aren't lost.
+	FindDiscs(context.Context, *FindDiscsRequest) (*FindDiscsResponse, error)
 	// SetScrubInterval sets how often each disc of a vault is read as a whole, from a day to 100 years.
 	SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error)
 	// SetHealing sets which discs of a vault are replaced by themselves.
@@ -200,6 +236,12 @@ func (UnimplementedHealthServiceServer) JudgeDisc(context.Context, *JudgeDiscReq
 }
 func (UnimplementedHealthServiceServer) HealDisc(context.Context, *HealDiscRequest) (*DiscHealth, error) {
 	return nil, status.Error(codes.Unimplemented, "method HealDisc not implemented")
+}
+func (UnimplementedHealthServiceServer) GiveUpDiscs(context.Context, *GiveUpDiscsRequest) (*GiveUpDiscsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GiveUpDiscs not implemented")
+}
+func (UnimplementedHealthServiceServer) FindDiscs(context.Context, *FindDiscsRequest) (*FindDiscsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindDiscs not implemented")
 }
 func (UnimplementedHealthServiceServer) SetScrubInterval(context.Context, *SetScrubIntervalRequest) (*Vault, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetScrubInterval not implemented")
@@ -290,6 +332,42 @@ func _HealthService_HealDisc_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HealthServiceServer).HealDisc(ctx, req.(*HealDiscRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HealthService_GiveUpDiscs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GiveUpDiscsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).GiveUpDiscs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_GiveUpDiscs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).GiveUpDiscs(ctx, req.(*GiveUpDiscsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HealthService_FindDiscs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindDiscsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HealthServiceServer).FindDiscs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HealthService_FindDiscs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HealthServiceServer).FindDiscs(ctx, req.(*FindDiscsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -420,6 +498,14 @@ var HealthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "HealDisc",
 			Handler:    _HealthService_HealDisc_Handler,
+		},
+		{
+			MethodName: "GiveUpDiscs",
+			Handler:    _HealthService_GiveUpDiscs_Handler,
+		},
+		{
+			MethodName: "FindDiscs",
+			Handler:    _HealthService_FindDiscs_Handler,
 		},
 		{
 			MethodName: "SetScrubInterval",

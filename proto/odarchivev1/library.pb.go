@@ -242,6 +242,7 @@ const (
 	DiscState_DISC_STATE_SUSPECT     DiscState = 5
 	DiscState_DISC_STATE_RETIRED     DiscState = 6
 	DiscState_DISC_STATE_SPOILED     DiscState = 7
+	DiscState_DISC_STATE_LOST        DiscState = 8 // somebody says that it is not to be had any more
 )
 
 // Enum value maps for DiscState.
@@ -255,6 +256,7 @@ var (
 		5: "DISC_STATE_SUSPECT",
 		6: "DISC_STATE_RETIRED",
 		7: "DISC_STATE_SPOILED",
+		8: "DISC_STATE_LOST",
 	}
 	DiscState_value = map[string]int32{
 		"DISC_STATE_UNSPECIFIED": 0,
@@ -265,6 +267,7 @@ var (
 		"DISC_STATE_SUSPECT":     5,
 		"DISC_STATE_RETIRED":     6,
 		"DISC_STATE_SPOILED":     7,
+		"DISC_STATE_LOST":        8,
 	}
 )
 
@@ -912,7 +915,7 @@ type Disc struct {
 	Vault    string                 `protobuf:"bytes,9,opt,name=vault,proto3" json:"vault,omitempty"`
 	Burned   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=burned,proto3" json:"burned,omitempty"`
 	Verified *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=verified,proto3" json:"verified,omitempty"`
-	// Why it is spoiled, suspect or retired.
+	// Why it is spoiled, suspect, retired or lost.
 	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
 	Grade  Grade  `protobuf:"varint,20,opt,name=grade,proto3,enum=odarchive.v1.Grade" json:"grade,omitempty"`
 	// Why it isn't healthy.
@@ -2759,7 +2762,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"DriveState\x12\x1b\n" +
 	"\x17DRIVE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eDRIVE_STATE_UP\x10\x01\x12\x14\n" +
-	"\x10DRIVE_STATE_DOWN\x10\x02*\xcc\x01\n" +
+	"\x10DRIVE_STATE_DOWN\x10\x02*\xe1\x01\n" +
 	"\tDiscState\x12\x1a\n" +
 	"\x16DISC_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DISC_STATE_BLANK\x10\x01\x12\x16\n" +
@@ -2768,7 +2771,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\x0fDISC_STATE_GOOD\x10\x04\x12\x16\n" +
 	"\x12DISC_STATE_SUSPECT\x10\x05\x12\x16\n" +
 	"\x12DISC_STATE_RETIRED\x10\x06\x12\x16\n" +
-	"\x12DISC_STATE_SPOILED\x10\a2\xf2\a\n" +
+	"\x12DISC_STATE_SPOILED\x10\a\x12\x13\n" +
+	"\x0fDISC_STATE_LOST\x10\b2\xf2\a\n" +
 	"\x0eLibraryService\x12X\n" +
 	"\rListLibraries\x12\".odarchive.v1.ListLibrariesRequest\x1a#.odarchive.v1.ListLibrariesResponse\x12U\n" +
 	"\fListElements\x12!.odarchive.v1.ListElementsRequest\x1a\".odarchive.v1.ListElementsResponse\x12O\n" +
