@@ -10,13 +10,21 @@ import (
 )
 
 // settle draws the conclusions of a disc of an image having been verified: with enough copies the image is safe, with all
-// its images an archive is, and only then its contents leave staging.
+// its images an archive is, and only then its contents leave staging. Copies of an image, and images of an archive, may be verified in two libraries
+// at once: who comes second waits until the other's are seen.
 func settle(ctx context.Context, tx pgx.Tx, image string) error {
+	if _, err := tx.Exec(ctx, `select from image where id = $1 for update`, image); err != nil {
+		return err
+	}
 	tag, err := tx.Exec(ctx, `
 update image i set safe = now()
  where i.id = $1 and i.safe is null
    and i.copies <= (select count(*) from disc d where d.image_id = i.id and d.state = 'good')`, image)
 	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+select from archive where safe is null and id in (select archive_id from placement where image_id = $1) order by id for update`, image); err != nil {
 		return err
 	}
 	// A content that is split over several images stays until the last of them is safe.

@@ -33,9 +33,12 @@ func (s *Store) Tend(ctx context.Context) error {
 			if err := beginHeals(ctx, tx, lib); err != nil {
 				return err
 			}
+			if err := homeAgain(ctx, tx, lib); err != nil {
+				return err
+			}
 			serves, err := queueServes(ctx, tx, `i.library_id = $2::uuid`, lib)
 			if err == nil && serves > 0 {
-				err = announce(ctx, tx, LibraryKey+lib)
+				err = announce(ctx, tx, LibraryKey)
 			}
 			if err != nil {
 				return err
@@ -96,6 +99,7 @@ func tend(ctx context.Context, tx pgx.Tx, lib string) error {
 		      where h.finished is null and (x.id = i.id or h.by_set and x.set_id = i.set_id))
 		    and not exists (select from task t where t.image_id = i.id and t.state in ('queued', 'leased'))` + notLately + `f.image_id = i.id and f.kind = 'release')`,
 		releaseTorn,
+		releaseAway,
 		`insert into task (library_id, kind, priority, image_id, set_id)
 		 select s.library_id, 'release', $2::int - $2::int, s.parity_ids[1], s.id from disc_set s
 		  where s.library_id = $1 and s.state = 'sealed' and not s.released
@@ -129,5 +133,5 @@ func (rec *recorder) released() error {
 	if err := rec.exec(`delete from torn where image_id = $1`, *rec.t.Image); err != nil {
 		return err
 	}
-	return rec.exec(`update image set at_hand = false where id = $1`, *rec.t.Image)
+	return rec.atHand(*rec.t.Image, false)
 }
