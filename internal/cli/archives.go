@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
@@ -24,6 +25,14 @@ func showArchive(w io.Writer, a *pb.Archive) {
 	fmt.Fprintf(w, "archive %s\n  %q in vault %s: %d entries, %s; %s\n", a.GetId(), a.GetName(), a.GetVault(), a.GetEntries(), size(a.GetBytes()), state)
 }
 
+// showWhole names the libraries that have all of an archive.
+func showWhole(a *pb.Archive) string {
+	if len(a.GetWholeIn()) == 0 {
+		return "no library yet"
+	}
+	return strings.Join(a.GetWholeIn(), ", ")
+}
+
 func (a *app) archives() *cobra.Command {
 	var vault string
 	c := &cobra.Command{
@@ -41,8 +50,8 @@ func (a *app) archives() *cobra.Command {
 						break
 					}
 				}
-				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS", func(x *pb.Archive) string {
-					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), word(x.GetState(), "ARCHIVE_STATE_"), len(x.GetDiscs()))
+				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS\tWHOLE IN", func(x *pb.Archive) string {
+					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), word(x.GetState(), "ARCHIVE_STATE_"), len(x.GetDiscs()), showWhole(x))
 				})
 			})
 		},
@@ -58,7 +67,7 @@ func (a *app) archives() *cobra.Command {
 				}
 				return a.print(x, func(w io.Writer) {
 					showArchive(w, x)
-					fmt.Fprintf(w, "  sealed %s, root hash %x\n  job %s, discs %v\n", when(x.GetSealed()), x.GetRootHash(), x.GetJobId(), x.GetDiscs())
+					fmt.Fprintf(w, "  sealed %s, root hash %x\n  job %s, discs %v; whole in: %s\n", when(x.GetSealed()), x.GetRootHash(), x.GetJobId(), x.GetDiscs(), showWhole(x))
 				})
 			})
 		},

@@ -471,3 +471,67 @@ func TestAllot(t *testing.T) {
 		}
 	})
 }
+
+// A disc is replaced in its own library as long as a disc there gives the image, and in another one that has a copy when none does.
+func TestHealFromAnotherLibrary(t *testing.T) {
+	p := newPair(t, 2, 4, 4)
+	image, _ := p.plan()
+	p.run()
+	if err := p.s.Tend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	label := func(a *agent) string {
+		return p.said(`select label from disc where image_id = $1 and library_id = $2 and state = 'good'`, image, a.lib)
+	}
+	heal := func(discs ...string) {
+		t.Helper()
+		for _, disc := range discs {
+			if err := p.s.HealDisc(t.Context(), disc); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			p.run()
+			p.exec(`update task set finished = finished - interval '2 minutes' where state = 'failed'`)
+			if err := p.s.Tend(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// Both at once: each library makes its own anew.
+	heal(label(p.there), label(p.here))
+	if got := p.copies(image); got != "here there" || p.count(`select count(*) from disc where state = 'retired'`) != 2 {
+		t.Errorf("copies are in %q", got)
+	}
+	if got := p.done(library.ReadTask, image); got != "there here" {
+		t.Errorf("it was copied in %q", got)
+	}
+	// The disc here gives nothing any more.
+	p.here.fail = func(task Task, r *Result) {
+		if p.answer(task, r); task.Copy {
+			r.Error, r.Failure, r.SHA256 = "7 sectors can't be read", DiscFailure, nil
+		}
+	}
+	old := label(p.here)
+	heal(old)
+	if got := p.copies(image); got != "there there" {
+		t.Errorf("copies are in %q; tasks: %s", got, p.tasks(image))
+	}
+	if got := p.said(`select state::text from disc where label = $1`, old); got != "retired" {
+		t.Errorf("the disc that was to be replaced is %s", got)
+	}
+	if n := p.count(`select count(*) from heal where finished is null`); n != 0 {
+		t.Errorf("%d discs are still to be replaced", n)
+	}
+	if n := p.count(`select count(*) from image_away where at_hand`) + p.count(`select count(*) from image where at_hand`); n > 0 {
+		t.Errorf("%d images are still on scratch disks", n)
+	}
+	// Nor do any others.
+	p.there.fail = p.here.fail
+	old = p.said(`select min(label) from disc where image_id = $1 and state = 'good'`, image)
+	heal(old)
+	if got := p.said(`select error from heal h join disc d on d.id = h.disc_id where d.label = $1`, old); !strings.Contains(got, "no disc that is in a library gives the whole image") {
+		t.Errorf("the heal says %q", got)
+	}
+}

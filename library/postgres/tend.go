@@ -8,8 +8,8 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Tend looks after every library: discs that are to be replaced begin to be, sets that are due are closed, and what sets need is queued. Scrubs that
-// are over are ended.
+// Tend looks after every library: discs that are to be replaced begin to be, sets that are due are closed, and what sets need is queued. What libraries
+// can't read is read in others. Scrubs that are over are ended.
 func (s *Store) Tend(ctx context.Context) error {
 	rows, err := s.pool.Query(ctx, `select id::text from library order by name`)
 	if err != nil {
@@ -47,6 +47,9 @@ func (s *Store) Tend(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := s.readElsewhere(ctx); err != nil {
+		return err
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error { return finishScrubs(ctx, tx, nil) })
 }

@@ -95,7 +95,9 @@ type Archive struct {
 	// Discs that carry some of its content, by label.
 	Discs []string `protobuf:"bytes,11,rep,name=discs,proto3" json:"discs,omitempty"`
 	// When it became safe; unset before.
-	Safe          *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=safe,proto3" json:"safe,omitempty"`
+	Safe *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=safe,proto3" json:"safe,omitempty"`
+	// Names of the libraries of which each has good discs with all of it: any one of them can be lost while there is another.
+	WholeIn       []string `protobuf:"bytes,60,rep,name=whole_in,json=wholeIn,proto3" json:"whole_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +212,13 @@ func (x *Archive) GetDiscs() []string {
 func (x *Archive) GetSafe() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Safe
+	}
+	return nil
+}
+
+func (x *Archive) GetWholeIn() []string {
+	if x != nil {
+		return x.WholeIn
 	}
 	return nil
 }
@@ -922,7 +931,7 @@ var File_odarchive_v1_archive_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\n" +
-	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\xf5\x02\n" +
+	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\x90\x03\n" +
 	"\aArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05vault\x18\x02 \x01(\tR\x05vault\x12\x12\n" +
@@ -936,7 +945,8 @@ const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\x06job_id\x18\n" +
 	" \x01(\tR\x05jobId\x12\x14\n" +
 	"\x05discs\x18\v \x03(\tR\x05discs\x12.\n" +
-	"\x04safe\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04safe\"`\n" +
+	"\x04safe\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04safe\x12\x19\n" +
+	"\bwhole_in\x18< \x03(\tR\awholeIn\"`\n" +
 	"\x12FindMissingRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x124\n" +
 	"\bcontents\x18\x02 \x03(\v2\x18.odarchive.v1.ContentRefR\bcontents\"F\n" +
