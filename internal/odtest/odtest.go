@@ -105,7 +105,7 @@ type Site struct {
 	options   Options
 	processes map[Role]*process
 	library   string
-	first     *Site // whose controller this one's agent calls; nil for its own
+	shares    *Site // whose controller this one's agent calls; nil for its own
 }
 
 // shape is that of two chained CAC-V3000.
@@ -157,7 +157,7 @@ func New(t *testing.T, o Options) *Site {
 // Beside starts another library whose agent calls the same controller.
 func (s *Site) Beside(library string, o Options) *Site {
 	s.Helper()
-	b := &Site{T: s.T, Dir: folder(s.T), Client: s.Client, options: o, processes: map[Role]*process{}, library: library, first: s}
+	b := &Site{T: s.T, Dir: folder(s.T), Client: s.Client, options: o, processes: map[Role]*process{}, library: library, shares: s}
 	s.Cleanup(func() {
 		for _, role := range []Role{Agent, Jukebox} {
 			b.Stop(role)
@@ -188,8 +188,8 @@ func (s *Site) path(elements ...string) string {
 }
 
 func (s *Site) address() string {
-	if s.first != nil {
-		return s.first.address()
+	if s.shares != nil {
+		return s.shares.address()
 	}
 	if s.options.Port != 0 {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Port))
