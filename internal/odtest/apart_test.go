@@ -105,5 +105,8 @@ func TestTwoLibraries(t *testing.T) {
 		c.broken.Hand("door", "open", "1")
 		near.same(c.source, near.get(c.want))
 		c.broken.Hand("door", "close", "1")
+		for _, drive := range []string{"1", "2"} { // into which nothing could be moved
+			u.must(cli.ExitOK, "drives", "up", drive, "--library", c.broken.library)
+		}
 	}
 }
