@@ -60,6 +60,8 @@ type Vault struct {
 	SetWait   int64 `json:"set_wait_seconds"`
 	// HealAt is the grade from which on its discs are replaced without anybody's word: migrate_soon or migrate_now; empty for none.
 	HealAt string `json:"heal_at,omitempty"`
+	// Together says that all copies of an image are made in one library, even where there are several.
+	Together bool `json:"together,omitempty"`
 }
 
 // Library is a robot with its discs.

@@ -33,7 +33,7 @@ func ptr[T any](v T) *T { return &v }
 // one of each kind, with every member that there is.
 func samples() []Record {
 	return []Record{
-		&Vault{uuid(10), "film <& \u2028>", moment, 2, 3600, 32, true, 86400 * 365, 12, 2, 86400 * 30, "migrate_now"},
+		&Vault{uuid(10), "film <& \u2028>", moment, 2, 3600, 32, true, 86400 * 365, 12, 2, 86400 * 30, "migrate_now", true},
 		&Library{uuid(11), "north", "CAC-V3000", 86400 * 30},
 		&Set{uuid(12), uuid(10), uuid(11), "BD-R", 12219392, 12, 2, "sealed", moment, ptr(moment), []Numbered{{uuid(20), 13}, {uuid(21), 14}}},
 		&Image{uuid(13), 1, uuid(10), uuid(11), "BD-R", 12219392, 47000, 11000000, ptr(archive.Hash{1, 2}), moment, 2, ptr(moment), uuid(12), ptr(0)},

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -23,7 +24,8 @@ const (
 	spacePause = 5 * time.Second
 )
 
-// build makes an image on the scratch disk. One that is there already is not made again.
+// build makes an image on the scratch disk. One that is there already is not made again. One that comes to another hash than it has to is not
+// kept.
 func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResult) error {
 	id := t.GetImageId()
 	size, err := bytesOf(t.GetSectors())
@@ -35,6 +37,13 @@ func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResul
 	if err != nil {
 		return err
 	}
+	want := t.GetSha256()
+	if sum != nil && len(want) > 0 && !bytes.Equal(sum, want) {
+		if err := a.scratch.discard(id); err != nil {
+			return err
+		}
+		sum = nil
+	}
 	if sum == nil {
 		if sum, err = a.make(ctx, w, t, size); err != nil {
 			if lost, ok := errors.AsType[*absentError](err); ok {
@@ -42,6 +51,9 @@ func (a *agent) build(ctx context.Context, w *work, t *pb.Build, r *pb.TaskResul
 			}
 			return err
 		}
+	}
+	if len(want) > 0 && !bytes.Equal(sum, want) {
+		return errors.Join(defect("image %s comes to hash %x and has been built as %x before: do the agents that build it have the same version?", id, sum, want), a.scratch.discard(id))
 	}
 	w.done.Store(size)
 	r.Sha256 = sum

@@ -196,6 +196,43 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestBuildOfOtherBytes: an image that has been built before, here or in another library, must come to the same bytes. One that doesn't is not kept; one that lies there
+// already and is another is made anew.
+func TestBuildOfOtherBytes(t *testing.T) {
+	inBubble(t, 1, 1, func(s *site) {
+		image, want := planned(t)
+		s.images[imageA] = image
+		p := s.start()
+		defer p.end()
+		sum := sha256.Sum256(want)
+		task := func(sum []byte) *pb.Task {
+			b := buildTask(int64(len(want)) / archive.SectorSize)
+			b.GetBuild().Sha256 = sum
+			return b
+		}
+		left := func() int {
+			files, err := os.ReadDir(filepath.Join(s.dir, "scratch"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(files)
+		}
+		r := s.run(task(bytes.Repeat([]byte{8}, 32)))
+		s.failed(r, pb.Failure_FAILURE_INTERNAL)
+		if !strings.Contains(r.GetError(), fmt.Sprintf("%x", sum)) || !strings.Contains(r.GetError(), "0808") || r.GetSha256() != nil || left() != 0 {
+			t.Errorf("error %q, sum %x, %d files are left", r.GetError(), r.GetSha256(), left())
+		}
+		s.ok(s.run(task(sum[:])))
+		name := filepath.Join(s.dir, "scratch", imageA+summed)
+		if err := os.WriteFile(name, fmt.Appendf(nil, "%064x  %s\n", 7, imageA+built), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := s.run(task(sum[:])); !bytes.Equal(r.GetSha256(), sum[:]) || left() != 2 {
+			t.Errorf("%v, %d files are left", r, left())
+		}
+	})
+}
+
 // TestBuildWaitsForSpace: a full scratch disk is waited for as long as other images may leave it, and then says what is missing.
 func TestBuildWaitsForSpace(t *testing.T) {
 	_, want := planned(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
@@ -36,6 +37,14 @@ func archiveState(x *pb.Archive) string {
 	return state
 }
 
+// showWhole names the libraries that have all of an archive.
+func showWhole(a *pb.Archive) string {
+	if len(a.GetWholeIn()) == 0 {
+		return "no library yet"
+	}
+	return strings.Join(a.GetWholeIn(), ", ")
+}
+
 func (a *app) archives() *cobra.Command {
 	var vault string
 	c := &cobra.Command{
@@ -53,8 +62,8 @@ func (a *app) archives() *cobra.Command {
 						break
 					}
 				}
-				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS", func(x *pb.Archive) string {
-					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), archiveState(x), len(x.GetDiscs()))
+				return list(a, all, "ID\tVAULT\tNAME\tSEALED\tENTRIES\tBYTES\tSTATE\tDISCS\tWHOLE IN", func(x *pb.Archive) string {
+					return cells(x.GetId()[:8], x.GetVault(), x.GetName(), when(x.GetSealed()), x.GetEntries(), size(x.GetBytes()), archiveState(x), len(x.GetDiscs()), showWhole(x))
 				})
 			})
 		},
@@ -70,7 +79,7 @@ func (a *app) archives() *cobra.Command {
 				}
 				return a.print(x, func(w io.Writer) {
 					showArchive(w, x)
-					fmt.Fprintf(w, "  sealed %s, root hash %x\n  job %s, discs %v\n", when(x.GetSealed()), x.GetRootHash(), x.GetJobId(), x.GetDiscs())
+					fmt.Fprintf(w, "  sealed %s, root hash %x\n  job %s, discs %v; whole in: %s\n", when(x.GetSealed()), x.GetRootHash(), x.GetJobId(), x.GetDiscs(), showWhole(x))
 				})
 			})
 		},
@@ -173,13 +182,13 @@ func (a *app) vaults() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return list(a, resp.GetVaults(), "NAME\tCOPIES\tROOTS\tSPARE AREAS\tMAX WAIT\tSCRUB EVERY\tHEAL\tARCHIVES\tBYTES", showVault)
+				return list(a, resp.GetVaults(), "NAME\tCOPIES\tAPART\tROOTS\tSPARE AREAS\tMAX WAIT\tSCRUB EVERY\tHEAL\tARCHIVES\tBYTES", showVault)
 			})
 		},
 	}
 	var copies, roots int32
 	var sets, heal string
-	var spare bool
+	var spare, together bool
 	var wait time.Duration
 	create := &cobra.Command{
 		Use:     "create NAME",
@@ -204,7 +213,7 @@ func (a *app) vaults() *cobra.Command {
 			}
 			return a.with(func(c *client.Client) error {
 				v, err := c.Vaults.CreateVault(cmd.Context(), &pb.CreateVaultRequest{
-					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity, Healing: healing,
+					Name: args[0], Copies: copies, MaxWaitSeconds: int64(wait / time.Second), Roots: &roots, SpareAreas: spare, SetData: data, SetParity: parity, Healing: healing, Together: together,
 				})
 				if err != nil {
 					return err
@@ -222,6 +231,7 @@ func (a *app) vaults() *cobra.Command {
 	create.Flags().Int32Var(&roots, "roots", defaultRoots, "error correction in each disc, 8 to 170 of 255 parts, or 0 for none")
 	create.Flags().StringVar(&sets, "set", "", "discs that share parity, and their parity discs, as in 12+2; none when not given")
 	create.Flags().StringVar(&heal, "heal", "now", healingHelp)
+	create.Flags().BoolVar(&together, "together", false, "make all copies in one library, even where there are several")
 	create.Flags().BoolVar(&spare, "spare-areas", false, "format BD-R with spare areas: less room, half the speed, and a drive mends bad places as it burns")
 	create.Flags().DurationVar(&wait, "max-wait", 0, "how long an archive waits for a full disc; 0 for as long as it takes, or --flush")
 	c.AddCommand(create, a.setVault())
@@ -240,7 +250,7 @@ func showVault(v *pb.Vault) string {
 	if v.GetMaxWaitSeconds() > 0 {
 		wait = (time.Duration(v.GetMaxWaitSeconds()) * time.Second).String()
 	}
-	return cells(v.GetName(), v.GetCopies(), v.GetRoots(), yes(v.GetSpareAreas()), wait, showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()), v.GetArchives(), size(v.GetBytes()))
+	return cells(v.GetName(), v.GetCopies(), yes(!v.GetTogether()), v.GetRoots(), yes(v.GetSpareAreas()), wait, showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()), v.GetArchives(), size(v.GetBytes()))
 }
 
 func (a *app) compare() *cobra.Command {

@@ -147,19 +147,26 @@ that were burned within a month are taken for mates. An empty LOT takes it back.
 
 func (a *app) setVault() *cobra.Command {
 	var interval, heal string
+	var apart, together bool
 	c := &cobra.Command{
-		Use: "set NAME", Short: "Say how often each disc of a vault is read whole, and which are replaced by themselves", Args: cobra.ExactArgs(1),
+		Use: "set NAME", Short: "Say how often each disc of a vault is read whole, which are replaced by themselves, and where copies are made", Args: cobra.ExactArgs(1),
 		Long: `Says how often each disc of a vault is read whole, from a day to 100 years; a new vault's discs are once a year. Discs at risk are read sooner than
 that, and all of them spread evenly. If nobody knows how long a medium lasts, ISO/IEC 29121 wants it tested every three years at least.
 
-Says as well which discs are replaced without anybody's having said so, as 'odarchive discs heal' does it: a new vault's are that are to be migrated at once.`,
-		Example: "  odarchive vaults set photos --scrub-interval 180d\n  odarchive vaults set photos --heal operator",
+Says as well which discs are replaced without anybody's having said so, as 'odarchive discs heal' does it: a new vault's are that are to be migrated at once.
+
+With --apart, as in a new vault, copies of a disc are made in different libraries where several have blank discs; with --together in one. That is so of what is
+planned from now on; of what waits for another library already, --together has the copies made at home.`,
+		Example: "  odarchive vaults set photos --scrub-interval 180d\n  odarchive vaults set photos --heal operator\n  odarchive vaults set photos --together",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var seconds int64
 			var healing pb.Healing
 			var err error
-			if interval == "" && heal == "" {
-				return usage(cmd, errors.New("say what to set: --scrub-interval, --heal or both"))
+			if interval == "" && heal == "" && !apart && !together {
+				return usage(cmd, errors.New("say what to set: --scrub-interval, --heal, --apart, --together"))
+			}
+			if apart && together {
+				return usage(cmd, errors.New("want --apart or --together, not both"))
 			}
 			if interval != "" {
 				d, err := parseTime(interval)
@@ -185,14 +192,22 @@ Says as well which discs are replaced without anybody's having said so, as 'odar
 						return err
 					}
 				}
+				if apart || together {
+					if v, err = c.Vaults.SetApart(cmd.Context(), &pb.SetApartRequest{Vault: args[0], Together: together}); err != nil {
+						return err
+					}
+				}
 				return a.print(v, func(w io.Writer) {
-					fmt.Fprintf(w, "vault %s: each disc is read whole every %s, heal: %s\n", v.GetName(), showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()))
+					fmt.Fprintf(w, "vault %s: each disc is read whole every %s, heal: %s, copies are made apart: %s\n",
+						v.GetName(), showDays(v.GetScrubIntervalSeconds()), showHealing(v.GetHealing()), yes(!v.GetTogether()))
 				})
 			})
 		},
 	}
 	c.Flags().StringVar(&interval, "scrub-interval", "", "a time, as in 720h, 180d or 2y")
 	c.Flags().StringVar(&heal, "heal", "", healingHelp)
+	c.Flags().BoolVar(&apart, "apart", false, "make copies in different libraries where several have blank discs")
+	c.Flags().BoolVar(&together, "together", false, "make all copies of a disc in one library")
 	return c
 }
 

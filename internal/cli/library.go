@@ -325,6 +325,7 @@ that the robot reads at the disc's place, where it reads any.`,
 	c.Flags().StringVar(&req.Library, "library", "", "only of this library")
 	c.Flags().StringVar(&state, "state", "", "only in this state: blank, burning, verifying, good, suspect, retired, spoiled or lost")
 	c.Flags().StringVar(&grade, "health", "", "only those that are so or worse: healthy, watch, migrate-soon or migrate-now")
+	c.Flags().BoolVar(&req.Together, "together", false, "only copies that lie in one library with all others of their image and should not: carry them to another")
 	c.AddCommand(a.showDisc(), a.condemn(), a.clear(), a.heal(), a.lostDiscs(), a.foundDiscs())
 	return c
 }

@@ -175,7 +175,7 @@ func taskProto(t postgres.Task) *pb.Task {
 	case library.MoveTask:
 		p.Work = &pb.Task_Move{Move: &pb.Move{From: addressProto(t.From), To: addressProto(t.To)}}
 	case library.BuildTask:
-		b := &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer}
+		b := &pb.Build{ImageId: t.ImageID, Sectors: t.Sectors, LayerSectors: t.Layer, Sha256: t.SHA256}
 		if t.Set != nil {
 			b.Parity = parityProto(t.Set)
 		}

@@ -252,6 +252,7 @@ func archiveProto(a postgres.Archive) *pb.Archive {
 		Id: a.ID, Vault: a.Vault, Name: a.Name, Description: a.Description, RootHash: a.RootHash, State: pb.ArchiveState_ARCHIVE_STATE_STAGED,
 		Entries: a.Entries, Bytes: a.Bytes, Sealed: timestamppb.New(a.Sealed), JobId: a.JobID, Discs: a.Discs,
 		GoneContents: a.GoneContents, GoneBytes: a.GoneBytes,
+		WholeIn: a.WholeIn,
 	}
 	if a.Safe != nil {
 		p.State, p.Safe = pb.ArchiveState_ARCHIVE_STATE_SAFE, timestamppb.New(*a.Safe)

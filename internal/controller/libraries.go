@@ -120,7 +120,8 @@ func (s *libraryServer) ListDiscs(ctx context.Context, req *pb.ListDiscsRequest)
 		return nil, err
 	}
 	discs, err := s.store.Discs(ctx, postgres.DiscFilter{
-		Library: req.GetLibrary(), State: discStates[req.GetState()], Labels: req.GetLabels(), Grade: gradeOf(req.GetGrade()), After: req.GetPageToken(), Limit: n + 1,
+		Library: req.GetLibrary(), State: discStates[req.GetState()], Labels: req.GetLabels(), Grade: gradeOf(req.GetGrade()), Together: req.GetTogether(),
+		After: req.GetPageToken(), Limit: n + 1,
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,19 @@ func (s *vaultServer) CreateVault(ctx context.Context, req *pb.CreateVaultReques
 			return nil, err
 		}
 	}
+	if req.GetTogether() {
+		if v, err = s.store.SetApart(ctx, v.Name, false); err != nil {
+			return nil, err
+		}
+	}
+	return vaultProto(v), nil
+}
+
+func (s *vaultServer) SetApart(ctx context.Context, req *pb.SetApartRequest) (*pb.Vault, error) {
+	v, err := s.store.SetApart(ctx, req.GetVault(), !req.GetTogether())
+	if err != nil {
+		return nil, err
+	}
 	return vaultProto(v), nil
 }
 
@@ -76,6 +89,6 @@ func vaultProto(v postgres.Vault) *pb.Vault {
 		Id: v.ID, Name: v.Name, Copies: int32(v.Copies), MaxWaitSeconds: int64(v.MaxWait / time.Second),
 		Roots: int32(v.Roots), ScrubIntervalSeconds: int64(v.Scrub / time.Second), SpareAreas: v.SpareAreas,
 		SetData: int32(v.SetData), SetParity: int32(v.SetParity), Healing: healingProto(v.HealAt),
-		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes,
+		Created: timestamppb.New(v.Created), Archives: v.Archives, Bytes: v.Bytes, Together: !v.Apart,
 	}
 }

@@ -104,6 +104,8 @@ type Site struct {
 
 	options   Options
 	processes map[Role]*process
+	library   string
+	shares    *Site // whose controller this one's agent calls; nil for its own
 }
 
 // shape is that of two chained CAC-V3000.
@@ -132,7 +134,7 @@ func New(t *testing.T, o Options) *Site {
 	if o.Sectors == 0 {
 		o.Sectors = 8192
 	}
-	s := &Site{T: t, Dir: folder(t), options: o, processes: map[Role]*process{}}
+	s := &Site{T: t, Dir: folder(t), options: o, processes: map[Role]*process{}, library: "site"}
 	var err error
 	if s.Client, err = client.Dial(s.address(), nil); err != nil {
 		t.Fatal(err)
@@ -150,6 +152,21 @@ func New(t *testing.T, o Options) *Site {
 	s.Start(Agent)
 	s.stock()
 	return s
+}
+
+// Beside starts another library whose agent calls the same controller.
+func (s *Site) Beside(library string, o Options) *Site {
+	s.Helper()
+	b := &Site{T: s.T, Dir: folder(s.T), Client: s.Client, options: o, processes: map[Role]*process{}, library: library, shares: s}
+	s.Cleanup(func() {
+		for _, role := range []Role{Agent, Jukebox} {
+			b.Stop(role)
+		}
+	})
+	b.Start(Jukebox)
+	b.Start(Agent)
+	b.stock()
+	return b
 }
 
 // folder is a temporary folder with a path short enough for sockets.
@@ -171,6 +188,9 @@ func (s *Site) path(elements ...string) string {
 }
 
 func (s *Site) address() string {
+	if s.shares != nil {
+		return s.shares.address()
+	}
 	if s.options.Port != 0 {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Port))
 	}
@@ -208,7 +228,7 @@ func (s *Site) config(role Role) any {
 		}
 	}
 	c := agent.Config{
-		Name: "burner", Library: "site", Controller: s.address(), Data: s.path("agent"),
+		Name: "burner of " + s.library, Library: s.library, Controller: s.address(), Data: s.path("agent"),
 		Robot: agent.RobotConfig{
 			Kind: "pioneer", Port: s.path("jukebox", "line"), Model: "CAC-V3000", Units: shape.Units, Speed: max(1, s.options.Speed),
 		},

@@ -19,11 +19,11 @@ import (
 func (s *Site) stock() {
 	s.Helper()
 	s.Eventually("the agent has shown the library", func() bool {
-		resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: "site"})
+		resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: s.library})
 		return err == nil && len(resp.GetElements()) > 0
 	})
 	_, err := s.Client.Library.StockBlanks(s.Context(), &pb.StockBlanksRequest{
-		Library: "site", Slots: []*pb.SlotRange{{First: 1, Last: int32(s.options.Blanks)}}, Medium: "BD-R", Capacity: s.options.Sectors,
+		Library: s.library, Slots: []*pb.SlotRange{{First: 1, Last: int32(s.options.Blanks)}}, Medium: "BD-R", Capacity: s.options.Sectors,
 	})
 	if err != nil {
 		s.Fatalf("stock blanks: %v", err)
@@ -98,7 +98,7 @@ func (s *Site) CheckTruth(spoiled int) {
 
 // differs names a difference between the catalogue and what is physically so.
 func (s *Site) differs() error {
-	resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: "site"})
+	resp, err := s.Client.Library.ListElements(s.Context(), &pb.ListElementsRequest{Library: s.library})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // Alert is something that somebody should do something about.
 type Alert struct {
 	Library string
-	// Kind is agent, blanks, disc, drive, element, evacuation, overdue, robot or set.
+	// Kind is agent, blanks, copies, disc, drive, element, evacuation, overdue, robot or set.
 	Kind string
 	Text string
 	Next string // what to do, with the command that does it
@@ -30,7 +30,7 @@ func (s *Store) Alerts(ctx context.Context) ([]Alert, error) {
 			return err
 		}
 		x := &alerter{ctx: ctx, tx: tx, several: libraries > 1}
-		for _, look := range []func() error{x.machines, x.drives, x.discs, x.elements, x.heals, x.sets, x.overdue} {
+		for _, look := range []func() error{x.machines, x.drives, x.discs, x.elements, x.heals, x.sets, x.together, x.overdue} {
 			if err := look(); err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ func (x *alerter) heals() error {
 	var n int
 	if err := x.each(`
 select l.name, count(*)
-  from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = i.library_id
+  from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = d.library_id
  where h.finished is null and not exists (select from disc b join element e on e.disc_id = b.id where b.library_id = l.id and b.state in ('blank', 'burning', 'verifying')
    and (b.state <> 'blank' or b.capacity >= i.sectors)) group by l.name`, []any{&lib, &n}, func() {
 		x.add(lib, "blanks", fmt.Sprintf("%d discs are to be replaced, and no blank disc is left for that", n), x.stock(lib))

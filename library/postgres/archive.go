@@ -31,6 +31,7 @@ type Archive struct {
 	Safe        *time.Time
 	JobID       string
 	Discs       []string
+	WholeIn     []string // libraries of which each has good discs with every byte
 	// Of what is gone: contents, each counted once, and their bytes.
 	GoneContents, GoneBytes int64
 }
@@ -40,6 +41,10 @@ select a.id, v.name, v.id, a.name, a.description, a.root_hash, a.entries, a.byte
        (select id from job where archive_id = a.id and kind = 'archive'),
        array(select distinct d.label from placement p join disc d on d.image_id = p.image_id
               where p.archive_id = a.id and d.state in ('verifying', 'good', 'suspect') order by 1),
+       array(select l.name from library l
+              where a.planned and not exists (
+                select from placement p where p.archive_id = a.id and not exists (
+                  select from disc d where d.image_id = p.image_id and d.library_id = l.id and d.state = 'good')) order by 1),
        a.gone_contents, a.gone_bytes
   from archive a join vault v on v.id = a.vault_id`
 

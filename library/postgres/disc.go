@@ -45,6 +45,7 @@ type DiscFilter struct {
 	// Grade is how bad a disc must be at least; with Confirmed, a second drive or an operator must say so: what healing goes by.
 	Grade     health.Grade
 	Confirmed bool
+	Together  bool   // only further copies of images that have all theirs in one library, and should not
 	After     string // label
 	Limit     int
 }
@@ -65,7 +66,8 @@ select d.label, d.state, l.name, coalesce(e.kind::text, ''), coalesce(e.number, 
  where ($1 = '' or l.name = $1) and ($2 = '' or d.state::text = $2) and ($3::text[] is null or d.label = any ($3))
    and (length(d.label), d.label) > (length($4), $4)
    and ($6 = '' or d.grade >= $6::disc_grade and d.state in ('good', 'suspect')) and (not $7 or d.grade_confirmed) and d.state <> 'unknown'
- order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit, f.Grade.String(), f.Confirmed)
+   and (not $8 or `+couldBeCarried+`)
+ order by length(d.label), d.label limit $5`, f.Library, string(f.State), f.Labels, f.After, f.Limit, f.Grade.String(), f.Confirmed, f.Together)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,8 @@ select d.number, e.unit, d.up, t.id is not null, e.fill <> 'unknown' or l.id is 
 const selectTasks = `
 select t.id, case when t.kind in ('gather', 'seal', 'rebuild') then 'build' when t.kind = 'serve' then 'release' when t.kind = 'identify' then 'verify' else t.kind::text end, t.priority, coalesce(t.disc_id, 0), greatest(coalesce(case when t.rows_of is null then i.sectors end, v.recorded, t.bytes / 2048) - coalesce(r.done, 0), 0), coalesce(r.done, 0),
        t.kind <> 'burn' or (i.sha256 is not null and not exists (
-         select from task b where b.image_id = t.image_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))),
+         select from task b where b.image_id = t.image_id and b.library_id = t.library_id and b.kind in ('build', 'read') and b.state in ('queued', 'leased'))
+         and (t.library_id = i.library_id or exists (select from image_away w where w.image_id = i.id and w.library_id = t.library_id and w.at_hand))),
        coalesce(t.avoid_drive, 0), extract(epoch from t.created)::float8, coalesce(extract(epoch from t.due), 0)::float8,
        t.kind = 'burn' and coalesce(p.spare_areas, false), case when t.kind = 'burn' then coalesce(i.medium, '') else '' end,
        case when t.kind = 'burn' then coalesce(i.number, 0) else 0 end, case when t.kind = 'burn' then coalesce((

@@ -176,7 +176,7 @@ returning copy_after and exists (
 		return err
 	}
 	if copyAfter {
-		if err := queueCopy(rec.ctx, rec.tx, *rec.t.Image, nil); err != nil {
+		if err := queueCopy(rec.ctx, rec.tx, *rec.t.Image, "", nil); err != nil {
 			return err
 		}
 	}

@@ -86,9 +86,9 @@ insert into disc_step (disc_id, step, detail) select disc_id, 'heal', 'its image
 		return err
 	}
 	if i.fate == OnScratch {
-		return burnForHeals(ctx, tx, i.id)
+		return burnForHeals(ctx, tx, i.id, i.lib)
 	}
-	return queueCopy(ctx, tx, i.id, nil)
+	return queueCopy(ctx, tx, i.id, "", nil)
 }
 
 // endImages: nothing gives the images any more, and nothing is tried for them.

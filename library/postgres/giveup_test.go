@@ -293,7 +293,7 @@ func TestGiveUpCopies(t *testing.T) {
 	}
 	b.settle()
 	alerts, err := b.s.Alerts(t.Context())
-	if all := fmt.Sprint(alerts); err != nil || !strings.Contains(all, "disc lib-1 is lost: the vault room burned, says eva@north; replacing it was given up: no disc in the library gives the whole image any more") ||
+	if all := fmt.Sprint(alerts); err != nil || !strings.Contains(all, "disc lib-1 is lost: the vault room burned, says eva@north; replacing it was given up: no disc that is in a library gives the whole image any more") ||
 		!strings.Contains(all, "odarchive discs lost lib-1 --reason WHY") {
 		t.Errorf("%s %v", all, err)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -57,27 +58,34 @@ on conflict (disc_id) do update set asked = now(), finished = null, error = '', 
 	if _, err := tx.Exec(ctx, `insert into disc_step (disc_id, step, detail) values ($1, 'heal', $2)`, disc, why); err != nil {
 		return false, err
 	}
-	return true, queueCopy(ctx, tx, image, nil)
+	return true, queueCopy(ctx, tx, image, "", nil)
 }
 
 // MaxCopyFailures is how often a disc is tried for a copy of its image, in two drives where there are two.
 const MaxCopyFailures = 2
 
 // queueCopy has an image that is to be healed copied to the scratch disk: from a disc that failed least often to give it since that
-// was asked for, a good one if there is one. When all of them have, or none is in the library, its heals are given up.
-func queueCopy(ctx context.Context, tx pgx.Tx, image string, avoid *int) error {
-	tag, err := tx.Exec(ctx, `
+// was asked for, a good one if there is one; in the library of the disc that is to be replaced, or else in another one, whose agent calls: there the
+// new disc is burned then. A drive of the library lib may be one to avoid. When all discs have failed, or none is in a library, its heals are given up.
+func queueCopy(ctx context.Context, tx pgx.Tx, image, lib string, avoid *int) error {
+	var where string
+	err := tx.QueryRow(ctx, `
 insert into task (library_id, kind, priority, image_id, disc_id, avoid_drive, bytes)
-select i.library_id, 'read', $2, i.id, d.id, $3, i.sectors * 2048
-  from image i join disc d on d.image_id = i.id and d.state in ('good', 'suspect') and d.library_id = i.library_id
+select l.id, 'read', $2, i.id, d.id, case when l.id::text = $5 then $3::int end, i.sectors * 2048
+  from image i join disc d on d.image_id = i.id and d.state in ('good', 'suspect') join library l on l.id = d.library_id
   join element e on e.disc_id = d.id
   cross join lateral (
     select count(*) as n from task t where t.disc_id = d.id and t.image_id = i.id and t.kind = 'read' and t.rows_of is null and t.state = 'failed' and t.error like 'disc: %'
        and t.finished >= (select min(h.asked) from heal h join disc o on o.id = h.disc_id where o.image_id = i.id and h.finished is null)) failed
+  left join lateral (
+    select o.library_id from heal h join disc o on o.id = h.disc_id where o.image_id = i.id and h.finished is null order by h.asked, o.id limit 1) first on true
  where i.id = $1 and failed.n < $4
- order by (d.state = 'good') desc, exists (select from heal h where h.disc_id = d.id and h.finished is null), failed.n, d.verified desc, d.id limit 1
-on conflict do nothing`, image, library.PriorityBurn, avoid, MaxCopyFailures)
-	if err != nil || tag.RowsAffected() > 0 {
+ order by l.silent, (l.id is not distinct from first.library_id) desc,
+       (d.state = 'good') desc, exists (select from heal h where h.disc_id = d.id and h.finished is null), failed.n, d.verified desc, d.id limit 1
+on conflict do nothing returning library_id::text`, image, library.PriorityBurn, avoid, MaxCopyFailures, lib).Scan(&where)
+	if err == nil {
+		return announce(ctx, tx, LibraryKey+where)
+	} else if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
 	var open bool
@@ -85,14 +93,14 @@ on conflict do nothing`, image, library.PriorityBurn, avoid, MaxCopyFailures)
 select exists (select from task where image_id = $1 and kind = 'read' and early is null and state in ('queued', 'leased'))`, image).Scan(&open); err != nil || open {
 		return err
 	}
-	tag, err = tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 update heal h set by_set = true
   from disc d join image i on i.id = d.image_id join disc_set s on s.id = i.set_id and (s.state = 'sealed' or i.set_index >= s.data)
  where d.id = h.disc_id and d.image_id = $1 and h.finished is null`, image)
 	if err != nil || tag.RowsAffected() > 0 {
 		return err // whoever tends the set goes on
 	}
-	return giveUpHeals(ctx, tx, image, "no disc in the library gives the whole image any more")
+	return giveUpHeals(ctx, tx, image, "no disc that is in a library gives the whole image any more")
 }
 
 // giveUpHeals ends the heals of an image without a new disc, and with them the retrievals that waited for one.
@@ -170,7 +178,7 @@ select exists (select from heal h join disc d on d.id = h.disc_id where d.image_
 			return err
 		}
 		if healing {
-			return queueCopy(rec.ctx, rec.tx, *t.Image, t.Drive)
+			return queueCopy(rec.ctx, rec.tx, *t.Image, rec.lib, t.Drive)
 		}
 		// Its set wanted it: another drive is asked once, then whoever tends the set.
 		if others, err := rec.otherDrives(); err != nil || others == 0 || t.Avoid != nil {
@@ -184,23 +192,25 @@ select exists (select from heal h join disc d on d.id = h.disc_id where d.image_
 // burnHealed: the image is on the scratch disk. What retrievals wait for is read from there, and as many discs of it are burned as are wanted and not on their way.
 func (rec *recorder) burnHealed() error {
 	image := *rec.t.Image
-	if err := rec.exec(`update image set at_hand = true where id = $1`, image); err != nil {
+	if err := rec.atHand(image, true); err != nil {
 		return err
 	}
 	if _, err := queueServes(rec.ctx, rec.tx, `i.id = $2::uuid`, image); err != nil {
 		return err
 	}
-	return burnForHeals(rec.ctx, rec.tx, image)
+	return burnForHeals(rec.ctx, rec.tx, image, rec.lib)
 }
 
-// burnForHeals burns as many discs of an image that is on the scratch disk as are to be replaced and not on their way.
-func burnForHeals(ctx context.Context, tx pgx.Tx, image string) error {
+// burnForHeals burns as many discs of an image that is on a library's scratch disk as are to be replaced and not on their way. Each library replaces its own
+// discs, as long as one of them gives the image.
+func burnForHeals(ctx context.Context, tx pgx.Tx, image, lib string) error {
 	_, err := tx.Exec(ctx, `
 insert into task (library_id, kind, priority, image_id)
-select i.library_id, 'burn'::task_kind, $2::int, i.id from image i, generate_series(1,
-  (select count(*) from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null)
-  - (select count(*) from task where image_id = i.id and kind = 'burn' and state = 'queued')
-  - (select count(*) from disc where image_id = i.id and state in ('burning', 'verifying'))) where i.id = $1`, image, library.PriorityBurn)
+select $1::uuid, 'burn'::task_kind, $2::int, $3::uuid from generate_series(1,
+  (select coalesce(nullif(count(*) filter (where d.library_id = $1 or h.by_set), 0), count(*))
+     from heal h join disc d on d.id = h.disc_id where d.image_id = $3 and h.finished is null)
+  - (select count(*) from task where image_id = $3 and library_id = $1 and kind = 'burn' and state = 'queued')
+  - (select count(*) from disc where image_id = $3 and library_id = $1 and state in ('burning', 'verifying')))`, lib, library.PriorityBurn, image)
 	return err
 }
 
@@ -215,7 +225,7 @@ update heal u set finished = now(), new_disc = n.id
    select h.disc_id from heal h join disc d on d.id = h.disc_id
     where d.image_id = $1 and h.finished is null and h.disc_id <> n.id and h.asked < n.burned
       and not exists (select from heal o where o.new_disc = n.id)
-    order by h.asked, h.disc_id limit 1)
+    order by (d.library_id = n.library_id) desc, h.asked, h.disc_id limit 1)
 returning u.disc_id, n.label`, image, *rec.t.Disc).Scan(&old, &label)
 	if err == pgx.ErrNoRows {
 		return nil
@@ -232,8 +242,24 @@ returning u.disc_id, n.label`, image, *rec.t.Disc).Scan(&old, &label)
 update task set state = 'cancelled', finished = now() where disc_id = $1 and state = 'queued' and kind in ('read', 'verify')`, old); err != nil {
 		return err
 	}
+	if err := rec.healOthers(image); err != nil {
+		return err
+	}
 	if err := beginHeals(rec.ctx, rec.tx, rec.lib); err != nil {
 		return err
 	}
 	return queueReadsOf(rec.ctx, rec.tx, old)
+}
+
+// healOthers goes on with the discs of the image that are to be replaced in other libraries.
+func (rec *recorder) healOthers(image string) error {
+	var waits bool
+	err := rec.tx.QueryRow(rec.ctx, `
+select exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = $1 and h.finished is null and not h.by_set)
+   and not exists (select from task where image_id = $1 and kind = 'burn' and state = 'queued')
+   and not exists (select from disc where image_id = $1 and state in ('burning', 'verifying'))`, image).Scan(&waits)
+	if err != nil || !waits {
+		return err
+	}
+	return queueCopy(rec.ctx, rec.tx, image, "", nil)
 }

@@ -27,7 +27,7 @@ with open as (
   select count(*) as n from heal h join disc d on d.id = h.disc_id where d.library_id = $1 and h.finished is null and h.automatic)
 select d.id, i.id::text, d.grade_reason, $2 - open.n
   from open, disc d join image i on i.id = d.image_id join vault v on v.id = i.vault_id
- where open.n < $2 and d.library_id = $1 and d.state in ('good', 'suspect') and d.grade >= v.heal_at and d.grade_confirmed and i.safe is not null and i.library_id = $1
+ where open.n < $2 and d.library_id = $1 and d.state in ('good', 'suspect') and d.grade >= v.heal_at and d.grade_confirmed and i.safe is not null
    and not exists (select from heal h where h.disc_id = d.id and (h.finished is null or h.finished > now() - $3::interval))
    and exists (select from disc o join element e on e.disc_id = o.id where o.image_id = i.id and o.state in ('good', 'suspect'))`, lib, MaxHeals, healAgain)
 	if err != nil {

@@ -133,7 +133,7 @@ select coalesce(string_agg(d.label, ' ' order by d.label), '') from heal h join 
 	if heals() != "" {
 		t.Errorf("%q was given up a moment ago", heals())
 	}
-	if alerts, err := b.s.Alerts(t.Context()); err != nil || len(alerts) != 1 || !strings.Contains(alerts[0].Text, "replacing it was given up: no disc in the library gives") {
+	if alerts, err := b.s.Alerts(t.Context()); err != nil || len(alerts) != 1 || !strings.Contains(alerts[0].Text, "replacing it was given up: no disc that is in a library gives") {
 		t.Errorf("%v %v", alerts, err)
 	}
 	b.exec(`update heal set asked = now() - interval '9 days', finished = now() - interval '8 days' where error <> ''`)

@@ -143,18 +143,22 @@ func (rec *recorder) noStranger() error {
 func (rec *recorder) recognise() (*int64, error) {
 	id := rec.r.Identity
 	var disc int64
-	var good bool
+	var good, ours bool
 	err := rec.tx.QueryRow(rec.ctx, `
 update disc set reload = false, media_id = case when $3 <> '' then $3 else media_id end
- where id = (select d.id from disc d where d.library_id = $1 and d.image_id = $2 and d.state in ('verifying', 'good', 'suspect')
-   and not exists (select from element e where e.disc_id = d.id) order by d.state, d.id limit 1)
-returning id, state <> 'suspect'`, rec.lib, id.ImageID, id.MediaID).Scan(&disc, &good)
+ where id = (select d.id from disc d where d.image_id = $2 and d.state in ('verifying', 'good', 'suspect') and (d.library_id = $1 or d.state <> 'verifying')
+   and not exists (select from element e where e.disc_id = d.id) and not exists (select from task t where t.disc_id = d.id and t.state = 'leased' and t.library_id <> $1)
+   order by d.library_id <> $1, d.state, d.id limit 1)
+returning id, state <> 'suspect', library_id = $1`, rec.lib, id.ImageID, id.MediaID).Scan(&disc, &good, &ours)
+	if err == nil && !ours { // it has been carried here
+		err = carry(rec.ctx, rec.tx, disc, rec.lib)
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = rec.tx.QueryRow(rec.ctx, `
 insert into disc (label, library_id, medium, capacity, state, image_id, recorded, burned, media_id, reason)
-select 'copy-' || gen_random_uuid(), i.library_id, case when $3 = '' then i.medium else $3 end, greatest($4, i.sectors), 'suspect', i.id, i.sectors, i.created, $5,
+select 'copy-' || gen_random_uuid(), $1, case when $3 = '' then i.medium else $3 end, greatest($4, i.sectors), 'suspect', i.id, i.sectors, i.created, $5,
        'it was found by an inventory and has not been read since'
-  from image i where i.id::text = $2 and i.library_id = $1
+  from image i where i.id::text = $2
 returning id`, rec.lib, id.ImageID, id.Medium, id.Capacity, id.MediaID).Scan(&disc)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil

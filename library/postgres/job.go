@@ -74,8 +74,10 @@ select j.id, j.kind, j.state, coalesce(a.id::text, ''), coalesce(a.name, ''), co
                                       when 'read' then case when w.early is null then 'reading' else 'reading rows of its set from' end when 'move' then 'moving' when 'gather' then 'adding to the parity of a set'
                                       when 'seal' then 'finishing the parity of a set' when 'rebuild' then 'making an image anew' when 'serve' then case when w.early is null then 'reading an image on the scratch disk' else 'computing contents from rows of their set' end
                                       when 'release' then 'releasing scratch space' else w.kind::text end,
-                    'disc ' || d.label, 'in drive ' || w.drive, case when w.bytes > 0 then format('(%s %%)', w.bytes_done * 100 / w.bytes) end)
-               from work w left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id) end,
+                    'disc ' || d.label, 'in drive ' || w.drive, case when several.yes then 'of library ' || (select l.name from task t join library l on l.id = t.library_id where t.id = w.id) end,
+                    case when w.bytes > 0 then format('(%s %%)', w.bytes_done * 100 / w.bytes) end)
+               from work w cross join (select count(*) > 1 as yes from library) several
+               left join disc d on d.id = w.disc_id where w.job_id = j.id and w.state = 'leased' order by w.id) end,
        array(select distinct d.label from work w join disc d on d.id = w.disc_id where w.job_id = j.id and w.kind in ('burn', 'verify', 'read') order by 1)
   from job j left join archive a on a.id = j.archive_id left join vault v on v.id = a.vault_id
  where j.id = any ($1) order by j.created desc, j.id desc`

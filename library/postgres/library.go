@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -149,14 +150,24 @@ func (s *Store) SetElement(ctx context.Context, name string, place Place, fill F
 		if err != nil {
 			return err
 		}
-		if err := lockLibrary(ctx, tx, id); err != nil {
-			return err
-		}
 		var disc *int64
+		from := id
 		if label != "" {
-			if err := tx.QueryRow(ctx, `select id from disc where label = $1 and library_id = $2`, label, id).Scan(&disc); err != nil {
-				return notFound(err, "library %s has no disc %s", name, label)
+			if err := tx.QueryRow(ctx, `select id, library_id::text from disc where label = $1`, label).Scan(&disc, &from); err != nil {
+				return notFound(err, "there is no disc %s", label)
 			}
+		}
+		for _, lib := range slices.Compact([]string{min(id, from), max(id, from)}) {
+			if err := lockLibrary(ctx, tx, lib); err != nil {
+				return err
+			}
+		}
+		if label != "" && from != id {
+			if err := carriedTo(ctx, tx, *disc, id, place); err != nil {
+				return err
+			}
+		}
+		if label != "" {
 			if _, err := tx.Exec(ctx, `update element set disc_id = null, fill = case when fill = 'full' then 'unknown' else fill end where disc_id = $1`, disc); err != nil {
 				return err
 			}

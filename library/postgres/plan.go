@@ -116,13 +116,18 @@ type Target struct {
 	Blanks    int   // blanks that no queued burn will take
 }
 
-// Targets returns, by library and medium, the blank discs that could be burned; the roomiest choice first.
-func (s *Store) Targets(ctx context.Context) ([]Target, error) {
-	rows, err := s.pool.Query(ctx, `
+const selectTargets = `
 select e.library_id, d.medium, d.capacity,
        count(*) - (select count(*) from task t where t.library_id = e.library_id and t.kind = 'burn' and t.state = 'queued') as blanks
   from element e join disc d on d.id = e.disc_id and d.state = 'blank' where e.fill = 'full'
- group by e.library_id, d.medium, d.capacity order by blanks desc, e.library_id, d.medium, d.capacity`)
+ group by e.library_id, d.medium, d.capacity`
+
+// Targets returns, by library and medium, the blank discs that could be burned; the roomiest choice first, and last those of libraries whose agents say
+// nothing.
+func (s *Store) Targets(ctx context.Context) ([]Target, error) {
+	rows, err := s.pool.Query(ctx, `
+select t.* from (`+selectTargets+`) t join library l on l.id = t.library_id
+ order by l.silent, t.blanks desc, t.library_id, t.medium, t.capacity`)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +176,15 @@ func (s *Store) SavePlan(ctx context.Context, vault Vault, target Target, images
 		if _, err := tx.Exec(ctx, `select from vault where id = $1 for update`, vault.ID); err != nil {
 			return err
 		}
+		var others []Target
+		if vault.Apart && vault.Copies > 1 {
+			var err error
+			if others, err = elsewhere(ctx, tx, target); err != nil {
+				return err
+			}
+		}
 		for _, img := range images {
-			if err := saveImage(ctx, tx, vault, target, img); err != nil {
+			if err := saveImage(ctx, tx, vault, target, others, img); err != nil {
 				return fmt.Errorf("save image %s: %w", img.ID, err)
 			}
 		}
@@ -186,7 +198,7 @@ func (s *Store) SavePlan(ctx context.Context, vault Vault, target Target, images
 	})
 }
 
-func saveImage(ctx context.Context, tx pgx.Tx, vault Vault, target Target, img PlannedImage) error {
+func saveImage(ctx context.Context, tx pgx.Tx, vault Vault, target Target, others []Target, img PlannedImage) error {
 	if _, err := tx.Exec(ctx, `
 insert into image (id, number, vault_id, library_id, medium, sectors, layer_sectors, created, copies, data_sectors, capacity) overriding system value
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0))`,
@@ -211,10 +223,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0))`,
 		})); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `
+	away, err := planAway(ctx, tx, img.ID, vault.Copies, others)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
 insert into task (library_id, kind, priority, image_id)
 select $1::uuid, 'build'::task_kind, $2::int, $3::uuid union all select $1, 'burn', $2, $3 from generate_series(1, $4::int)`,
-		target.LibraryID, library.PriorityBurn, img.ID, vault.Copies)
+		target.LibraryID, library.PriorityBurn, img.ID, vault.Copies-away)
 	return err
 }
 

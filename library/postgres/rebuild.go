@@ -200,7 +200,7 @@ returning (select image_id::text from disc where id = disc_id)`, args...)
 		if slices.Contains(first, image) {
 			continue
 		}
-		if err := queueCopy(ctx, tx, image, nil); err != nil {
+		if err := queueCopy(ctx, tx, image, "", nil); err != nil {
 			return err
 		}
 	}

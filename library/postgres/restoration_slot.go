@@ -68,13 +68,14 @@ insert into element (library_id, kind, number, unit, fill, disc_id, flag, looked
 	return err == nil, err
 }
 
-// placed returns a good disc of an image that has no place yet; nil when there is none.
+// placed returns a good disc of an image that has no place yet; nil when there is none. What a disc says of its library is that of its image: a copy may have
+// been made in another one.
 func placed(ctx context.Context, tx pgx.Tx, lib string, x *library.FoundSlot) (*int64, error) {
 	var disc int64
 	err := tx.QueryRow(ctx, `
-update disc set media_id = case when media_id = '' then $3 else media_id end
- where id = (select d.id from disc d where d.library_id = $1 and d.image_id::text = $2 and d.state = 'good'
-   and not exists (select from element e where e.disc_id = d.id) order by d.id limit 1)
+update disc set library_id = $1, media_id = case when media_id = '' then $3 else media_id end
+ where id = (select d.id from disc d where d.image_id::text = $2 and d.state = 'good'
+   and not exists (select from element e where e.disc_id = d.id) order by d.library_id <> $1, d.id limit 1)
 returning id`, lib, x.Image, x.MediaID).Scan(&disc)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil

@@ -252,16 +252,19 @@ func (rec *recorder) build() error {
 		if rec.r.Failure == RetryFailure || rec.r.Failure == Interrupted {
 			return rec.retry(library.BuildTask, nil, nil)
 		}
-		return rec.hold(*rec.t.Image, "image can't be built: "+rec.r.Error)
+		return rec.notBuilt(rec.r.Error)
 	}
-	tag, err := rec.tx.Exec(rec.ctx, `update image set sha256 = $2, at_hand = true where id = $1 and coalesce(sha256, $2) = $2`, *rec.t.Image, rec.r.SHA256)
+	tag, err := rec.tx.Exec(rec.ctx, `update image set sha256 = $2 where id = $1 and coalesce(sha256, $2) = $2`, *rec.t.Image, rec.r.SHA256)
 	if err == nil && tag.RowsAffected() == 0 {
-		return rec.hold(*rec.t.Image, fmt.Sprintf("image %s was built anew with other bytes", *rec.t.Image))
+		return rec.notBuilt("it came to other bytes than before")
 	}
 	if err != nil {
 		return err
 	}
-	return rec.burnHealed() // a parity image's discs are healed by building it again
+	if err := rec.burnHealed(); err != nil { // a parity image's discs are healed by building it again
+		return err
+	}
+	return rec.buildAway()
 }
 
 // hold tells the archive jobs that wait for an image why they don't go on, and what does that.
@@ -304,7 +307,7 @@ update disc set state = 'verifying', burned = now(), recorded = (select sectors 
 			return err
 		}
 		if safe { // its contents are not in staging any more
-			return queueCopy(rec.ctx, rec.tx, *t.Image, nil)
+			return queueCopy(rec.ctx, rec.tx, *t.Image, "", nil)
 		}
 		return rec.exec(`insert into task (library_id, kind, priority, image_id) values ($1, 'build', $2, $3) on conflict do nothing`, rec.lib, t.Priority, *t.Image)
 	}

@@ -28,7 +28,8 @@ func (s *Store) RetryJob(ctx context.Context, id string) (Job, error) {
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-select library_id::text from image where id in (`+unsafeImages+`) group by 1 order by 1`, job.ArchiveID)
+select library_id::text from image where id in (`+unsafeImages+`)
+ union select library_id::text from image_away where copies > 0 and image_id in (`+unsafeImages+`) order by 1`, job.ArchiveID)
 		if err != nil {
 			return err
 		}
@@ -68,18 +69,29 @@ update job set waiting_for = '' where kind = 'archive' and state = 'running' and
 	return s.Job(ctx, job.ID)
 }
 
-// burnLacking queues a burn for each copy that an archive's images in a library lack and nothing is under way for, and a build for those
-// that were never built.
+// burnLacking queues a burn for each copy that an archive's images lack in a library that makes them and nothing is under way for, and a build for those
+// that were never built there: by other libraries than its own an image is when that one has.
 func burnLacking(ctx context.Context, tx pgx.Tx, lib, archive string) (queued int64, err error) {
 	tag, err := tx.Exec(ctx, `
-with lacking as (
-  select i.id, i.sha256,
-         i.copies - (select count(*) from disc d where d.image_id = i.id and d.state in ('burning', 'verifying', 'good'))
-                  - (select count(*) from task t where t.image_id = i.id and t.kind = 'burn' and t.state = 'queued') as copies
-    from image i where i.id in (`+unsafeImages+`) and i.library_id = $2),
+with share as (
+  select i.id, i.copies - coalesce((select sum(o.copies) from image_away o where o.image_id = i.id), 0) as copies, i.copies as of_all, i.sha256 is null as unbuilt
+    from image i where i.id in (`+unsafeImages+`) and i.library_id = $2
+   union all
+  select i.id, w.copies, i.copies, i.sha256 is not null and not w.at_hand
+    from image i join image_away w on w.image_id = i.id and w.library_id = $2 and w.copies > 0 where i.id in (`+unsafeImages+`)),
+lacking as (
+  select s.id, s.unbuilt, least(s.copies - here.n, s.of_all - anywhere.n) as copies
+    from share s
+    cross join lateral (
+      select (select count(*) from disc d where d.image_id = s.id and d.library_id = $2 and d.state in ('burning', 'verifying', 'good'))
+           + (select count(*) from task t where t.image_id = s.id and t.library_id = $2 and t.kind = 'burn' and t.state = 'queued') as n) here
+    cross join lateral (
+      select (select count(*) from disc d where d.image_id = s.id and d.state in ('burning', 'verifying', 'good'))
+           + (select count(*) from task t where t.image_id = s.id and t.kind = 'burn' and t.state = 'queued') as n) anywhere),
 unbuilt as (
-  select i.id from lacking i where i.sha256 is null and not exists (
-    select from task t where t.image_id = i.id and t.kind = 'build' and t.state in ('queued', 'leased'))),
+  select i.id from lacking i where i.unbuilt
+     and (i.copies > 0 or exists (select from task t where t.image_id = i.id and t.library_id = $2 and t.kind = 'burn' and t.state = 'queued'))
+     and not exists (select from task t where t.image_id = i.id and t.library_id = $2 and t.kind = 'build' and t.state in ('queued', 'leased'))),
 builds as (
   insert into task (library_id, kind, priority, image_id) select $2, 'build', $3, id from unbuilt on conflict do nothing returning 1),
 burns as (

@@ -30,27 +30,35 @@ const mostServes = 3
 // were spoiled, before all that was wanted of it had been read.
 const onHand = `(h.finished is null or h.error <> '' and i.at_hand and i.sha256 is not null)`
 
-// queueServes has images that are being healed, or could not be burned, and lie whole on their library's scratch disk, give what retrievals wait for which meet a condition:
+// queueServes has images that are being healed, or could not be burned, and lie whole on a library's scratch disk, give what retrievals wait for which meet a condition:
 // nobody waits for a blank disc, a drive or a picker then. It returns how many images those are. Arguments of the condition are counted from $2.
 func queueServes(ctx context.Context, tx pgx.Tx, which string, args ...any) (queued int64, err error) {
 	// There are few of them, and mostly none, while what waits may be a million contents.
 	rows, err := tx.Query(ctx, `
-select distinct i.id::text from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id join library l on l.id = i.library_id
- where `+onHand+` and i.at_hand and i.sha256 is not null and not l.silent
+select distinct on (i.id) i.id::text, l.id::text from heal h join disc d on d.id = h.disc_id join image i on i.id = d.image_id
+  cross join lateral (select i.library_id where i.at_hand union all select w.library_id from image_away w where w.image_id = i.id and w.at_hand) at
+  join library l on l.id = at.library_id
+ where `+onHand+` and i.sha256 is not null and not l.silent
    and not exists (select from task t where t.image_id = i.id and t.kind = 'serve' and t.state in ('queued', 'leased'))
-   and $1 > (select count(*) from task f where f.image_id = i.id and f.kind = 'serve' and f.state = 'failed' and f.finished > now() - interval '1 minute')`, mostServes)
+   and $1 > (select count(*) from task f where f.image_id = i.id and f.kind = 'serve' and f.state = 'failed' and f.finished > now() - interval '1 minute')
+ order by i.id, l.id <> i.library_id, l.id`, mostServes)
 	if err != nil {
 		return 0, err
 	}
-	images, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(images) == 0 {
+	var pairs []string // image and library
+	var image, lib string
+	if _, err := pgx.ForEachRow(rows, []any{&image, &lib}, func() error {
+		pairs = append(pairs, image+lib)
+		return nil
+	}); err != nil || len(pairs) == 0 {
 		return 0, err
 	}
 	tag, err := tx.Exec(ctx, fmt.Sprintf(`
 insert into task (library_id, kind, priority, image_id, bytes)
-select i.library_id, 'serve', %d, i.id, sum(x.length)::bigint`, library.PriorityStandard)+servable(which)+` and i.id = any ($1::uuid[])
- group by i.library_id, i.id
-on conflict do nothing`, append([]any{images}, args...)...)
+select (select right(p, 36)::uuid from unnest($1::text[]) p where left(p, 36) = i.id::text), 'serve', %d, i.id, sum(x.length)::bigint`, library.PriorityStandard)+servable(which)+`
+   and i.id in (select left(p, 36)::uuid from unnest($1::text[]) p)
+ group by i.id
+on conflict do nothing`, append([]any{pairs}, args...)...)
 	return tag.RowsAffected(), err
 }
 
@@ -133,13 +141,15 @@ func (rec *recorder) gone() (healing bool, err error) {
 	}
 	var coming bool
 	err = rec.tx.QueryRow(rec.ctx, `
-update image i set at_hand = false
- where i.id = $1 and exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null)
-returning exists (select from disc n where n.image_id = i.id and n.state in ('burning', 'verifying'))`, *rec.t.Image).Scan(&coming)
+select exists (select from disc n where n.image_id = i.id and n.state in ('burning', 'verifying'))
+  from image i where i.id = $1 and exists (select from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null)`, *rec.t.Image).Scan(&coming)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
-	if err != nil || coming {
+	if err != nil {
+		return true, err
+	}
+	if err := rec.atHand(*rec.t.Image, false); err != nil || coming {
 		return true, err
 	}
 	if err := rec.exec(`update task set state = 'cancelled', finished = now() where image_id = $1 and kind = 'burn' and state = 'queued'`, *rec.t.Image); err != nil {

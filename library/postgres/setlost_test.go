@@ -123,7 +123,7 @@ func TestGivenUpHealEndsRetrievals(t *testing.T) {
 	b.exec(`insert into read_failure (disc_id, content_id) select d.id, x.content_id from disc d join extent x on x.image_id = d.image_id on conflict do nothing`)
 	b.settle()
 	j, err := b.s.Job(t.Context(), job)
-	if err != nil || j.State != library.Failed || !strings.Contains(j.Error, "no disc in the library gives the whole image any more") || strings.Contains(j.Error, "set") {
+	if err != nil || j.State != library.Failed || !strings.Contains(j.Error, "no disc that is in a library gives the whole image any more") || strings.Contains(j.Error, "set") {
 		t.Errorf("%s %q %v", j.State, j.Error, err)
 	}
 }

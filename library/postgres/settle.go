@@ -10,13 +10,21 @@ import (
 )
 
 // settle draws the conclusions of a disc of an image having been verified: with enough copies the image is safe, with all
-// its images an archive is, and only then its contents leave staging.
+// its images an archive is, and only then its contents leave staging. Copies of an image, and images of an archive, may be verified in two libraries
+// at once: who comes second waits until the other's are seen.
 func settle(ctx context.Context, tx pgx.Tx, image string) error {
+	if _, err := tx.Exec(ctx, `select from image where id = $1 for update`, image); err != nil {
+		return err
+	}
 	tag, err := tx.Exec(ctx, `
 update image i set safe = now()
  where i.id = $1 and i.safe is null
    and i.copies <= (select count(*) from disc d where d.image_id = i.id and d.state = 'good')`, image)
 	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+select from archive where safe is null and id in (select archive_id from placement where image_id = $1) order by id for update`, image); err != nil {
 		return err
 	}
 	// A content that is split over several images stays until the last of them is safe.
@@ -50,9 +58,9 @@ update job set state = 'succeeded', waiting_for = '', finished = now() where kin
 	return announce(ctx, tx, PlanKey) // segments may be empty now
 }
 
-// queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one in a
-// library that isn't silent, one that lies in a drive, else the one most lately verified; what lies on a scratch disk comes from there. A retrieval that
-// waits for something no disc can give has failed. It looks at everything that any retrieval waits for.
+// queueReads makes a read task for each disc that some retrieval waits for and that has none: of a content's discs one that
+// can be read now, one that lies in a drive, else one in the library to which its image belongs, of these the one most lately verified; what lies on a
+// scratch disk comes from there. A retrieval that waits for something no disc can give has failed. It looks at everything that any retrieval waits for.
 func queueReads(ctx context.Context, tx pgx.Tx) error {
 	if _, err := queueServes(ctx, tx, `true`); err != nil {
 		return err
@@ -111,7 +119,8 @@ rc.content_id in (select x.content_id from task t join disc d on d.id = t.disc_i
 // the tasks will read; bytes says how that and what a queued task has already come together.
 func queueWanted(ctx context.Context, tx pgx.Tx, which, counted, bytes string, args ...any) error {
 	_, err := tx.Exec(ctx, `
-with pending as (
+with ill as materialized (`+illLibraries+`), reading as materialized (`+unitsThatRead+`),
+pending as (
   select rc.content_id, min(r.tier) as tier,
          min(coalesce(r.due, j.created + case r.tier when 1 then interval '5 minutes' when 3 then interval '12 hours' else interval '5 hours' end)) as due,
          bool_and(`+counted+`) as counted
@@ -127,11 +136,12 @@ choice as (
   select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, case when p.counted then x.length else 0 end as length
     from pending p join extent x on x.content_id = p.content_id
     join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
-    join library l on l.id = d.library_id left join element e on e.disc_id = d.id
+    join image i on i.id = x.image_id left join ill on ill.id = d.library_id left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
      and not exists (select from cache_part k where k.content_id = p.content_id and k.content_offset = x.content_offset)
      and x.image_id <> all (array(select image_id from task where kind = 'serve' and state in ('queued', 'leased'))) -- looked at when that has ended
-   order by p.content_id, x.content_offset, p.tier, l.silent, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc, d.verified desc, d.id)
+   order by p.content_id, x.content_offset, p.tier, ill.id is not null or ((d.library_id, e.unit) in (select library_id, unit from reading)) is not true, (e.kind = 'drive') desc nulls last, (d.state = 'good') desc,
+            (d.library_id = i.library_id) desc, d.verified desc, d.id)
 insert into task (library_id, kind, priority, disc_id, due, bytes)
 select library_id, 'read', max(case tier when 1 then $1::int when 3 then $3::int else $2::int end), disc, min(due), sum(length)::bigint from choice group by library_id, disc
 on conflict (disc_id) where kind = 'read' and state = 'queued' and image_id is null do update

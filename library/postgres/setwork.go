@@ -138,5 +138,5 @@ func (rec *recorder) notAtHand() error {
 	if !rec.r.Missing {
 		return nil
 	}
-	return rec.exec(`update image set at_hand = false where id = $1`, *rec.t.Image)
+	return rec.atHand(*rec.t.Image, false)
 }

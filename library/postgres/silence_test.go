@@ -136,6 +136,55 @@ select (select count(*) from task t where t.kind = 'read' and t.state = 'done' a
 	}
 }
 
+// What a library can't read, because its robot is in trouble or its drives are out of service, is read in another one that has it; what is in no other one waits.
+// As long as both can, it is read where the image belongs.
+func TestReadElsewhere(t *testing.T) {
+	s := open(t)
+	here, there := newAgent(t, s, "here", 2), newAgent(t, s, "there", 1)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tend := func() {
+		t.Helper()
+		if err := s.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`update disc set image_id = (select image_id from disc where label = 'here-1'), verified = now() + interval '1 hour' where label = 'there-1'`)
+	there.images[3] = here.images[1]
+	want(t, s, "here-1", "there-1")
+	want(t, s, "here-2")
+	if tend(); readsOf(t, s) != "here:queued here:queued" {
+		t.Fatalf("the reads are %q", readsOf(t, s))
+	}
+	exec(`update library set trouble = 'the picker is stuck' where name = 'here'`)
+	if tend(); readsOf(t, s) != "here:cancelled here:queued there:queued" {
+		t.Errorf("the reads are %q", readsOf(t, s))
+	}
+	exec(`update library set trouble = 'the door is open' where name = 'there'`)
+	if tend(); readsOf(t, s) != "here:cancelled here:queued there:queued" {
+		t.Errorf("neither can read, and the reads are %q", readsOf(t, s))
+	}
+	exec(`update library set trouble = ''`)
+	// All drives of its unit; those of another unit don't reach the disc.
+	exec(`update drive set up = number = 4 where library_id = (select id from library where name = 'there')`)
+	exec(`update element set unit = 2 where kind = 'drive' and number = 4 and library_id = (select id from library where name = 'there')`)
+	if tend(); readsOf(t, s) != "here:cancelled here:queued there:cancelled here:queued" {
+		t.Errorf("the reads are %q", readsOf(t, s))
+	}
+	for range 6 {
+		if _, err := here.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := readsOf(t, s); !strings.HasPrefix(r, "here:cancelled here:done there:cancelled here:done") { // and again: what came was thrown away
+		t.Errorf("the reads are %q", r)
+	}
+}
+
 // The leases of an agent that has gone for good end on an operator's word: what it may have burned is never burned again, what it carried is looked for,
 // and what changes nothing is done again.
 func TestEndLeases(t *testing.T) {

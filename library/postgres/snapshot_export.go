@@ -26,10 +26,10 @@ type exported struct {
 var exports = map[string]exported{
 	"vault": {`
 select x.id::text, x.name, x.created, x.copies, extract(epoch from x.max_wait)::bigint, x.roots, x.spare_areas, extract(epoch from x.scrub_interval)::bigint,
-       x.set_data, x.set_parity, extract(epoch from x.set_wait)::bigint, coalesce(x.heal_at::text, '')
+       x.set_data, x.set_parity, extract(epoch from x.set_wait)::bigint, coalesce(x.heal_at::text, ''), not x.apart
   from vault x where` + changed + `order by x.name`, func(row pgx.CollectableRow) (snapshot.Record, error) {
 		v := &snapshot.Vault{}
-		return v, row.Scan(&v.ID, &v.Name, &v.Created, &v.Copies, &v.MaxWait, &v.Roots, &v.SpareAreas, &v.Scrub, &v.SetData, &v.SetParity, &v.SetWait, &v.HealAt)
+		return v, row.Scan(&v.ID, &v.Name, &v.Created, &v.Copies, &v.MaxWait, &v.Roots, &v.SpareAreas, &v.Scrub, &v.SetData, &v.SetParity, &v.SetWait, &v.HealAt, &v.Together)
 	}},
 	"library": {
 		`

@@ -154,6 +154,9 @@ select label, id from same union all select a.label, f.id from asked a join free
 // healAt is the grade at which a told vault's discs are healed, where it is one.
 const healAt = `case when doc->>'heal_at' in ('migrate_soon', 'migrate_now') then (doc->>'heal_at')::disc_grade end`
 
+// apart is whether a told vault's copies are made in different libraries.
+const apart = `not coalesce((doc->>'together')::boolean, false)`
+
 const words = `(doc->>'%[1]s') = any (enum_range(null::%[2]s)::text[])`
 
 // span is an interval of whole days and seconds.
@@ -169,18 +172,18 @@ var applied = []struct {
 }{
 	// A vault that no disc was read of is made, as discs may still come. Of one that discs speak of, what they don't say is filled in.
 	{"vaults", func(l *Loaded) *int64 { return &l.Vaults }, `
-insert into vault (id, name, created, copies, max_wait, roots, spare_areas, scrub_interval, set_data, set_parity, set_wait, heal_at)
+insert into vault (id, name, created, copies, max_wait, roots, spare_areas, scrub_interval, set_data, set_parity, set_wait, heal_at, apart)
 select (doc->>'id')::uuid, doc->>'name', (doc->>'created')::timestamptz, (doc->>'copies')::int, ` + span(`(doc->>'max_wait_seconds')::bigint`) + `,
        (doc->>'roots')::int, (doc->>'spare_areas')::boolean, ` + span(`greatest((doc->>'scrub_seconds')::bigint, 86400)`) + `,
-       (doc->>'set_data')::int, (doc->>'set_parity')::int, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + `, ` + healAt + `
+       (doc->>'set_data')::int, (doc->>'set_parity')::int, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + `, ` + healAt + `, ` + apart + `
   from told where kind = 'vault'
 on conflict do nothing`},
 	{"vaults' settings", func(l *Loaded) *int64 { return &l.Vaults }, `
-update vault v set scrub_interval = t.scrub, set_data = t.set_data, set_parity = t.set_parity, set_wait = t.wait, spare_areas = t.spare, heal_at = t.heal_at
+update vault v set scrub_interval = t.scrub, set_data = t.set_data, set_parity = t.set_parity, set_wait = t.wait, spare_areas = t.spare, heal_at = t.heal_at, apart = t.apart
   from (select (doc->>'id')::uuid as id, ` + span(`greatest((doc->>'scrub_seconds')::bigint, 86400)`) + ` as scrub, (doc->>'set_data')::int as set_data,
                (doc->>'set_parity')::int as set_parity, ` + span(`greatest((doc->>'set_wait_seconds')::bigint, 1)`) + ` as wait,
-               (doc->>'spare_areas')::boolean as spare, ` + healAt + ` as heal_at from told where kind = 'vault') t
- where v.id = t.id and (v.scrub_interval, v.set_data, v.set_parity, v.set_wait, v.spare_areas, v.heal_at) is distinct from (t.scrub, t.set_data, t.set_parity, t.wait, t.spare, t.heal_at)`},
+               (doc->>'spare_areas')::boolean as spare, ` + healAt + ` as heal_at, ` + apart + ` as apart from told where kind = 'vault') t
+ where v.id = t.id and (v.scrub_interval, v.set_data, v.set_parity, v.set_wait, v.spare_areas, v.heal_at, v.apart) is distinct from (t.scrub, t.set_data, t.set_parity, t.wait, t.spare, t.heal_at, t.apart)`},
 	{"libraries", func(l *Loaded) *int64 { return &l.Libraries }, `
 insert into library (id, name, model, evacuation_limit)
 select (doc->>'id')::uuid, doc->>'name', coalesce(doc->>'model', ''), ` + span(`nullif((doc->>'evacuation_limit_seconds')::bigint, 0)`) + `

@@ -56,7 +56,7 @@ func said(t *testing.T, s *Store) (all []string) {
 		`select (d.label, g.number, g.first, g.sectors, g.seconds, g.retries, g.sense)::text
 		   from reading_region g join reading r on r.id = g.reading_id join disc d on d.id = r.disc_id where label ~ '-[1-3]$' and g.retries > 0 order by r.id, g.number`,
 		`select (d.label, x.at, x.step, x.detail)::text from disc_step x join disc d on d.id = x.disc_id where label ~ '-[1-3]$' order by x.at, 1`,
-		`select (id, name, scrub_interval, set_data, set_parity, set_wait, heal_at)::text from vault`,
+		`select (id, name, scrub_interval, set_data, set_parity, set_wait, heal_at, apart)::text from vault`,
 		`select (id, name, evacuation_limit)::text from library`,
 	} {
 		rows, err := s.pool.Query(t.Context(), sql)
@@ -94,7 +94,7 @@ select id, library_id, 2, 'scrub', clock_timestamp(), clock_timestamp(), true, 1
 		exec(`insert into reading_region (reading_id, number, first, sectors, drive, seconds, retries, sense) select max(id), 0, 0, 20, 2, 1.5, 4, $1 from reading`, more)
 		exec(`insert into reading_region (reading_id, number, first, sectors, drive, seconds) select max(id), 1, 20, 20, 2, 1.5 from reading`)
 	}
-	exec(`update vault set scrub_interval = '100 days', set_data = 12, set_parity = 2, set_wait = '3 days', heal_at = 'migrate_soon'`)
+	exec(`update vault set scrub_interval = '100 days', set_data = 12, set_parity = 2, set_wait = '3 days', heal_at = 'migrate_soon', apart = false`)
 	exec(`update library set evacuation_limit = '5 days'`)
 	exec(`update disc set lot = '2026/7', media_id = 'VERBAT', burned = '2026-05-01', verified = '2026-05-02'`)
 	for n := 1; n <= 5; n++ {

@@ -8,8 +8,8 @@ import (
 	"github.com/odarchive/odarchive/library"
 )
 
-// Tend looks after every library: discs that are to be replaced begin to be, sets that are due are closed, and what sets need is queued. Scrubs that
-// are over are ended.
+// Tend looks after every library: discs that are to be replaced begin to be, sets that are due are closed, and what sets need is queued. What libraries
+// can't read is read in others. Scrubs that are over are ended.
 func (s *Store) Tend(ctx context.Context) error {
 	rows, err := s.pool.Query(ctx, `select id::text from library order by name`)
 	if err != nil {
@@ -33,9 +33,12 @@ func (s *Store) Tend(ctx context.Context) error {
 			if err := beginHeals(ctx, tx, lib); err != nil {
 				return err
 			}
+			if err := homeAgain(ctx, tx, lib); err != nil {
+				return err
+			}
 			serves, err := queueServes(ctx, tx, `i.library_id = $2::uuid`, lib)
 			if err == nil && serves > 0 {
-				err = announce(ctx, tx, LibraryKey+lib)
+				err = announce(ctx, tx, LibraryKey)
 			}
 			if err != nil {
 				return err
@@ -44,6 +47,9 @@ func (s *Store) Tend(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := s.readElsewhere(ctx); err != nil {
+		return err
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error { return finishScrubs(ctx, tx, nil) })
 }
@@ -98,6 +104,7 @@ func tend(ctx context.Context, tx pgx.Tx, lib string) error {
 		      select from heal h join disc d on d.id = h.disc_id and d.image_id = i.id where h.error <> '' and exists (select` + servable(`true`) + ` and i.id = d.image_id))
 		    and not exists (select from task t where t.image_id = i.id and t.state in ('queued', 'leased'))` + notLately + `f.image_id = i.id and f.kind = 'release')`,
 		releaseTorn,
+		releaseAway,
 		`insert into task (library_id, kind, priority, image_id, set_id)
 		 select s.library_id, 'release', $2::int - $2::int, s.parity_ids[1], s.id from disc_set s
 		  where s.library_id = $1 and s.state = 'sealed' and not s.released
@@ -131,5 +138,5 @@ func (rec *recorder) released() error {
 	if err := rec.exec(`delete from torn where image_id = $1`, *rec.t.Image); err != nil {
 		return err
 	}
-	return rec.exec(`update image set at_hand = false where id = $1`, *rec.t.Image)
+	return rec.atHand(*rec.t.Image, false)
 }

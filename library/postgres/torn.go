@@ -61,7 +61,7 @@ select i.data_sectors, s.id::text, s.data, s.parity, i.set_index, coalesce(t.row
     select firsts, counts from torn where image_id = t.rows_of and t.early is null
     union all select case when t.image_id = t.rows_of then firsts else needed_firsts end, case when t.image_id = t.rows_of then counts else needed_counts end
       from early where pass = t.early) n on true
- where t.id = $1 and (t.rows_of is not null or i.set_index < s.data and exists (
+ where t.id = $1 and t.library_id = i.library_id and (t.rows_of is not null or i.set_index < s.data and exists (
    select from heal h join disc d on d.id = h.disc_id where d.image_id = i.id and h.finished is null))`, task).
 		Scan(&w.Protected, &w.Set, &w.Data, &w.Parity, &w.Index, &w.Of, &firsts, &counts, &w.Early)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -219,7 +219,7 @@ func (rec *recorder) copyAnew() error {
 update heal h set asked = now(), by_set = false from disc d where d.id = h.disc_id and d.image_id = $1 and h.finished is null`, *rec.t.Image); err != nil {
 		return err
 	}
-	return queueCopy(rec.ctx, rec.tx, *rec.t.Image, nil)
+	return queueCopy(rec.ctx, rec.tx, *rec.t.Image, "", nil)
 }
 
 // releaseTorn queues the end of the copies that nobody makes whole any more.

@@ -27,10 +27,13 @@ type Vault struct {
 
 	// HealAt names the confirmed grade from which on its discs are replaced by themselves, as health.Grade does; empty: never.
 	HealAt string
+
+	// Apart says that copies of its images are made in different libraries where several can.
+	Apart bool
 }
 
 const selectVault = `
-select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.set_data, v.set_parity, v.spare_areas, coalesce(v.heal_at::text, '')
+select v.id, v.name, v.copies, v.max_wait, v.roots, v.created, a.archives, a.bytes, v.scrub_interval, v.set_data, v.set_parity, v.spare_areas, coalesce(v.heal_at::text, ''), v.apart
   from vault v, lateral (select count(*) as archives, coalesce(sum(bytes), 0)::bigint as bytes from archive where vault_id = v.id) a`
 
 // CreateVault makes a vault with the name and the policy of v, or returns the one of that name when its policy is the same.

@@ -1160,7 +1160,10 @@ type Build struct {
 	// Sectors of each of the 255 layers of RS03 error correction; 0 for none.
 	LayerSectors int64 `protobuf:"varint,3,opt,name=layer_sectors,json=layerSectors,proto3" json:"layer_sectors,omitempty"`
 	// Only of a parity image: it is made of what was gathered.
-	Parity        *Parity `protobuf:"bytes,30,opt,name=parity,proto3" json:"parity,omitempty"`
+	Parity *Parity `protobuf:"bytes,30,opt,name=parity,proto3" json:"parity,omitempty"`
+	// SHA-256 that it must come to, because it has been built before, here or in another library; empty when it has not. One that comes to
+	// another is deleted, and the task fails with FAILURE_INTERNAL.
+	Sha256        []byte `protobuf:"bytes,60,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1219,6 +1222,13 @@ func (x *Build) GetLayerSectors() int64 {
 func (x *Build) GetParity() *Parity {
 	if x != nil {
 		return x.Parity
+	}
+	return nil
+}
+
+func (x *Build) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
 	}
 	return nil
 }
@@ -4351,12 +4361,13 @@ const file_odarchive_v1_agent_proto_rawDesc = "" +
 	"\x04work\"X\n" +
 	"\x04Move\x12)\n" +
 	"\x04from\x18\x01 \x01(\v2\x15.odarchive.v1.AddressR\x04from\x12%\n" +
-	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"\x8f\x01\n" +
+	"\x02to\x18\x02 \x01(\v2\x15.odarchive.v1.AddressR\x02to\"\xa7\x01\n" +
 	"\x05Build\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x18\n" +
 	"\asectors\x18\x02 \x01(\x03R\asectors\x12#\n" +
 	"\rlayer_sectors\x18\x03 \x01(\x03R\flayerSectors\x12,\n" +
-	"\x06parity\x18\x1e \x01(\v2\x14.odarchive.v1.ParityR\x06parity\"\x8a\x01\n" +
+	"\x06parity\x18\x1e \x01(\v2\x14.odarchive.v1.ParityR\x06parity\x12\x16\n" +
+	"\x06sha256\x18< \x01(\fR\x06sha256\"\x8a\x01\n" +
 	"\x04Burn\x12\x19\n" +
 	"\bimage_id\x18\x01 \x01(\tR\aimageId\x12\x14\n" +
 	"\x05drive\x18\x02 \x01(\x05R\x05drive\x12\x18\n" +

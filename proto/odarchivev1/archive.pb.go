@@ -97,8 +97,10 @@ type Archive struct {
 	// When it became safe; unset before.
 	Safe *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=safe,proto3" json:"safe,omitempty"`
 	// What is gone of it, because discs were given up that nothing can replace: contents, each counted once, and their bytes. 0 and 0: it is whole.
-	GoneContents  int64 `protobuf:"varint,13,opt,name=gone_contents,json=goneContents,proto3" json:"gone_contents,omitempty"`
-	GoneBytes     int64 `protobuf:"varint,14,opt,name=gone_bytes,json=goneBytes,proto3" json:"gone_bytes,omitempty"`
+	GoneContents int64 `protobuf:"varint,13,opt,name=gone_contents,json=goneContents,proto3" json:"gone_contents,omitempty"`
+	GoneBytes    int64 `protobuf:"varint,14,opt,name=gone_bytes,json=goneBytes,proto3" json:"gone_bytes,omitempty"`
+	// Names of the libraries of which each has good discs with all of it: any one of them can be lost while there is another.
+	WholeIn       []string `protobuf:"bytes,15,rep,name=whole_in,json=wholeIn,proto3" json:"whole_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -229,6 +231,13 @@ func (x *Archive) GetGoneBytes() int64 {
 		return x.GoneBytes
 	}
 	return 0
+}
+
+func (x *Archive) GetWholeIn() []string {
+	if x != nil {
+		return x.WholeIn
+	}
+	return nil
 }
 
 type FindMissingRequest struct {
@@ -939,7 +948,7 @@ var File_odarchive_v1_archive_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\n" +
-	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\xb9\x03\n" +
+	"\x1aodarchive/v1/archive.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aodarchive/v1/content.proto\"\xd4\x03\n" +
 	"\aArchive\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05vault\x18\x02 \x01(\tR\x05vault\x12\x12\n" +
@@ -956,7 +965,8 @@ const file_odarchive_v1_archive_proto_rawDesc = "" +
 	"\x04safe\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04safe\x12#\n" +
 	"\rgone_contents\x18\r \x01(\x03R\fgoneContents\x12\x1d\n" +
 	"\n" +
-	"gone_bytes\x18\x0e \x01(\x03R\tgoneBytes\"`\n" +
+	"gone_bytes\x18\x0e \x01(\x03R\tgoneBytes\x12\x19\n" +
+	"\bwhole_in\x18\x0f \x03(\tR\awholeIn\"`\n" +
 	"\x12FindMissingRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\tR\x05vault\x124\n" +
 	"\bcontents\x18\x02 \x03(\v2\x18.odarchive.v1.ContentRefR\bcontents\"F\n" +

@@ -1527,7 +1527,10 @@ type ListDiscsRequest struct {
 	PageSize  int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only good and suspect discs with this grade or a worse one; UNSPECIFIED means every disc.
-	Grade         Grade `protobuf:"varint,20,opt,name=grade,proto3,enum=odarchive.v1.Grade" json:"grade,omitempty"`
+	Grade Grade `protobuf:"varint,20,opt,name=grade,proto3,enum=odarchive.v1.Grade" json:"grade,omitempty"`
+	// Only further copies of images that have all their copies in one library although their vault wants them apart: discs that could be carried
+	// to another library.
+	Together      bool `protobuf:"varint,60,opt,name=together,proto3" json:"together,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1602,6 +1605,13 @@ func (x *ListDiscsRequest) GetGrade() Grade {
 		return x.Grade
 	}
 	return Grade_GRADE_UNSPECIFIED
+}
+
+func (x *ListDiscsRequest) GetTogether() bool {
+	if x != nil {
+		return x.Together
+	}
+	return false
 }
 
 type ListDiscsResponse struct {
@@ -2660,7 +2670,7 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x14\n" +
 	"\x05reads\x18\x03 \x03(\tR\x05reads\x12\x1b\n" +
-	"\tread_only\x18\x04 \x01(\bR\breadOnly\"\xda\x01\n" +
+	"\tread_only\x18\x04 \x01(\bR\breadOnly\"\xf6\x01\n" +
 	"\x10ListDiscsRequest\x12\x18\n" +
 	"\alibrary\x18\x01 \x01(\tR\alibrary\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.odarchive.v1.DiscStateR\x05state\x12\x16\n" +
@@ -2668,7 +2678,8 @@ const file_odarchive_v1_library_proto_rawDesc = "" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\x12)\n" +
-	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\"e\n" +
+	"\x05grade\x18\x14 \x01(\x0e2\x13.odarchive.v1.GradeR\x05grade\x12\x1a\n" +
+	"\btogether\x18< \x01(\bR\btogether\"e\n" +
 	"\x11ListDiscsResponse\x12(\n" +
 	"\x05discs\x18\x01 \x03(\v2\x12.odarchive.v1.DiscR\x05discs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n" +

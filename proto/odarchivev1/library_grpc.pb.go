@@ -55,7 +55,8 @@ type LibraryServiceClient interface {
 	// StockBlanks states that an operator has put blank discs into slots. It makes a disc of each slot that is not
 	// known to hold one; FAILED_PRECONDITION, and nothing is changed, when a slot holds a disc that is not blank.
 	StockBlanks(ctx context.Context, in *StockBlanksRequest, opts ...grpc.CallOption) (*StockBlanksResponse, error)
-	// SetElement settles what an element holds after an operator has looked: empty, or a disc. It clears the element's flag.
+	// SetElement settles what an element holds after an operator has looked: empty, or a disc. It clears the element's flag. A disc of another
+	// library that is said to be in a slot has been carried there, and is this one's from then on. FAILED_PRECONDITION when the other is at work with it.
 	SetElement(ctx context.Context, in *SetElementRequest, opts ...grpc.CallOption) (*Element, error)
 	// StartScrub reads whole discs and compares them with their images.
 	StartScrub(ctx context.Context, in *StartScrubRequest, opts ...grpc.CallOption) (*Job, error)
@@ -230,7 +231,8 @@ type LibraryServiceServer interface {
 	// StockBlanks states that an operator has put blank discs into slots. It makes a disc of each slot that is not
 	// known to hold one; FAILED_PRECONDITION, and nothing is changed, when a slot holds a disc that is not blank.
 	StockBlanks(context.Context, *StockBlanksRequest) (*StockBlanksResponse, error)
-	// SetElement settles what an element holds after an operator has looked: empty, or a disc. It clears the element's flag.
+	// SetElement settles what an element holds after an operator has looked: empty, or a disc. It clears the element's flag. A disc of another
+	// library that is said to be in a slot has been carried there, and is this one's from then on. FAILED_PRECONDITION when the other is at work with it.
 	SetElement(context.Context, *SetElementRequest) (*Element, error)
 	// StartScrub reads whole discs and compares them with their images.
 	StartScrub(context.Context, *StartScrubRequest) (*Job, error)

@@ -106,7 +106,9 @@ type Vault struct {
 	SetData   int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
 	SetParity int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
 	// From when on a disc of it is replaced without anybody's having said so.
-	Healing       Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
+	Healing Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
+	// Copies of its images are all made in one library, the image's own, even where there are several. Of one copy it means nothing.
+	Together      bool `protobuf:"varint,60,opt,name=together,proto3" json:"together,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,6 +234,13 @@ func (x *Vault) GetHealing() Healing {
 	return Healing_HEALING_UNSPECIFIED
 }
 
+func (x *Vault) GetTogether() bool {
+	if x != nil {
+		return x.Together
+	}
+	return false
+}
+
 type CreateVaultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -246,7 +255,9 @@ type CreateVaultRequest struct {
 	SetData   int32 `protobuf:"varint,30,opt,name=set_data,json=setData,proto3" json:"set_data,omitempty"`
 	SetParity int32 `protobuf:"varint,31,opt,name=set_parity,json=setParity,proto3" json:"set_parity,omitempty"`
 	// It may be changed later, and so makes no other vault.
-	Healing       Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
+	Healing Healing `protobuf:"varint,50,opt,name=healing,proto3,enum=odarchive.v1.Healing" json:"healing,omitempty"`
+	// It may be changed later, and so makes no other vault.
+	Together      bool `protobuf:"varint,60,opt,name=together,proto3" json:"together,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +348,65 @@ func (x *CreateVaultRequest) GetHealing() Healing {
 	return Healing_HEALING_UNSPECIFIED
 }
 
+func (x *CreateVaultRequest) GetTogether() bool {
+	if x != nil {
+		return x.Together
+	}
+	return false
+}
+
+type SetApartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         string                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Together      bool                   `protobuf:"varint,2,opt,name=together,proto3" json:"together,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApartRequest) Reset() {
+	*x = SetApartRequest{}
+	mi := &file_odarchive_v1_vault_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApartRequest) ProtoMessage() {}
+
+func (x *SetApartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_odarchive_v1_vault_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApartRequest.ProtoReflect.Descriptor instead.
+func (*SetApartRequest) Descriptor() ([]byte, []int) {
+	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SetApartRequest) GetVault() string {
+	if x != nil {
+		return x.Vault
+	}
+	return ""
+}
+
+func (x *SetApartRequest) GetTogether() bool {
+	if x != nil {
+		return x.Together
+	}
+	return false
+}
+
 type GetVaultRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -346,7 +416,7 @@ type GetVaultRequest struct {
 
 func (x *GetVaultRequest) Reset() {
 	*x = GetVaultRequest{}
-	mi := &file_odarchive_v1_vault_proto_msgTypes[2]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +428,7 @@ func (x *GetVaultRequest) String() string {
 func (*GetVaultRequest) ProtoMessage() {}
 
 func (x *GetVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_vault_proto_msgTypes[2]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +441,7 @@ func (x *GetVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVaultRequest.ProtoReflect.Descriptor instead.
 func (*GetVaultRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{2}
+	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetVaultRequest) GetName() string {
@@ -389,7 +459,7 @@ type ListVaultsRequest struct {
 
 func (x *ListVaultsRequest) Reset() {
 	*x = ListVaultsRequest{}
-	mi := &file_odarchive_v1_vault_proto_msgTypes[3]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +471,7 @@ func (x *ListVaultsRequest) String() string {
 func (*ListVaultsRequest) ProtoMessage() {}
 
 func (x *ListVaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_vault_proto_msgTypes[3]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +484,7 @@ func (x *ListVaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVaultsRequest.ProtoReflect.Descriptor instead.
 func (*ListVaultsRequest) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{3}
+	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{4}
 }
 
 type ListVaultsResponse struct {
@@ -426,7 +496,7 @@ type ListVaultsResponse struct {
 
 func (x *ListVaultsResponse) Reset() {
 	*x = ListVaultsResponse{}
-	mi := &file_odarchive_v1_vault_proto_msgTypes[4]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +508,7 @@ func (x *ListVaultsResponse) String() string {
 func (*ListVaultsResponse) ProtoMessage() {}
 
 func (x *ListVaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_odarchive_v1_vault_proto_msgTypes[4]
+	mi := &file_odarchive_v1_vault_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +521,7 @@ func (x *ListVaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVaultsResponse.ProtoReflect.Descriptor instead.
 func (*ListVaultsResponse) Descriptor() ([]byte, []int) {
-	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{4}
+	return file_odarchive_v1_vault_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListVaultsResponse) GetVaults() []*Vault {
@@ -465,7 +535,7 @@ var File_odarchive_v1_vault_proto protoreflect.FileDescriptor
 
 const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n" +
+	"\x18odarchive/v1/vault.proto\x12\fodarchive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -481,7 +551,8 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
 	"\n" +
 	"set_parity\x18\x1f \x01(\x05R\tsetParity\x12/\n" +
-	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealing\"\x9b\x02\n" +
+	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealing\x12\x1a\n" +
+	"\btogether\x18< \x01(\bR\btogether\"\xb7\x02\n" +
 	"\x12CreateVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06copies\x18\x02 \x01(\x05R\x06copies\x12(\n" +
@@ -492,8 +563,12 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\bset_data\x18\x1e \x01(\x05R\asetData\x12\x1d\n" +
 	"\n" +
 	"set_parity\x18\x1f \x01(\x05R\tsetParity\x12/\n" +
-	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealingB\b\n" +
-	"\x06_roots\"%\n" +
+	"\ahealing\x182 \x01(\x0e2\x15.odarchive.v1.HealingR\ahealing\x12\x1a\n" +
+	"\btogether\x18< \x01(\bR\btogetherB\b\n" +
+	"\x06_roots\"C\n" +
+	"\x0fSetApartRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\tR\x05vault\x12\x1a\n" +
+	"\btogether\x18\x02 \x01(\bR\btogether\"%\n" +
 	"\x0fGetVaultRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x13\n" +
 	"\x11ListVaultsRequest\"A\n" +
@@ -503,12 +578,13 @@ const file_odarchive_v1_vault_proto_rawDesc = "" +
 	"\x13HEALING_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10HEALING_OPERATOR\x10\x01\x12\x17\n" +
 	"\x13HEALING_MIGRATE_NOW\x10\x02\x12\x18\n" +
-	"\x14HEALING_MIGRATE_SOON\x10\x032\xe5\x01\n" +
+	"\x14HEALING_MIGRATE_SOON\x10\x032\xa5\x02\n" +
 	"\fVaultService\x12D\n" +
 	"\vCreateVault\x12 .odarchive.v1.CreateVaultRequest\x1a\x13.odarchive.v1.Vault\x12>\n" +
 	"\bGetVault\x12\x1d.odarchive.v1.GetVaultRequest\x1a\x13.odarchive.v1.Vault\x12O\n" +
 	"\n" +
-	"ListVaults\x12\x1f.odarchive.v1.ListVaultsRequest\x1a .odarchive.v1.ListVaultsResponseB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
+	"ListVaults\x12\x1f.odarchive.v1.ListVaultsRequest\x1a .odarchive.v1.ListVaultsResponse\x12>\n" +
+	"\bSetApart\x12\x1d.odarchive.v1.SetApartRequest\x1a\x13.odarchive.v1.VaultB>Z<github.com/odarchive/odarchive/proto/odarchivev1;odarchivev1b\x06proto3"
 
 var (
 	file_odarchive_v1_vault_proto_rawDescOnce sync.Once
@@ -523,29 +599,32 @@ func file_odarchive_v1_vault_proto_rawDescGZIP() []byte {
 }
 
 var file_odarchive_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_odarchive_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_odarchive_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_odarchive_v1_vault_proto_goTypes = []any{
 	(Healing)(0),                  // 0: odarchive.v1.Healing
 	(*Vault)(nil),                 // 1: odarchive.v1.Vault
 	(*CreateVaultRequest)(nil),    // 2: odarchive.v1.CreateVaultRequest
-	(*GetVaultRequest)(nil),       // 3: odarchive.v1.GetVaultRequest
-	(*ListVaultsRequest)(nil),     // 4: odarchive.v1.ListVaultsRequest
-	(*ListVaultsResponse)(nil),    // 5: odarchive.v1.ListVaultsResponse
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*SetApartRequest)(nil),       // 3: odarchive.v1.SetApartRequest
+	(*GetVaultRequest)(nil),       // 4: odarchive.v1.GetVaultRequest
+	(*ListVaultsRequest)(nil),     // 5: odarchive.v1.ListVaultsRequest
+	(*ListVaultsResponse)(nil),    // 6: odarchive.v1.ListVaultsResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_odarchive_v1_vault_proto_depIdxs = []int32{
-	6, // 0: odarchive.v1.Vault.created:type_name -> google.protobuf.Timestamp
+	7, // 0: odarchive.v1.Vault.created:type_name -> google.protobuf.Timestamp
 	0, // 1: odarchive.v1.Vault.healing:type_name -> odarchive.v1.Healing
 	0, // 2: odarchive.v1.CreateVaultRequest.healing:type_name -> odarchive.v1.Healing
 	1, // 3: odarchive.v1.ListVaultsResponse.vaults:type_name -> odarchive.v1.Vault
 	2, // 4: odarchive.v1.VaultService.CreateVault:input_type -> odarchive.v1.CreateVaultRequest
-	3, // 5: odarchive.v1.VaultService.GetVault:input_type -> odarchive.v1.GetVaultRequest
-	4, // 6: odarchive.v1.VaultService.ListVaults:input_type -> odarchive.v1.ListVaultsRequest
-	1, // 7: odarchive.v1.VaultService.CreateVault:output_type -> odarchive.v1.Vault
-	1, // 8: odarchive.v1.VaultService.GetVault:output_type -> odarchive.v1.Vault
-	5, // 9: odarchive.v1.VaultService.ListVaults:output_type -> odarchive.v1.ListVaultsResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
+	4, // 5: odarchive.v1.VaultService.GetVault:input_type -> odarchive.v1.GetVaultRequest
+	5, // 6: odarchive.v1.VaultService.ListVaults:input_type -> odarchive.v1.ListVaultsRequest
+	3, // 7: odarchive.v1.VaultService.SetApart:input_type -> odarchive.v1.SetApartRequest
+	1, // 8: odarchive.v1.VaultService.CreateVault:output_type -> odarchive.v1.Vault
+	1, // 9: odarchive.v1.VaultService.GetVault:output_type -> odarchive.v1.Vault
+	6, // 10: odarchive.v1.VaultService.ListVaults:output_type -> odarchive.v1.ListVaultsResponse
+	1, // 11: odarchive.v1.VaultService.SetApart:output_type -> odarchive.v1.Vault
+	8, // [8:12] is the sub-list for method output_type
+	4, // [4:8] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
 	4, // [4:4] is the sub-list for extension extendee
 	0, // [0:4] is the sub-list for field type_name
@@ -563,7 +642,7 @@ func file_odarchive_v1_vault_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_odarchive_v1_vault_proto_rawDesc), len(file_odarchive_v1_vault_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	VaultService_CreateVault_FullMethodName = "/odarchive.v1.VaultService/CreateVault"
 	VaultService_GetVault_FullMethodName    = "/odarchive.v1.VaultService/GetVault"
 	VaultService_ListVaults_FullMethodName  = "/odarchive.v1.VaultService/ListVaults"
+	VaultService_SetApart_FullMethodName    = "/odarchive.v1.VaultService/SetApart"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -37,6 +38,9 @@ type VaultServiceClient interface {
 	GetVault(ctx context.Context, in *GetVaultRequest, opts ...grpc.CallOption) (*Vault, error)
 	// ListVaults returns all vaults by name.
 	ListVaults(ctx context.Context, in *ListVaultsRequest, opts ...grpc.CallOption) (*ListVaultsResponse, error)
+	// SetApart says whether copies of a vault's images are made in different libraries, of those that are planned from now on. Copies that wait
+	// for another library when the vault's are to be together are made in the image's own.
+	SetApart(ctx context.Context, in *SetApartRequest, opts ...grpc.CallOption) (*Vault, error)
 }
 
 type vaultServiceClient struct {
@@ -77,6 +81,16 @@ func (c *vaultServiceClient) ListVaults(ctx context.Context, in *ListVaultsReque
 	return out, nil
 }
 
+func (c *vaultServiceClient) SetApart(ctx context.Context, in *SetApartRequest, opts ...grpc.CallOption) (*Vault, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Vault)
+	err := c.cc.Invoke(ctx, VaultService_SetApart_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VaultServiceServer is the server API for VaultService service.
 // All implementations must embed UnimplementedVaultServiceServer
 // for forward compatibility.
@@ -90,6 +104,9 @@ type VaultServiceServer interface {
 	GetVault(context.Context, *GetVaultRequest) (*Vault, error)
 	// ListVaults returns all vaults by name.
 	ListVaults(context.Context, *ListVaultsRequest) (*ListVaultsResponse, error)
+	// SetApart says whether copies of a vault's images are made in different libraries, of those that are planned from now on. Copies that wait
+	// for another library when the vault's are to be together are made in the image's own.
+	SetApart(context.Context, *SetApartRequest) (*Vault, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }
 
@@ -108,6 +125,9 @@ func (UnimplementedVaultServiceServer) GetVault(context.Context, *GetVaultReques
 }
 func (UnimplementedVaultServiceServer) ListVaults(context.Context, *ListVaultsRequest) (*ListVaultsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListVaults not implemented")
+}
+func (UnimplementedVaultServiceServer) SetApart(context.Context, *SetApartRequest) (*Vault, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetApart not implemented")
 }
 func (UnimplementedVaultServiceServer) mustEmbedUnimplementedVaultServiceServer() {}
 func (UnimplementedVaultServiceServer) testEmbeddedByValue()                      {}
@@ -184,6 +204,24 @@ func _VaultService_ListVaults_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_SetApart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetApartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).SetApart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_SetApart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).SetApart(ctx, req.(*SetApartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VaultService_ServiceDesc is the grpc.ServiceDesc for VaultService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +240,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListVaults",
 			Handler:    _VaultService_ListVaults_Handler,
+		},
+		{
+			MethodName: "SetApart",
+			Handler:    _VaultService_SetApart_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
