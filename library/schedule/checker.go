@@ -220,18 +220,31 @@ func (c *Checker) load(a Action, d *Drive) error {
 	return nil
 }
 
-// distrust: a drive in which a disc of a set failed gets no other of that set while another can be had.
+// distrust: a drive in which a disc of a set failed gets no other of that set while another can be had, in which that hasn't failed itself.
 func (c *Checker) distrust(d *Drive, disc *Disc) error {
 	if disc.Set == 0 || !slices.Contains(d.Distrust, disc.Set) {
 		return nil
 	}
 	for _, o := range c.drives {
 		if o.Number != d.Number && o.Unit == d.Unit && o.Up && o.Known && !slices.Contains(o.Distrust, disc.Set) &&
-			(len(o.Media) == 0 || slices.Contains(o.Media, disc.Medium)) {
+			(len(o.Media) == 0 || slices.Contains(o.Media, disc.Medium)) && !c.failed(o, disc) {
 			return fmt.Errorf("a disc of set %d failed in drive %d: another one is not put at risk there", disc.Set, d.Number)
 		}
 	}
 	return nil
+}
+
+// failed says whether something that is to be done with the disc has failed in d.
+func (c *Checker) failed(d *Drive, disc *Disc) bool {
+	if disc.Avoid == d.Number {
+		return true
+	}
+	for _, t := range c.tasks {
+		if t.Disc == disc.ID && t.Avoid == d.Number {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Checker) leave(a Action, d *Drive) error {

@@ -118,14 +118,14 @@ func (p *Planner) serve(u *unit, d *drive) {
 
 // next returns the read of its disc that d should do next, or nil. What has failed there before waits for another drive.
 func (u *unit) next(d *drive, disc *disc) (t task, ok bool) {
-	other := u.other(d, disc)
-	if other && d.distrusts(disc) {
+	if d.distrusts(disc) && u.better(d, disc, disc.shuns()) {
 		return task{}, false
 	}
-	if !other {
+	waits := u.better(d, disc, d.Number)
+	if !waits {
 		disc.takeBack()
 	}
-	for t, ok = disc.next(); ok && other && int(t.avoid) == d.Number; t, ok = disc.next() {
+	for t, ok = disc.next(); ok && waits && int(t.avoid) == d.Number; t, ok = disc.next() {
 		disc.setAside(&t)
 	}
 	return t, ok

@@ -104,21 +104,36 @@ func (d *drive) distrusts(disc *disc) bool {
 	return disc.Set != 0 && slices.Contains(d.Distrust, disc.Set)
 }
 
-// other says whether the unit has another drive that could take disc some time.
-func (u *unit) other(d *drive, disc *disc) bool {
-	return slices.ContainsFunc(u.drives, func(o *drive) bool {
-		return o != d && o.Up && o.Known && o.takes(disc.Medium) && !o.distrusts(disc)
+// against is what speaks against reading from disc in d: that a disc of its set has failed there, and more so that this has, if d is the drive to avoid.
+func (d *drive) against(disc *disc, avoid int) int {
+	switch {
+	case d.Number == avoid:
+		return 2
+	case d.distrusts(disc):
+		return 1
+	}
+	return 0
+}
+
+// better says whether the unit has a drive that could take disc some time and against which less speaks than against d.
+func (u *unit) better(d *drive, disc *disc, avoid int) bool {
+	much := d.against(disc, avoid)
+	return much > 0 && slices.ContainsFunc(u.drives, func(o *drive) bool {
+		return o != d && o.Up && o.Known && o.takes(disc.Medium) && o.against(disc, avoid) < much
 	})
 }
 
 // shuns says that t of disc should rather not be done in d while another drive could take the disc.
 func (u *unit) shuns(t *task, d *drive, disc *disc) bool {
-	return (disc.avoids(t) == d.Number || d.distrusts(disc)) && u.other(d, disc)
+	return u.better(d, disc, disc.avoids(t))
 }
 
 // refuses says that d should rather not be given disc: a disc of its set has failed there, or what can't wait has.
 func (u *unit) refuses(d *drive, disc *disc) bool {
-	return (len(d.Distrust) > 0 && d.distrusts(disc) || disc.urgent > 0 && int(disc.express.top(disc.tasks).avoid) == d.Number) && u.other(d, disc)
+	if disc.urgent > 0 {
+		return u.better(d, disc, int(disc.express.top(disc.tasks).avoid))
+	}
+	return len(d.Distrust) > 0 && d.distrusts(disc) && u.better(d, disc, disc.shuns())
 }
 
 // first returns the first disc of h that d doesn't refuse.
@@ -226,7 +241,7 @@ func (p *Planner) passRank(d *disc) rank {
 func (p *Planner) shied(u *unit, q *queue, d *drive, consider func(*disc, rank, time.Duration)) {
 	for _, s := range q.shy {
 		c := u.first(s.discs, d)
-		if c == nil || s.drive == d.Number && u.other(d, c) {
+		if c == nil || s.drive == d.Number && u.better(d, c, s.drive) {
 			continue
 		}
 		if c.n > 0 {

@@ -152,6 +152,21 @@ func TestNext(t *testing.T) {
 			want: []Action{{Load: true, Drive: 1, Disc: 11, Slot: 11}},
 		},
 		{
+			name: "a drive in which another of its set has failed is better than the one in which it has itself",
+			in: Snapshot{
+				Drives: []Drive{{Number: 1, Unit: 1, Up: true, Known: true, Distrust: []int64{5}}, {Number: 2, Unit: 1, Up: true, Known: true, Distrust: []int64{5}}},
+				Discs:  []Disc{{ID: 11, Unit: 1, Slot: 11, Set: 5, Avoid: 1}}, Tasks: []Task{verify(1, 11)},
+			},
+			want: []Action{{Load: true, Drive: 2, Disc: 11, Slot: 11}},
+		},
+		{
+			name: "even when that is busy now, and when nothing else has failed in the one in which it has",
+			in: Snapshot{
+				Drives: []Drive{idle(1, 1), {Number: 2, Unit: 1, Up: true, Known: true, Full: true, Disc: 5, Busy: true, Distrust: []int64{5}}},
+				Discs:  []Disc{{ID: 11, Unit: 1, Slot: 11, Set: 5, Avoid: 1}}, Tasks: []Task{verify(1, 11)},
+			},
+		},
+		{
 			name: "the most urgent task gets the picker",
 			in: Snapshot{
 				Drives: []Drive{idle(1, 1), idle(2, 1)}, Discs: []Disc{blank(11, 1, 11), {ID: 20, Unit: 1, Slot: 20}}, Tasks: []Task{burn(1), read(2, 20)},
@@ -290,6 +305,7 @@ func snapshots(t *rapid.T) (s Snapshot) {
 			ID: int64(i + 1), Unit: rapid.IntRange(1, 2).Draw(t, "unit"), Blank: rapid.Bool().Draw(t, "blank"), Capacity: int64(rapid.IntRange(90, 110).Draw(t, "capacity")),
 			Reload: rapid.Bool().Draw(t, "reload"), Avoid: rapid.IntRange(0, nDrives).Draw(t, "avoid"),
 			Spared: rapid.Bool().Draw(t, "spared"), Medium: rapid.SampledFrom([]string{"BD-R", "DVD-R"}).Draw(t, "medium"),
+			Set: int64(rapid.IntRange(0, 1).Draw(t, "set")),
 		}
 		if d.WithSpares = d.Capacity; !d.Spared {
 			d.WithSpares -= 5
@@ -304,6 +320,9 @@ func snapshots(t *rapid.T) (s Snapshot) {
 	}
 	for n := 1; n <= nDrives; n++ {
 		d := Drive{Number: n, Unit: (n + 1) / 2, Up: rapid.Bool().Draw(t, "up"), Busy: rapid.Bool().Draw(t, "busy"), Known: rapid.Bool().Draw(t, "known")}
+		if rapid.Bool().Draw(t, "distrusted") {
+			d.Distrust = []int64{1}
+		}
 		for _, disc := range s.Discs {
 			if disc.Drive == n {
 				d.Full, d.Disc, d.Home = true, disc.ID, 100+n
