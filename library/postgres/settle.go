@@ -134,7 +134,8 @@ pending as (
    group by rc.content_id),
 choice as (
   select distinct on (p.content_id, x.content_offset) d.id as disc, d.library_id, p.tier, p.due, case when p.counted then x.length else 0 end as length
-    from pending p join extent x on x.content_id = p.content_id
+    from pending p
+    cross join lateral (select image_id, content_offset, length from extent where content_id = p.content_id offset 0) x -- not by all discs for each
     join disc d on d.image_id = x.image_id and d.state in ('good', 'suspect')
     join image i on i.id = x.image_id left join ill on ill.id = d.library_id left join element e on e.disc_id = d.id
    where not exists (select from read_failure f where f.disc_id = d.id and f.content_id = p.content_id)
