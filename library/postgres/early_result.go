@@ -24,29 +24,11 @@ on conflict (image_id, source_id) do update set lacking = excluded.lacking`, pas
 		if *t.Image == image {
 			return rec.ownRows(image, pass)
 		}
-		var label string
-		if err := rec.tx.QueryRow(rec.ctx, `select label from disc where id = $1`, *t.Disc).Scan(&label); err != nil {
-			return err
-		}
-		detail := fmt.Sprintf("%d sectors of the rows in which lies what retrievals wait for were read of disc %s", r.Bytes/2048, label)
-		if r.Bytes == 0 {
-			detail = fmt.Sprintf("the rows in which lies what retrievals wait for had been read of disc %s", label)
-		}
-		if r.LackingSectors > 0 {
-			detail += fmt.Sprintf(", and %d of them it doesn't give", r.LackingSectors)
-		}
-		return stepOf(rec.ctx, rec.tx, image, "set", &t.ID, detail)
+		return rec.rowsRead(image, "the rows in which lies what retrievals wait for")
 	case r.Failure == Interrupted || r.Failure == RobotFailure:
 		return rec.soonAgain()
-	case r.Failure == DiscFailure || r.Failure == DriveFailure:
-		if err := rec.exec(`update task set error = 'disc: ' || error where id = $1`, t.ID); err != nil {
-			return err
-		}
-		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
-			return err
-		}
 	}
-	return rec.step("other_drive", "rows of its set could not be read: "+r.Error)
+	return rec.rowsUnread()
 }
 
 // ownRows remembers which rows others have to give.

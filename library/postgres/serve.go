@@ -45,20 +45,20 @@ select distinct on (i.id) i.id::text, l.id::text from heal h join disc d on d.id
 	if err != nil {
 		return 0, err
 	}
-	var pairs []string // image and library
+	var images, libs []string
 	var image, lib string
 	if _, err := pgx.ForEachRow(rows, []any{&image, &lib}, func() error {
-		pairs = append(pairs, image+lib)
+		images, libs = append(images, image), append(libs, lib)
 		return nil
-	}); err != nil || len(pairs) == 0 {
+	}); err != nil || len(images) == 0 {
 		return 0, err
 	}
 	tag, err := tx.Exec(ctx, fmt.Sprintf(`
 insert into task (library_id, kind, priority, image_id, bytes)
-select (select right(p, 36)::uuid from unnest($1::text[]) p where left(p, 36) = i.id::text), 'serve', %d, i.id, sum(x.length)::bigint`, library.PriorityStandard)+servable(which)+`
-   and i.id in (select left(p, 36)::uuid from unnest($1::text[]) p)
+select (select u.lib from unnest($1::uuid[], $%d::uuid[]) u(image, lib) where u.image = i.id), 'serve', %d, i.id, sum(x.length)::bigint`, len(args)+2, library.PriorityStandard)+
+		servable(which)+` and i.id = any ($1::uuid[])
  group by i.id
-on conflict do nothing`, append([]any{pairs}, args...)...)
+on conflict do nothing`, append(append([]any{images}, args...), libs)...)
 	return tag.RowsAffected(), err
 }
 

@@ -111,28 +111,44 @@ insert into torn_row (image_id, source_id, lacking) select image_id, $2, $3 from
 on conflict (image_id, source_id) do update set lacking = excluded.lacking`, image, *t.Image, r.LackingSectors); err != nil {
 			return err
 		}
-		detail := fmt.Sprintf("%d sectors of their set's rows were read of disc %%s", r.Bytes/2048)
-		if r.LackingSectors > 0 {
-			detail += fmt.Sprintf(", and %d of them it doesn't give", r.LackingSectors)
-		}
-		return rec.exec(`
-insert into disc_step (disc_id, step, task_id, detail)
-select d.id, 'set', $2, format($3, (select label from disc where id = $4))
-  from disc d join heal h on h.disc_id = d.id and h.finished is null where d.image_id = $1`, image, t.ID, detail, *t.Disc)
+		return rec.rowsRead(image, "their set's rows")
 	case r.Failure == Interrupted || r.Failure == RobotFailure:
 		return rec.soonAgain()
 	case r.Failure == DiscFailure || r.Failure == DriveFailure:
-		if err := rec.exec(`update task set error = 'disc: ' || error where id = $1`, t.ID); err != nil {
-			return err
-		}
-		if err := rec.exec(`update disc set reload = true where id = $1`, *t.Disc); err != nil {
-			return err
-		}
-		return rec.step("other_drive", "rows of its set could not be read: "+r.Error)
+		return rec.rowsUnread()
 	case r.Failure == RetryFailure:
 		return nil // whoever tends repeats it in a minute
 	}
 	return giveUpHeals(rec.ctx, rec.tx, image, r.Error)
+}
+
+// rowsRead tells the records of the discs that an image is to replace how much of some rows the task's disc has given.
+func (rec *recorder) rowsRead(image, rows string) error {
+	var label string
+	if err := rec.tx.QueryRow(rec.ctx, `select label from disc where id = $1`, *rec.t.Disc).Scan(&label); err != nil {
+		return err
+	}
+	detail := fmt.Sprintf("%d sectors of %s were read of disc %s", rec.r.Bytes/2048, rows, label)
+	if rec.r.Bytes == 0 {
+		detail = fmt.Sprintf("%s had been read of disc %s", rows, label)
+	}
+	if rec.r.LackingSectors > 0 {
+		detail += fmt.Sprintf(", and %d of them it doesn't give", rec.r.LackingSectors)
+	}
+	return stepOf(rec.ctx, rec.tx, image, "set", &rec.t.ID, detail)
+}
+
+// rowsUnread: the task's disc has not given the rows that were wanted of it. One that can't is loaded anew before it is asked again.
+func (rec *recorder) rowsUnread() error {
+	if f := rec.r.Failure; f == DiscFailure || f == DriveFailure {
+		if err := rec.exec(`update task set error = 'disc: ' || error where id = $1`, rec.t.ID); err != nil {
+			return err
+		}
+		if err := rec.exec(`update disc set reload = true where id = $1`, *rec.t.Disc); err != nil {
+			return err
+		}
+	}
+	return rec.step("other_drive", "rows of its set could not be read: "+rec.r.Error)
 }
 
 // gatherRows has the rows that an image's copy lacks read of as many others of its set as it takes, and the copy made whole of them. torn is false
