@@ -28,7 +28,7 @@ stop_all() { stop agent; stop jukebox; stop controller; }
 start() { # start NAME ARGUMENTS…
   local name=$1
   shift
-  "$bin/$name" "$@" 2>>"$demo/$name.log" &
+  "$bin/$name" "$@" >>"$demo/$name.log" 2>&1 & # nothing of ours, or who reads it would wait as long as they run
   echo $! >"$demo/run/$name.pid"
 }
 
