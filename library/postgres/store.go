@@ -59,9 +59,10 @@ func New(pool *pgxpool.Pool) *Store {
 	return &Store{pool: pool, self: uuid.NewString(), opened: time.Now()}
 }
 
-// Migrate brings the schema of pool's database up to date, under a lock.
+// Migrate brings the schema of pool's database up to date, under a lock. A schema that a later odarchive made is refused and left alone:
+// an older program would break what it does not know of.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // tries each second for five minutes
 	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
@@ -71,8 +72,16 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if _, err := provider.Up(ctx); err != nil { // nothing to do where the schema is a later one
 		return fmt.Errorf("migrate the database: %w", err)
+	}
+	found, known, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	if found > known {
+		return fmt.Errorf("the catalogue is of a later odarchive: its schema is %d, this program knows those to %d; start the later controller, "+
+			"or load the dump that was made before it", found, known)
 	}
 	return nil
 }
