@@ -48,7 +48,7 @@ lint: ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); \
 	  [ -z "$$unformatted" ] || { echo "run '$(TOOLS)/gofumpt -w' on:" $$unformatted >&2; exit 1; }
 	$(GO) vet -race ./... # what they compile, the tests need too
-	GOFLAGS=-race $(TOOLS)/staticcheck ./...
+	GOFLAGS="$(GOFLAGS) -race" $(TOOLS)/staticcheck ./...
 
 .PHONY: vuln
 vuln: ## known vulnerabilities of our dependencies (asks the Go vulnerability database)

@@ -2,72 +2,100 @@ package postgres
 
 import (
 	"context"
-	"fmt"
+	"database/sql"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/odarchive/odarchive/internal/pgserver/pgtest"
+	"github.com/odarchive/odarchive/migrations"
 )
 
-// empty is a pool of a database in which nothing was made yet.
-func empty(t *testing.T) (dsn string, connect func() *pgxpool.Pool) {
+// unmigrated is the address of a database in which goose has made its own table and no other: where several must make that first, most come
+// one after the other, lock or no lock.
+func unmigrated(t *testing.T) string {
 	t.Helper()
-	dsn = pgtest.New(t, "unmigrated", func(context.Context, string) error { return nil })
-	return dsn, func() *pgxpool.Pool {
+	return pgtest.New(t, "unmigrated", func(ctx context.Context, dsn string) error {
+		db, err := sql.Open("pgx", dsn)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS)
+		if err != nil {
+			return err
+		}
+		_, _, err = provider.GetVersions(ctx)
+		return err
+	})
+}
+
+// versions is how many migrations pool's database remembers, and how many different ones.
+func versions(t *testing.T, pool *pgxpool.Pool) (all, different int) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), `select count(*), count(distinct version_id) from goose_db_version`).Scan(&all, &different); err != nil {
+		t.Fatal(err)
+	}
+	return all, different
+}
+
+// Controllers that start in the same moment on a new database each find it whole.
+func TestMigrateAtOnce(t *testing.T) {
+	dsn := unmigrated(t)
+	var pools [6]*pgxpool.Pool
+	for i := range pools {
 		pool, err := pgxpool.New(t.Context(), dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(pool.Close)
-		return pool
+		if err := pool.Ping(t.Context()); err != nil { // connected, they begin closer together
+			t.Fatal(err)
+		}
+		pools[i] = pool
 	}
-}
-
-// Controllers that start in the same moment on a new database each find it whole.
-func TestMigrateAtOnce(t *testing.T) {
-	_, connect := empty(t)
 	var all errgroup.Group
-	for range 4 {
-		pool := connect()
+	for _, pool := range pools {
 		all.Go(func() error {
 			if err := Migrate(t.Context(), pool); err != nil {
 				return err
 			}
-			var n int
-			if err := pool.QueryRow(t.Context(), `select count(*) from disc`).Scan(&n); err != nil {
-				return fmt.Errorf("after the migration: %w", err)
-			}
-			return nil
+			var discs int
+			return pool.QueryRow(t.Context(), `select count(*) from disc`).Scan(&discs)
 		})
 	}
 	if err := all.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	var twice int
-	if err := connect().QueryRow(t.Context(), `select count(*) - count(distinct version_id) from goose_db_version`).Scan(&twice); err != nil || twice > 0 {
-		t.Errorf("%d migrations were applied twice (%v)", twice, err)
+	if n, different := versions(t, pools[0]); n != different {
+		t.Errorf("%d migrations were applied twice", n-different)
 	}
 }
 
 // A controller that was set back to an older version says so, and changes nothing.
 func TestMigrateNewer(t *testing.T) {
-	dsn, connect := empty(t)
-	pool := connect()
-	if err := Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`); err != nil {
-		t.Fatal(err)
-	}
+	dsn := unmigrated(t)
 	s, err := Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if _, err := s.pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := versions(t, s.pool)
+	older, err := Open(t.Context(), dsn)
 	if err == nil {
-		s.Close()
-		t.Fatal("an older program works on a newer schema")
+		older.Close()
+		t.Fatal("an older program works on a later schema")
 	}
 	if !strings.Contains(err.Error(), "schema is 9999") || !strings.Contains(err.Error(), "later controller") {
 		t.Errorf("%v", err)
+	}
+	if after, _ := versions(t, s.pool); after != before {
+		t.Errorf("%d migrations were applied", after-before)
 	}
 }
